@@ -1,0 +1,1 @@
+"""Remit: the open operating layer for AI in pharma commercial work."""

@@ -1,0 +1,75 @@
+"""Charters as their owners write them: one YAML file an agent."""
+
+from collections.abc import Mapping
+from io import StringIO
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from remit.agents.errors import AgentError
+from remit.agents.proposers import PROPOSERS
+from remit.terms.charters import Charter
+from remit.terms.documents import Document
+from remit.terms.people import People, Person
+
+PURPOSES = ("promotional", "medical", "service")
+
+
+def read_people(text: str, where: str) -> People:
+    """People by id, from YAML of `id: {roles: [...], until: instant}`. Raises `AgentError` with every fault."""
+    document = Document(_yaml(text, where), where)
+    people = {id_: _person(id_, document.table(id_)) for id_ in document.names()}
+    document.refuse(AgentError, "the file of people cannot be used")
+    return people
+
+
+def read_charter(text: str, where: str, people: People) -> Charter:
+    """The charter in a YAML text; owner and watchers must be people on file. Raises `AgentError` with every fault.
+
+    An expired charter is read: what it may still do (nothing) is for the authority to say.
+    """
+    document = Document(_yaml(text, where), where)
+    charter = Charter(
+        agent=document.text("agent"),
+        proposer=document.text("proposer", among=PROPOSERS),
+        objective=document.text("objective"),
+        purpose=document.text("purpose", among=PURPOSES),
+        owner=document.text("owner"),
+        watchers=document.texts("watchers", ()),
+        channels=document.texts("channels"),
+        products=document.texts("products"),
+        most_per_hcp=document.whole("most_per_hcp", least=1),
+        expires=document.instant("expires"),
+        floor=document.whole("floor", 0),
+        uses=document.amounts("uses"),
+        settings=_settings(document),
+    )
+    document.close()
+    for key, ids in (("owner", (charter.owner,)), ("watchers", charter.watchers)):
+        for id_ in ids:
+            if id_ and id_ not in people:
+                document.fault(key, f"is `{id_}`, who is not in the file of people")
+    document.refuse(AgentError, "the charter cannot be used")
+    return charter
+
+
+def _person(id_: str, document: Document) -> Person:
+    person = Person(id_, frozenset(document.texts("roles")), document.instant("until") if "until" in document.names() else None)
+    document.close()
+    return person
+
+
+def _settings(document: Document) -> Mapping[str, str | int]:
+    proposer = PROPOSERS.get(document.text("proposer"))
+    settings = document.table("settings", optional=True)
+    known = proposer.settings if proposer else {}
+    chosen: dict[str, str | int] = {key: settings.whole(key, default) for key, default in known.items()}
+    settings.close()
+    return chosen
+
+
+def _yaml(text: str, where: str) -> object:
+    try:
+        return YAML(typ="safe", pure=True).load(StringIO(text))
+    except YAMLError as error:
+        raise AgentError("the file is not YAML", where=where, faults=[" ".join(str(error).split())]) from None

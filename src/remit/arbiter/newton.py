@@ -1,0 +1,70 @@
+"""One step of the prices: Newton's direction for the smoothed dual, by conjugate gradients."""
+
+from remit.arbiter.kernel import entry, kernel
+from remit.arbiter.sweep import Floats, Torn
+
+
+@kernel
+def _add_curvature(torn: Torn, temperature: float, diagonal: Floats) -> None:
+    """Add the diagonal of the dual's second derivative."""
+    for hcp in range(len(torn.choice) - 1):
+        first, last = torn.choice[hcp], torn.choice[hcp + 1]
+        share = (1.0 - 1.0 / (last - first)) / temperature
+        for j in range(torn.entry[first], torn.entry[last]):
+            diagonal[torn.resource[j]] += share * torn.amount[j] * torn.amount[j]
+
+
+@kernel
+def _add_product(torn: Torn, temperature: float, x: Floats, y: Floats) -> None:
+    """y += H x, H the second derivative: the covariance of use over each torn HCP's choices, each weighing 1 / temperature."""
+    for hcp in range(len(torn.choice) - 1):
+        first, last = torn.choice[hcp], torn.choice[hcp + 1]
+        mean = 0.0
+        for j in range(torn.entry[first], torn.entry[last]):
+            mean += torn.amount[j] * x[torn.resource[j]]
+        mean /= last - first
+        for choice in range(first, last):
+            dot = -mean
+            for j in range(torn.entry[choice], torn.entry[choice + 1]):
+                dot += torn.amount[j] * x[torn.resource[j]]
+            dot /= temperature
+            for j in range(torn.entry[choice], torn.entry[choice + 1]):
+                y[torn.resource[j]] += dot * torn.amount[j]
+
+
+@entry
+def direction(torn: Torn, temperature: float, slope: Floats, reach: Floats, tolerance: float, rounds: int, step: Floats) -> None:
+    """Solve (H + M) step = -slope by conjugate gradients with a diagonal preconditioner, where M keeps each step within `reach`; 0 where `slope` is 0."""
+    count = len(slope)
+    damping, diagonal, rest, z, p, q = reach.copy(), reach.copy(), reach.copy(), reach.copy(), reach.copy(), reach.copy()
+    for r in range(count):
+        damping[r] = abs(slope[r]) / reach[r]
+        diagonal[r] = damping[r]
+    _add_curvature(torn, temperature, diagonal)
+    before = 0.0
+    for r in range(count):
+        step[r], rest[r] = 0.0, -slope[r]
+        z[r] = rest[r] / diagonal[r] if slope[r] != 0.0 else 0.0
+        p[r] = z[r]
+        before += rest[r] * z[r]
+    first = before
+    for _ in range(rounds):
+        if before <= tolerance * first:
+            return
+        for r in range(count):
+            q[r] = damping[r] * p[r]
+        _add_product(torn, temperature, p, q)
+        bend = 0.0
+        for r in range(count):
+            bend += p[r] * q[r]
+        if bend <= 0.0:
+            return
+        now = 0.0
+        for r in range(count):
+            step[r] += before / bend * p[r]
+            rest[r] -= before / bend * q[r]
+            z[r] = rest[r] / diagonal[r] if slope[r] != 0.0 else 0.0
+            now += rest[r] * z[r]
+        for r in range(count):
+            p[r] = z[r] + now / before * p[r]
+        before = now

@@ -1,0 +1,133 @@
+"""The arbiter's two questions: what to do with all HCPs jointly, and what to do with one HCP at the prices of a plan."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from remit.arbiter.accounts import Settled, settle, shortfalls
+from remit.arbiter.desk import desk
+from remit.arbiter.draft import Draft, empty_draft
+from remit.arbiter.dual import Dual, Prices
+from remit.arbiter.errors import ArbiterError
+from remit.arbiter.repair import Repair, fit_one
+from remit.arbiter.rows import LARGEST_VALUE, Ints, Rows, Scarce, Shorts, read, read_agents, read_amounts, read_scarce
+from remit.arbiter.sweep import Sweeper
+from remit.terms.columns import Column
+from remit.terms.problems import Account, Calls, Candidates, Limits, Plan, Resources, Shortfall
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is best for one HCP: `chosen` (bool), `call_number`, `position` (int8) per candidate, their value and rent in micro-units, and mandatory
+    candidates that do not fit."""
+
+    chosen: Column
+    call_number: Column
+    position: Column
+    value: int
+    rent: int
+    shortfalls: tuple[Shortfall, ...]
+
+
+def arbitrate(
+    candidates: Candidates, calls: Calls, resources: Resources, limits: Limits, *, agents: int, displaced: bool = False, threads: int = 1
+) -> Plan:
+    """Choose jointly among all candidates: the plan of greatest value found, with prices, and a bound on the value of any feasible plan.
+
+    The plan never breaks a capacity or a limit; floors and mandatory candidates that it could not meet are its `shortfalls`, and its bound then is that of
+    the problem which asks for what it does meet. `displaced` solves once more per agent. The plan does not depend on `threads`.
+    Raises `ArbiterError` with all faults of the columns.
+    """
+    rows = read(candidates, calls, limits, len(resources.names))
+    agent = read_agents(candidates.agent, len(rows.value), agents)
+    scarce = read_scarce(resources, rows)
+    if threads < 1:
+        raise ArbiterError(f"cannot work with `{threads}` threads", where="arbitrate", do="Give at least 1.")
+    with ThreadPoolExecutor(threads) as pool:
+        solved = _solve(rows, scarce, pool, threads, None)
+        others = [_others(rows, scarce, agent, each, pool, threads, solved) for each in range(agents)] if displaced else None
+    return _plan(rows, scarce, agent, agents, solved, others)
+
+
+def arbitrate_one(candidates: Candidates, calls: Calls, limits: Limits, price: Column, remaining: Column) -> Answer:
+    """The best choice for the one HCP of `candidates` at `price` (micro-units of value per unit of each resource) that fits in `remaining` (micro-units).
+
+    Exact: no choice that fits is worth more net of price x use. Raises `ArbiterError` with all faults of the columns.
+    """
+    count = len(remaining)
+    rows = read(candidates, calls, limits, count)
+    if len(rows.start) != 2:
+        raise ArbiterError(f"has {len(rows.start) - 1} HCPs", where="arbitrate_one", do="Give the candidates of one HCP, or call arbitrate.")
+    left = read_amounts("remaining", remaining, count)
+    prices = _bounded(np.asarray(price), rows, count)
+    scarce = Scarce(left, np.zeros_like(left), prices)
+    draft, table = empty_draft(rows, left, scarce.floor), desk(rows)
+    fit_one(rows, prices, table, draft)
+    settled = settle(rows, draft, prices, table)
+    missed = shortfalls(rows, draft, scarce.floor, left - draft.left)
+    return Answer(draft.rank > 0, settled.call_number, settled.position, int(settled.value.sum()), int(settled.rent.sum()), missed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Solved:
+    prices: Prices
+    draft: Draft
+    bound: int
+    shortfalls: tuple[Shortfall, ...]
+    settled: Settled
+
+
+def _solve(rows: Rows, scarce: Scarce, pool: ThreadPoolExecutor, threads: int, start: Ints | None) -> _Solved:
+    sweeper = Sweeper(rows, len(scarce.capacity), pool, threads)
+    prices = Dual(sweeper, scarce).solve(start)
+    draft = Repair(sweeper, scarce).run(prices)
+    used = scarce.capacity - draft.left
+    missed = shortfalls(rows, draft, scarce.floor, used)
+    bound = prices.bound
+    if missed:
+        met = rows._replace(mandatory=rows.mandatory & (draft.rank > 0))
+        reached = scarce._replace(floor=np.minimum(scarce.floor, used))
+        relaxed = Sweeper(met, len(scarce.capacity), pool, threads)
+        bound = Dual(relaxed, reached).bound(prices.price, relaxed.look(prices.price, 0.0).best)
+    return _Solved(prices, draft, bound, missed, settle(rows, draft, prices.price, sweeper.desks[0][0]))
+
+
+def _others(rows: Rows, scarce: Scarce, agent: Shorts, each: int, pool: ThreadPoolExecutor, threads: int, solved: _Solved) -> int:
+    """What the other agents' candidates are worth in the plan solved without agent `each`."""
+    own = agent == each
+    without = rows._replace(value=np.where(own, -LARGEST_VALUE, rows.value), mandatory=rows.mandatory & ~own)
+    return int(_solve(without, scarce, pool, threads, solved.prices.price).settled.value[~own].sum())
+
+
+def _plan(rows: Rows, scarce: Scarce, agent: Shorts, agents: int, solved: _Solved, others: list[int] | None) -> Plan:
+    settled, draft = solved.settled, solved.draft
+    value, rent = np.zeros(agents, dtype=np.int64), np.zeros(agents, dtype=np.int64)
+    np.add.at(value, agent, settled.value)
+    np.add.at(rent, agent, settled.rent)
+    total = int(value.sum())
+    accounts = tuple(
+        Account(each, int(value[each]), int(rent[each]), None if others is None else others[each] - (total - int(value[each]))) for each in range(agents)
+    )
+    return Plan(
+        chosen=draft.rank > 0,
+        call_number=settled.call_number,
+        position=settled.position,
+        price=solved.prices.price,
+        used=scarce.capacity - draft.left,
+        value=total,
+        bound=solved.bound,
+        accounts=accounts,
+        shortfalls=solved.shortfalls,
+    )
+
+
+def _bounded(price: Ints, rows: Rows, count: int) -> Ints:
+    """The prices as int64, none so high that price x amount leaves int64; those beyond that are beyond what any candidate is worth."""
+    if price.shape != (count,) or price.dtype.kind not in "iu":
+        raise ArbiterError(f"price: must be {count} integers, is `{price.dtype}` of shape {price.shape}", where="arbitrate_one", do="Give a plan's prices.")
+    largest = np.ones(count, dtype=np.int64)
+    for use in (rows.use, rows.call_use):
+        np.maximum.at(largest, use.resource, use.amount)
+    most = (1 << 61) // largest
+    return np.clip(price, -most, most).astype(np.int64)

@@ -1,0 +1,48 @@
+"""The authority table as it is held once every row has been checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from remit.authority.conditions import Condition, Test
+from remit.terms.facts import Kind
+from remit.terms.verdicts import Ruling
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A checked row. `holds` and `expression` are its condition, compiled for one proposal and for a frame of them.
+
+    `only_tightens`: the row is a confirm that speaks of a fact of source `model`. It may turn autonomous into confirm, and never a denial into a confirm.
+    """
+
+    id: str
+    when: str
+    condition: Condition
+    ruling: Ruling
+    owner: str
+    reason: str
+    roles: tuple[str, ...]
+    deadline_us: int | None
+    on_timeout: str | None
+    only_tightens: bool
+    holds: Test = field(compare=False, repr=False)
+    expression: pl.Expr = field(compare=False, repr=False)
+
+    @property
+    def if_unknown(self) -> bool:
+        """Whether the row applies where its condition is unknown. INVARIANT (unknown is never a yes): it may forbid or ask, and never allows."""
+        return self.ruling is not Ruling.AUTONOMOUS
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A checked table. `digest` is the SHA-256 of its text in UTF-8; `kinds` are the facts its rows speak of, which each judgement must be given."""
+
+    version: int
+    name: str
+    owner: str
+    rules: tuple[Rule, ...]
+    digest: str
+    kinds: Mapping[str, Kind]

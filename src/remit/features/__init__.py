@@ -1,0 +1,10 @@
+"""What was known, as of when: point-in-time features with information labels, data age and feed age."""
+
+from remit.features.build import build
+from remit.features.definitions import FEATURES
+from remit.features.errors import FeatureError
+from remit.features.feature import Catalogue, Column, Feature, catalogue
+from remit.features.known import Tables
+from remit.features.training import earlier_instants, training_frame
+
+__all__ = ["FEATURES", "Catalogue", "Column", "Feature", "FeatureError", "Tables", "build", "catalogue", "earlier_instants", "training_frame"]

@@ -1,0 +1,145 @@
+"""What was known at an instant: the restated state of each table, from rows with `received_at` up to that instant and none later.
+
+What the expressions of features read:
+
+- `hcp`: the columns of the contract, one row per HCP.
+- `rx`: per HCP and product, `lag` (1 is the newest period of the product that anybody has reported; periods still running are left out), `outcome` (the
+  product's configured outcome) and `basket` (the outcomes reported in that period for all products of its basket). A period that was
+  not reported has no row: absence is not zero.
+- `touches`, `inquiries`: the columns of the contract and `age_days`, whole days since it happened.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from remit.features.periods import Cadence, cadence_of, number_at, number_of
+from remit.terms.instants import DAY
+
+Frame = pl.DataFrame | pl.LazyFrame
+Tables = Mapping[str, Frame]
+
+HISTORY = 104
+"""Periods that are kept before the newest: two years of weeks."""
+
+UNKNOWN = np.iinfo(np.int64).min
+"""An outcome that was not reported."""
+_Cells = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Prescriptions:
+    """Outcomes as known at an instant: `outcome[h, p, k]` of HCP h, product p in period number `first + k`; `UNKNOWN` where not reported.
+
+    `newest[p]` is the number of the newest period that anybody reported for p, -1 if there is none; `ends` says when each period number ended.
+    """
+
+    outcome: _Cells
+    first: int
+    newest: _Cells
+    ends: Mapping[int, int]
+    cadence: Cadence | None
+
+
+def current(frame: Frame, keys: list[str], as_of: int) -> pl.DataFrame:
+    """The rows of a dimension in force at `as_of` by what was received by then: one per `keys`, the one that began last, sorted by `keys`."""
+    rows = frame.lazy().filter(pl.col("received_at") <= as_of).collect()
+    rows = rows.sort("received_at", *rows.columns).unique([*keys, "valid_from"], keep="last", maintain_order=True)
+    in_force = rows.filter((pl.col("valid_from") <= as_of) & (pl.col("valid_to") > as_of))
+    return in_force.sort("valid_from", maintain_order=True).unique(keys, keep="last", maintain_order=True).sort(keys)
+
+
+def events(frame: Frame, key: str, as_of: int) -> pl.DataFrame:
+    """Dated events (touches, inquiries) that had happened and were received by `as_of`, each as last restated, with `age_days`."""
+    rows = frame.lazy().filter((pl.col("received_at") <= as_of) & (pl.col("occurred_at") <= as_of)).collect()
+    if rows[key].is_duplicated().any():
+        rows = rows.sort("received_at", *rows.columns).unique(key, keep="last", maintain_order=True)
+    return rows.with_columns(age_days=(as_of - pl.col("occurred_at")) // DAY)
+
+
+def prescriptions(frame: Frame, people: pl.DataFrame, products: pl.DataFrame, as_of: int, zone: str) -> Prescriptions:
+    """The outcomes of `people` (`hcp_id`, `hcp` from 0) and `products` (`product`, `outcome`) as last restated by `as_of`.
+
+    Raises `FeatureError` where weeks and months are mixed, or a period is neither.
+    """
+    rows = _received(frame, people, products, as_of)
+    names = rows["period"].unique().sort().to_list()
+    numbers = {name: number_of(name) for name in names}
+    cadence = cadence_of(names)
+    ended = [] if cadence is None else [name for name in names if numbers[name] < number_at(as_of, cadence, zone)]
+    if not ended:
+        return Prescriptions(np.full((len(people), len(products), 0), UNKNOWN), 0, np.full(len(products), -1), {}, cadence)
+    known = rows.filter(pl.col("period").is_in(ended)).with_columns(number=pl.col("period").replace_strict(numbers, return_dtype=pl.Int64))
+    return _grid(known, len(people), len(products), cadence)
+
+
+def with_basket(known: Prescriptions, baskets: list[str | None]) -> _Cells:
+    """Per cell of `known.outcome`, what was reported in that period for all products of its product's basket; `baskets[p]` names the basket of p."""
+    filled = np.where(known.outcome == UNKNOWN, 0, known.outcome)
+    total = filled.copy()
+    for basket in {name for name in baskets if name is not None}:
+        members = [index for index, name in enumerate(baskets) if name == basket]
+        total[:, members] = filled[:, members].sum(axis=1, keepdims=True)
+    return total
+
+
+def long_rows(known: Prescriptions, basket: _Cells, own: list[int], hcps: slice) -> pl.DataFrame:
+    """The known cells of the HCPs in `hcps` and the products `own`: `row` (HCP x number of own products + place among them, rising), period `number`,
+    `lag`, `outcome`, `basket`."""
+    part = known.outcome[hcps]
+    hcp, place, period = np.nonzero(part[:, own] != UNKNOWN)
+    product = np.asarray(own, dtype=np.int64)[place]
+    return pl.DataFrame(
+        {
+            "row": ((hcp + hcps.start) * len(own) + place).astype(np.uint32),
+            "number": known.first + period,
+            "lag": known.newest[product] - known.first - period + 1,
+            "outcome": part[hcp, product, period],
+            "basket": basket[hcps][hcp, product, period],
+        }
+    ).with_columns(pl.col("row").set_sorted())
+
+
+def _received(frame: Frame, people: pl.DataFrame, products: pl.DataFrame, as_of: int) -> pl.DataFrame:
+    measures = sorted(set(products["outcome"]))
+    if not measures:
+        return pl.DataFrame(schema={"period": pl.String})
+    numbered = products.select("product", measure="outcome").with_row_index("product_number")
+    outcome = pl.coalesce(pl.when(pl.col("measure") == measure).then(pl.col(measure)) for measure in measures)
+    return (
+        frame.lazy()
+        .filter(pl.col("received_at") <= as_of)
+        .select("hcp_id", "product", "period", "occurred_at", "received_at", *measures)
+        .join(numbered.lazy(), on="product", how="inner")
+        .join(people.lazy(), on="hcp_id", how="inner")
+        .select("hcp", "product_number", "period", "occurred_at", "received_at", outcome=outcome.fill_null(UNKNOWN))
+        .collect()
+    )
+
+
+def _grid(rows: pl.DataFrame, hcps: int, products: int, cadence: Cadence | None) -> Prescriptions:
+    number = rows["number"].to_numpy()
+    first = max(int(number.min()), int(number.max()) - HISTORY + 1)
+    rows = rows.filter(pl.col("number") >= first)
+    number = rows["number"].to_numpy()
+    periods = int(number.max()) - first + 1
+    cell = (rows["hcp"].to_numpy().astype(np.int64) * products + rows["product_number"].to_numpy()) * periods + (number - first)
+    values = np.full(hcps * products * periods, UNKNOWN)
+    order = _restated_last(cell, rows)
+    values[cell[order]] = rows["outcome"].to_numpy()[order]
+    newest = np.full(products, -1)
+    np.maximum.at(newest, rows["product_number"].to_numpy(), number)
+    ends = dict(rows.group_by("number").agg(pl.col("occurred_at").max()).iter_rows())
+    return Prescriptions(values.reshape(hcps, products, periods), first, newest, ends, cadence)
+
+
+def _restated_last(cell: _Cells, rows: pl.DataFrame) -> _Cells:
+    """An order of rows in which the row that counts for a cell comes last; sorts only the rows of cells that have several."""
+    count = np.bincount(cell, minlength=1)
+    several = np.flatnonzero(count[cell] > 1)
+    single = np.flatnonzero(count[cell] == 1)
+    order = np.lexsort((rows["outcome"].to_numpy()[several], rows["received_at"].to_numpy()[several]))
+    return np.concatenate([single, several[order]])

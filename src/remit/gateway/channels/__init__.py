@@ -1,0 +1,1 @@
+"""Channels: one file each. A channel acts once, however often it is asked."""

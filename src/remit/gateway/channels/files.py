@@ -1,0 +1,46 @@
+"""The channel `files`: lists that people and mail systems take from a folder."""
+
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from remit.terms.encoding import digest
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A list handed over: its file name, the SHA-256 of its bytes, the rows in it."""
+
+    name: str
+    digest: str
+    rows: int
+
+
+def lists(rows: list[Mapping[str, str]], by: str) -> dict[str, bytes]:
+    """The CSV files for actions of one channel: one per value of column `by`, or one in all if `by` is the channel. Rows keep their order.
+
+    `rows` hold what the reader of a list may see, and nothing else reaches the file.
+    """
+    files: dict[str, list[Mapping[str, str]]] = {}
+    for row in rows:
+        files.setdefault(f"{row['channel']}-{row[by]}.csv" if by != "channel" else f"{row['channel']}.csv", []).append(row)
+    return {name: _csv(part) for name, part in sorted(files.items())}
+
+
+def deliver(folder: Path, files: Mapping[str, bytes], write: Callable[[Path, bytes], None]) -> tuple[Delivery, ...]:
+    """Puts each file into `folder` with `write` (whole or not at all). One that is there with the same bytes is left alone: acting twice writes once."""
+    for name, data in sorted(files.items()):
+        path = folder / name
+        if not (path.is_file() and path.read_bytes() == data):
+            write(path, data)
+    return tuple(Delivery(name, digest(data), data.count(b"\n") - 1) for name, data in sorted(files.items()))
+
+
+def _csv(rows: list[Mapping[str, str]]) -> bytes:
+    text = StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,100 @@
+"""What the authority is told of each proposal: the proposal's own words, its charter, the records as of now."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from remit.terms.charters import Charter
+from remit.terms.facts import FACTS, Kind
+from remit.terms.instants import DAY, FOREVER, HOUR
+from remit.terms.people import People
+
+_KINDS: Mapping[Kind, type[pl.DataType]] = {Kind.BOOL: pl.Boolean, Kind.INT: pl.Int64, Kind.NUMBER: pl.Int64, Kind.TEXT: pl.String}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known at `now` (UTC microseconds).
+
+    - `hcp`, `consent`: the records in force now; `content`, `inquiries`: all that were received by now.
+    - `cover`: who covers whom now — a row per (hcp_id, product, channel) with `rep_id` and `territory`.
+    - `contacts`: every contact by anyone — hcp_id, channel, purpose, `at`.
+    - `scores`: a row per (hcp_id, product) with `lead_score` (micro-units) and `rx_at`, the end of the newest prescription period known.
+    - `feed_age_h`: hours since each feed last loaded whole; a feed that never did is absent.
+    - `model_age_h`: hours since the end of the data that trained the response model, or None.
+    """
+
+    now: int
+    hcp: pl.DataFrame
+    consent: pl.DataFrame
+    content: pl.DataFrame
+    inquiries: pl.DataFrame
+    cover: pl.DataFrame
+    contacts: pl.DataFrame
+    scores: pl.DataFrame
+    feed_age_h: Mapping[str, int]
+    model_age_h: int | None
+
+
+def gather(proposals: pl.DataFrame, known: Known, charters: Iterable[Charter], people: People) -> pl.DataFrame:
+    """`proposals` with a column for every fact of the dictionary and `territory` and `rep_id`, in the same order. What is not known is null."""
+    hcp = known.hcp.select("hcp_id", "specialty", "match_confidence", "pdrp", hcp_known=pl.lit(True))
+    content = on_file(known.content, known.now).select(
+        "content_id", "product", "channel", content_status="status", content_channel=pl.lit(True), ends=pl.when(pl.col("valid_to") < FOREVER).then("valid_to")
+    )
+    consent = known.consent.select("hcp_id", "channel", "purpose", consent="status")
+    ages = {f"{name}_feed_age_h": known.feed_age_h.get(feed) for name, feed in (("consent", "consent"), ("alignment", "alignments"), ("rx", "rx"))}
+    return (
+        proposals.join(_charters(charters, people, known.now), on="agent", how="left", maintain_order="left")
+        .with_columns(
+            charter_channel=pl.col("charter_channels").list.contains(pl.col("channel")),
+            charter_product=pl.col("charter_products").list.contains(pl.col("product")),
+        )
+        .drop("charter_channels", "charter_products")
+        .join(hcp, on="hcp_id", how="left", maintain_order="left")
+        .join(known.cover.with_columns(aligned=pl.lit(True)), on=["hcp_id", "product", "channel"], how="left", maintain_order="left")
+        .join(consent, on=["hcp_id", "channel", "purpose"], how="left", maintain_order="left")
+        .join(content, on=["content_id", "product", "channel"], how="left", maintain_order="left")
+        .join(_contact_counts(known, ["hcp_id"], "contacts_28d"), on="hcp_id", how="left", maintain_order="left")
+        .join(_contact_counts(known, ["hcp_id", "channel"], "channel_contacts_28d"), on=["hcp_id", "channel"], how="left", maintain_order="left")
+        .join(open_inquiries(known.inquiries, known.now), on=["hcp_id", "product"], how="left", maintain_order="left")
+        .join(known.scores.select("hcp_id", "product", "lead_score", "rx_at"), on=["hcp_id", "product"], how="left", maintain_order="left")
+        .with_columns(
+            pl.col("hcp_known", "aligned", "content_channel").fill_null(False),  # not on file is a fact, not a gap
+            pl.col("contacts_28d", "channel_contacts_28d", "open_inquiries").fill_null(0),
+            content_expires_h=(pl.col("ends") - known.now).floordiv(HOUR),
+            rx_age_h=(pl.lit(known.now, pl.Int64) - pl.col("rx_at")).floordiv(HOUR),
+            model_age_h=pl.lit(known.model_age_h, pl.Int64),
+            **{name: pl.lit(age, pl.Int64) for name, age in ages.items()},
+        )
+        .drop("ends", "rx_at")
+        .with_columns(pl.col(name).cast(_KINDS[fact.kind]) for name, fact in FACTS.items())
+    )
+
+
+def on_file(content: pl.DataFrame, now: int) -> pl.DataFrame:
+    """The latest word on each piece of content that has begun by `now`, also if it has ended, so that what expired can be told from what never was."""
+    key = ["content_id", "product", "channel"]
+    return content.filter(pl.col("valid_from") <= now).sort(*key, "received_at", "valid_from").unique(key, keep="last", maintain_order=True)
+
+
+def open_inquiries(inquiries: pl.DataFrame, now: int) -> pl.DataFrame:
+    """Questions asked and not answered by `now`: hcp_id, product, open_inquiries."""
+    latest = inquiries.sort("inquiry_id", "received_at").unique("inquiry_id", keep="last", maintain_order=True)
+    waiting = latest.filter(pl.col("answered_at").is_null() | (pl.col("answered_at") > now))
+    return waiting.group_by("hcp_id", "product", maintain_order=True).agg(open_inquiries=pl.len().cast(pl.Int64))
+
+
+def _contact_counts(known: Known, key: list[str], name: str) -> pl.DataFrame:
+    recent = known.contacts.filter((pl.col("at") >= known.now - 28 * DAY) & (pl.col("at") < known.now))
+    return recent.group_by(key, maintain_order=True).agg(pl.len().cast(pl.Int64).alias(name))
+
+
+def _charters(charters: Iterable[Charter], people: People, now: int) -> pl.DataFrame:
+    rows = [
+        (charter.agent, now < charter.expires and people[charter.owner].active(now), list(charter.channels), list(charter.products)) for charter in charters
+    ]
+    texts = pl.List(pl.String)
+    schema = {"agent": pl.String(), "charter_live": pl.Boolean(), "charter_channels": texts, "charter_products": texts}
+    return pl.DataFrame(rows, schema=schema, orient="row")

@@ -1,0 +1,33 @@
+"""What arrived, and how old is it? Feeds into the warehouse's immutable segments, bad lines into quarantine."""
+
+from remit.intake.contracts import labels
+from remit.intake.erasure import erase
+from remit.intake.errors import IntakeError
+from remit.intake.feeds import FEEDS, TABLES
+from remit.intake.freshness import Freshness, freshness
+from remit.intake.loading import load
+from remit.intake.quarantine import read_quarantine
+from remit.intake.reading import read, state
+from remit.intake.report import FileReport, LoadReport, Outcome
+from remit.intake.warehouse import Segment, replaced, segments, verify_segments
+
+__all__ = [
+    "FEEDS",
+    "TABLES",
+    "FileReport",
+    "Freshness",
+    "IntakeError",
+    "LoadReport",
+    "Outcome",
+    "Segment",
+    "erase",
+    "freshness",
+    "labels",
+    "load",
+    "read",
+    "read_quarantine",
+    "replaced",
+    "segments",
+    "state",
+    "verify_segments",
+]

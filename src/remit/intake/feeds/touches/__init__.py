@@ -1,0 +1,29 @@
+"""Touches: every contact in any channel; a call is one row per detail, in order."""
+
+import dataframely as dy
+import polars as pl
+
+from remit.intake.contracts import Contract, Received, Table, hcp_id, instant, text, whole
+from remit.terms.labels import Label
+
+_COM = Label.COMMERCIAL
+
+
+class Touches(Received):
+    """`position` is that of the detail in its call."""
+
+    touch_id = text(_COM)
+    hcp_id = hcp_id()
+    channel = text(_COM)
+    product = text(_COM)
+    position = whole(_COM, least=1, most=3, nullable=True)
+    purpose = text(_COM, among=("promotional", "medical", "service"))
+    occurred_at = instant(_COM)
+
+    @dy.rule()
+    def received_after_it_occurred(cls) -> pl.Expr:  # noqa: N805 - dataframely calls a rule with the class
+        """Nothing is known before it happens."""
+        return pl.col("received_at").is_null() | (pl.col("occurred_at") <= pl.col("received_at"))
+
+
+TABLE = Table("touches", Contract(Touches, key=("touch_id",)), occurred="occurred_at")

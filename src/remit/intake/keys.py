@@ -1,0 +1,31 @@
+"""Rows of one key, found fast."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Positions = npt.NDArray[np.int64]
+
+
+def repeats(rows: pl.DataFrame, key: tuple[str, ...]) -> tuple[Positions, Positions]:
+    """Positions of rows whose key comes again, each with the position where it comes next.
+
+    Sorts hashes of the key, which is several times faster than grouping by long text keys, and compares the keys themselves where hashes are equal.
+    """
+    hashes = rows.select(pl.sum_horizontal(pl.col(name).hash(number) for number, name in enumerate(key))).to_series().to_numpy()
+    ranked = np.sort(hashes)
+    if (ranked[1:] != ranked[:-1]).all():
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    order = np.argsort(hashes, kind="stable")
+    again = hashes[order[1:]] == hashes[order[:-1]]
+    earlier, later = order[:-1][again], order[1:][again]
+    if not rows[earlier].select(key).equals(rows[later].select(key)):
+        return _exact_repeats(rows, key)
+    return earlier, later
+
+
+def _exact_repeats(rows: pl.DataFrame, key: tuple[str, ...]) -> tuple[Positions, Positions]:
+    """The same without hashes, for the day on which two keys share one."""
+    numbered = rows.select(key).with_row_index("position").with_columns(pl.col("position").cast(pl.Int64))
+    pairs = numbered.with_columns(later=pl.col("position").shift(-1).over(key)).drop_nulls("later").sort("position")
+    return pairs["position"].to_numpy(), pairs["later"].to_numpy()

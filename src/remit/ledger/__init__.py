@@ -1,0 +1,38 @@
+"""What happened, provably: the append-only record, its Merkle log, receipts and verification."""
+
+from remit.ledger.actions import action_entry
+from remit.ledger.appending import Erasure, Ledger, create_ledger, migrate_ledger, open_ledger, read_ledger
+from remit.ledger.entries import SCHEMAS, Entry, Stored
+from remit.ledger.errors import Fault, LedgerError
+from remit.ledger.keyfiles import Entropy, rotate_key, verifier_keys
+from remit.ledger.log import Appended
+from remit.ledger.receipts import Verified, verify_receipt
+from remit.ledger.records import Records, SegmentFrame
+from remit.ledger.segments import Segment
+from remit.ledger.verification import Report, verify
+
+__all__ = [
+    "SCHEMAS",
+    "Appended",
+    "Entropy",
+    "Entry",
+    "Erasure",
+    "Fault",
+    "Ledger",
+    "LedgerError",
+    "Records",
+    "Report",
+    "Segment",
+    "SegmentFrame",
+    "Stored",
+    "Verified",
+    "action_entry",
+    "create_ledger",
+    "migrate_ledger",
+    "open_ledger",
+    "read_ledger",
+    "rotate_key",
+    "verifier_keys",
+    "verify",
+    "verify_receipt",
+]

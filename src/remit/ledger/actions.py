@@ -1,0 +1,46 @@
+"""A chosen action as an entry of the log, and back. Pure.
+
+INVARIANT (recorded): a `Recorded` is made here alone, from an entry that was read back from the log.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from remit.ledger.entries import Entry, Stored
+from remit.ledger.errors import LedgerError
+from remit.terms.proposals import Chosen, Judged, Proposal, Recorded
+from remit.terms.verdicts import Ruling, Verdict
+
+SCHEMA = "remit.action/1"
+
+
+def action_entry(chosen: Chosen, context: Mapping[str, Any] | None = None) -> Entry:
+    """The entry of a chosen action. All of it is sealed under the HCP's key, with `context`: what else a reader must know of it, such as facts,
+    reasons and prices, as null, booleans, int64, text, and lists and mappings of these."""
+    payload = {
+        "hcp_id": chosen.judged.proposal.hcp_id,
+        "number": chosen.number,
+        "proposal": _body(chosen.judged.proposal),
+        "verdict": _body(chosen.judged.verdict),
+        "selection": {name: getattr(chosen, name) for name in ("call_number", "position", "probability", "selection")},
+        "context": dict(context or {}),
+    }
+    return Entry("action", SCHEMA, {}, chosen.judged.proposal.hcp_id, payload)
+
+
+def recorded(stored: Stored) -> Recorded:
+    """The recorded action that an entry of the log holds. Raises `LedgerError` if it holds none, or its payload is erased."""
+    if stored.schema != SCHEMA or stored.payload is None:
+        what = "it is no action" if stored.schema != SCHEMA else "the HCP was erased, and the action with it"
+        raise LedgerError(what, where=f"entry {stored.seq}")
+    payload = stored.payload
+    proposal = Proposal(**{field.name: payload["proposal"][field.name] for field in fields(Proposal)})
+    said = payload["verdict"]
+    lists = {name: tuple(said[name]) for name in ("rules", "reasons", "roles")}
+    verdict = Verdict(**{**{field.name: said[field.name] for field in fields(Verdict)}, **lists, "ruling": Ruling(said["ruling"])})
+    return Recorded(Chosen(Judged(proposal, verdict), payload["number"], **payload["selection"]), stored.cycle, stored.seq)
+
+
+def _body(record: Proposal | Verdict) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in fields(record)}

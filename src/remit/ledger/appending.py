@@ -1,0 +1,214 @@
+"""Writing the ledger: segments, batches, erasures. The commit of a batch with its signed checkpoint is the only commit point."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import sqlalchemy as sa
+
+from remit.ledger.databases import CHECKPOINTS, ENTRIES, connect, migrate, reading, truncate_wal, writing
+from remit.ledger.entries import Entry, Leaf, check_entries, make_leaf
+from remit.ledger.errors import LedgerError
+from remit.ledger.keyfiles import Entropy, create_keys, signing_key, vault_secret, verifier_keys, write_whole
+from remit.ledger.log import Appended, find_batch, grow, log_size
+from remit.ledger.notes import Checkpoint, open_checkpoint, sign
+from remit.ledger.records import Records
+from remit.ledger.rows import check_frame
+from remit.ledger.segments import Segment, pack
+from remit.ledger.vault import Vault
+from remit.terms.encoding import canonical
+
+HEAD = "checkpoint"
+"""The last checkpoint as a file of its own, by which a log that lost entries is found out."""
+
+_ROWS = 1 << 17
+_INSERT = "INSERT INTO entries (seq, kind, schema, leaf, hcp, commitment, body, ciphertext) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_TOMBSTONE = "remit.tombstone/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """An erased HCP: the opaque reference (hexadecimal) and the number of the tombstone."""
+
+    hcp: str
+    tombstone: int
+
+
+def create_ledger(folder: Path, *, name: str, entropy: Entropy) -> None:
+    """Makes an empty ledger in `folder`: two databases, keys, a place for segments. `name` names the log and its key, such as `remit/north`.
+    Raises `LedgerError` if there is one already."""
+    if (folder / "ledger.db").exists():
+        raise LedgerError("there is a ledger already", where=str(folder), do="Open it, or choose another folder.")
+    try:
+        (folder / "segments").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LedgerError(f"the folder cannot be made ({error.strerror})", where=str(folder), do="Mend its permissions, or choose another.") from None
+    create_keys(folder, name, entropy)
+    migrate(folder / "vault.db", "vault")
+    engine = connect(folder / "vault.db", writing=True)
+    Vault(engine, vault_secret(folder)).create()
+    engine.dispose()
+    migrate(folder / "ledger.db", "ledger")  # last: a folder with this file is a whole ledger
+
+
+def migrate_ledger(folder: Path) -> None:
+    """Brings the databases of a ledger to the newest schema. Raises `LedgerError`."""
+    migrate(folder / "vault.db", "vault")
+    migrate(folder / "ledger.db", "ledger")
+
+
+def open_ledger(folder: Path, *, entropy: Entropy, wait_s: float = 30.0) -> "Ledger":
+    """The ledger in `folder`, open for writing; an erasure that was interrupted is completed. `entropy` (such as `os.urandom`) makes the keys of new
+    HCPs; `wait_s` is how long to wait for another process that writes. Raises `LedgerError`."""
+    return Ledger(folder, entropy=entropy, wait_s=wait_s)
+
+
+def read_ledger(folder: Path) -> Records:
+    """The ledger in `folder`, open for reading only. Raises `LedgerError`."""
+    return Records(folder)
+
+
+class Ledger(Records):
+    """A ledger open for writing."""
+
+    def __init__(self, folder: Path, *, entropy: Entropy, wait_s: float) -> None:
+        super().__init__(folder, writing=True, wait_s=wait_s)
+        self._entropy = entropy
+        self._signing_key = signing_key(folder)
+        self._origin = self._signing_key.split("+")[2]
+        self.vault.wipe()
+        if self._unburied():
+            with writing(self.log) as connection:
+                self._bury(connection)
+        self._publish()
+
+    def write_segments(self, frame: pl.DataFrame, *, cycle: str, stream: str, schema: str, plain: Sequence[str] = ()) -> tuple[Segment, ...]:
+        """Writes the rows of `frame` to segment files, for `append` to record; nothing counts before that.
+
+        The first column is `hcp_id` (1 to 64 of A-Z a-z 0-9 _ . : -), and an HCP's rows follow one another; the others are Boolean, Int64 or text, and
+        may be null. Text is coded by a list of its values, which stands in the clear: columns of free text or many values belong in `plain`. A row's
+        number is its place in `frame`. Writing the same rows again gives the same files. Raises `LedgerError` with all faults of the frame, or if it
+        speaks of erased HCPs.
+        """
+        check_frame(frame, plain)
+        labels = {"cycle": cycle, "stream": stream, "schema": schema}
+        return tuple(self._write_segment(frame[start:stop], start, labels, plain) for start, stop in _cuts(frame["hcp_id"]))
+
+    def _write_segment(self, frame: pl.DataFrame, first: int, labels: Mapping[str, str], plain: Sequence[str]) -> Segment:
+        keys = self.vault.of_people(frame["hcp_id"].unique(), self._entropy)
+        segment, file = pack(frame, first, labels, keys, self.vault.secret, plain)
+        if not self.segment_path(segment).is_file():
+            write_whole(self.segment_path(segment), file)
+        return segment
+
+    def append(self, batch: str, entries: Sequence[Entry], *, cycle: str, segments: Sequence[Segment] = (), expected_size: int | None = None) -> Appended:
+        """Commits entries and segments with a new signed checkpoint, all or nothing.
+
+        `batch` names the whole: appending it again with the same contents writes nothing and says so; with other contents it is refused. Entries about
+        no HCP come first, as given, then the segments; entries about HCPs follow in an order that tells nothing about them. `expected_size` refuses if the log
+        has another size by now. Raises `LedgerError`; the log is then as it was.
+        """
+        check_entries(batch, cycle, entries)
+        named = [Entry("segment", "remit.segment/1", segment.body()) for segment in segments]
+        keys = self.vault.of_people({entry.hcp_id for entry in entries if entry.hcp_id is not None}, self._entropy)
+        leaves = [make_leaf(batch, cycle, entry, keys.get(entry.hcp_id or "")) for entry in [*entries, *named]]
+        leaves.sort(key=lambda leaf: leaf.sealed.commitment if leaf.sealed else b"")
+        with writing(self.log) as connection:
+            result = self._commit(connection, batch, cycle, leaves, expected_size)
+        truncate_wal(self.log)
+        self._publish()
+        return result
+
+    def erase(self, hcp_id: str, *, now: int, reason: str, replaced: Sequence[tuple[str, str]] = ()) -> Erasure:
+        """Destroys the HCP's key, and with it every salt and payload about the HCP, then appends a tombstone. Again, it changes nothing.
+
+        `reason` and `replaced` (pairs of an old and a new digest of what was rewritten elsewhere) stand in the tombstone: they must hold nothing personal.
+        `now` is in UTC microseconds. Raises `LedgerError`.
+        """
+
+        def tombstone(ref: bytes) -> bytes:
+            return canonical({"hcp": ref.hex(), "at": now, "reason": reason, "replaced": [list(pair) for pair in replaced]})
+
+        with writing(self.log) as connection:  # the log's lock first, so that no batch is half written with a key that goes
+            ref = self.vault.erase(hcp_id, self._entropy, tombstone)
+            self._bury(connection)
+            buried = find_batch(connection, grave(ref.hex()))
+        truncate_wal(self.log)
+        self._publish()
+        return Erasure(ref.hex(), buried.first if buried else -1)
+
+    def _unburied(self) -> bool:
+        erasures = self.vault.erasures()
+        with reading(self.log) as connection:
+            return any(find_batch(connection, grave(ref.hex())) is None for ref in erasures)
+
+    def _bury(self, connection: sa.Connection) -> None:
+        """Appends the tombstones that are not in the log yet: a kill between vault and log is healed here."""
+        for ref, body in self.vault.erasures().items():
+            if find_batch(connection, grave(ref.hex())) is None:
+                entry = Entry("tombstone", _TOMBSTONE, json.loads(body))
+                self._commit(connection, grave(ref.hex()), grave(ref.hex()), [make_leaf(grave(ref.hex()), grave(ref.hex()), entry, None)], None)
+
+    def _commit(self, connection: sa.Connection, batch: str, cycle: str, leaves: Sequence[Leaf], expected_size: int | None) -> Appended:
+        old = log_size(connection)
+        if known := find_batch(connection, batch):
+            return self._same(connection, known, leaves)
+        if expected_size not in (None, old):
+            raise LedgerError(f"the log has {old} entries, not {expected_size}", where=str(self.folder), do="Read what was added, and decide again.")
+        self._check_head(old)
+        root, size = grow(connection, old, [leaf.hash for leaf in leaves]), old + len(leaves)
+        connection.exec_driver_sql(_INSERT, [_row(old + place, leaf) for place, leaf in enumerate(leaves)])
+        note = sign(Checkpoint(self._origin, size, root), self._signing_key)
+        connection.execute(CHECKPOINTS.insert().values(size=size, batch=batch, cycle=cycle, note=note))
+        return Appended(batch, cycle, old, size, note, already=False)
+
+    def _same(self, connection: sa.Connection, known: Appended, leaves: Sequence[Leaf]) -> Appended:
+        within = (ENTRIES.c.seq >= known.first) & (ENTRIES.c.seq < known.size)
+        stored = connection.execute(sa.select(ENTRIES.c.leaf).where(within).order_by(ENTRIES.c.seq)).scalars().all()
+        if list(stored) != [leaf.hash for leaf in leaves]:
+            where = f"{self.folder}, entries {known.first} to {known.size - 1}"
+            raise LedgerError(f"`{known.batch}` is in the log with other contents", where=where, do="A batch is written once: name the new one anew.")
+        return known
+
+    def _check_head(self, size: int) -> None:
+        """INVARIANT (one log): nothing is appended to a log that is shorter than what was once signed and published."""
+        path = self.folder / HEAD
+        if not path.exists():
+            return
+        head = open_checkpoint(path.read_bytes(), verifier_keys(self.folder))
+        if head.size > size:
+            what = f"the log has {size} entries, but {head.size} were signed and published: some are lost"
+            raise LedgerError(what, where=str(self.folder), do="Restore ledger.db from its newest backup. Nothing is appended to a shortened log.")
+
+    def _publish(self) -> None:
+        note = self.checkpoint()
+        if note is None:
+            return
+        path = self.folder / HEAD
+        self._check_head(open_checkpoint(note, verifier_keys(self.folder)).size)
+        if not path.exists() or path.read_bytes() != note:
+            write_whole(path, note)
+
+
+def _cuts(hcp_ids: pl.Series) -> list[tuple[int, int]]:
+    """Where to cut rows into segments, never within an HCP. A segment is small enough to open for one receipt, and large enough to hide in."""
+    lengths = hcp_ids.rle().struct.field("len").to_numpy()
+    stops = lengths.cumsum()
+    last = np.flatnonzero(np.diff(stops // _ROWS, append=-1))
+    cuts = [0, *stops[last].tolist()]
+    return list(pairwise(cuts))
+
+
+def grave(hcp: str) -> str:
+    """The batch that holds the tombstone of an erased reference."""
+    return f"erase:{hcp}"
+
+
+def _row(seq: int, leaf: Leaf) -> tuple[Any, ...]:
+    sealed = (leaf.sealed.ref, leaf.sealed.commitment, leaf.sealed.ciphertext) if leaf.sealed else (None, None, None)
+    return seq, leaf.kind, leaf.schema, leaf.hash, *sealed[:2], leaf.body, sealed[2]

@@ -1,0 +1,189 @@
+"""The parts of a verification that stand alone: a share of the log, a segment, a database. Each opens the ledger for itself, so that any process can do it."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from remit.ledger.databases import damage, reading
+from remit.ledger.entries import leaf_frame, leaf_mark, seal_context
+from remit.ledger.errors import Fault, LedgerError
+from remit.ledger.merkle import Frontier
+from remit.ledger.records import Records
+from remit.ledger.sealing import unseal
+from remit.ledger.segments import PIECE, Packed, Segment, chunks, open_rows, pieces, unpack
+from remit.terms.encoding import digest
+
+_AT_ONCE = 1 << 14
+# Text is read as bytes, so that a changed byte that makes a name no text is found like any other.
+_ENTRIES = "SELECT seq, CAST(kind AS BLOB), CAST(schema AS BLOB), leaf, hcp, commitment, body, ciphertext FROM entries WHERE seq >= ? AND seq < ? ORDER BY seq"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Entries `first` up to `size` of one batch."""
+
+    batch: str
+    cycle: str
+    first: int
+    size: int
+
+
+@dataclass(slots=True)
+class Found:
+    """What a check found: faults; the stored leaf hashes; segments and tombstones as (seq, cycle, kind, body); references without a key, and where first; how
+    many payloads and rows were opened, and how many are gone with erased HCPs."""
+
+    faults: list[Fault] = field(default_factory=list)
+    leaves: list[bytes] = field(default_factory=list)
+    named: list[tuple[int, str, str, bytes]] = field(default_factory=list)
+    keyless: dict[bytes, str] = field(default_factory=dict)
+    rows: int = 0
+    opened: int = 0
+    gone: int = 0
+
+    def add(self, where: str, what: str) -> None:
+        self.faults.append(Fault(where, what))
+
+
+def check_database(folder: Path, which: str) -> Found:
+    """Whether SQLite finds a database sound and its schema the one that was made; for the vault, whether its rows are what was written."""
+    found = Found()
+    try:
+        with Records(folder) as records, reading(records.log if which == "ledger" else records.vault.engine) as connection:
+            found.faults = [Fault(f"{which}.db", what) for what in damage(connection, which)]
+            for where, what in records.vault.faults() if which == "vault" else ():
+                found.add(where, what)
+    except LedgerError as error:
+        found.add(error.where, error.what)
+    return found
+
+
+def check_entries(folder: Path, spans: Sequence[Span], *, deep: bool) -> Found:
+    """The leaves of a share of the log, and with `deep` its payloads. Stops, with fewer leaves, at an entry that is missing or cannot be read."""
+    found = Found()
+    try:
+        with Records(folder) as records, reading(records.log) as connection:
+            keys = records.vault.keys_by_ref()
+            for span in spans:
+                if not _check_span(connection, span, keys, found, deep=deep):
+                    break
+    except LedgerError as error:
+        found.add(error.where, f"{error.what}, after entry {spans[0].first + len(found.leaves) - 1}")
+    return found
+
+
+def _check_span(connection: sa.Connection, span: Span, keys: Mapping[bytes, bytes], found: Found, *, deep: bool) -> bool:
+    cursor = connection.exec_driver_sql(_ENTRIES, (span.first, span.size)).cursor
+    place = span.first
+    while cursor is not None and place < span.size:
+        rows = cursor.fetchmany(_AT_ONCE)
+        if not rows or [row[0] for row in rows] != list(range(place, place + len(rows))):
+            found.add(f"ledger.db, entry {place}", "it is missing, or one soon after it is: nothing from here on could be verified")
+            return False
+        place += len(rows)
+        found.leaves += [row[3] if isinstance(row[3], bytes) else b"" for row in rows]
+        found.named += [(row[0], span.cycle, row[1].decode(), row[6]) for row in rows if row[1] in (b"segment", b"tombstone")]
+        _check_leaves(span, rows, found)
+        _check_payloads(span, rows, keys, found, deep=deep)
+    return True
+
+
+def _check_leaves(span: Span, rows: Sequence[Any], found: Found) -> None:
+    frames: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
+    altered = []
+    for seq, kind, schema, leaf, hcp, commitment, body, ciphertext in rows:
+        try:
+            head, tail = frames.get((kind, schema)) or frames.setdefault((kind, schema), leaf_frame(span.batch, span.cycle, *_texts(kind, schema)))
+            plain = hcp is None and commitment is None and ciphertext is None
+            mark = b"null}" if plain else leaf_mark(hcp, commitment, ciphertext)
+            if sha256(b"\x00" + head + body + tail + mark).digest() != leaf:
+                altered.append(seq)
+        except (TypeError, AttributeError):  # a changed byte can also make a column null or a number
+            altered.append(seq)
+    found.faults += [Fault(f"ledger.db, {where}", "what is stored is not what its leaf hash says") for where in _spans(altered)]
+
+
+def _check_payloads(span: Span, rows: Sequence[Any], keys: Mapping[bytes, bytes], found: Found, *, deep: bool) -> None:
+    contexts: dict[tuple[bytes, bytes], bytes] = {}
+    for seq, kind, schema, _, hcp, commitment, _, ciphertext in rows:
+        if hcp is None:
+            continue
+        key = keys.get(hcp)
+        if key is None:
+            found.keyless.setdefault(hcp, f"ledger.db, entry {seq}")
+            found.gone += 1
+        elif deep:
+            context = contexts.get((kind, schema)) or contexts.setdefault((kind, schema), seal_context(span.cycle, *_texts(kind, schema)))
+            opened = unseal(key, context, ciphertext)
+            if opened is None or sha256(opened).digest() != commitment:
+                found.add(f"ledger.db, entry {seq}", f"its payload does not open to what was committed to under the key of hcp {hcp.hex()}")
+            found.opened += 1
+
+
+def _texts(kind: bytes, schema: bytes) -> tuple[str, str]:
+    return kind.decode(errors="replace"), schema.decode(errors="replace")
+
+
+def check_segment(folder: Path, seq: int, segment: Segment, *, deep: bool) -> Found:
+    """A segment's file by its digest, and with `deep` every row by its commitment."""
+    found, where = Found(), f"segments/{segment.file}.arrow (entry {seq})"
+    try:
+        with Records(folder) as records:
+            file = records.segment_path(segment).read_bytes()
+            if digest(file) != segment.file:
+                found.add(where, _altered_pieces(file, segment))
+                return found
+            found.rows = segment.rows
+            if deep:
+                _check_rows(file, segment, records.vault.keys_by_ref(), found, where)
+    except OSError as error:
+        found.add(where, f"it cannot be read ({error.strerror})")
+    except (LedgerError, zlib.error, ValueError) as error:
+        faults = error.faults if isinstance(error, LedgerError) and error.faults else (str(error),)
+        found.faults += [Fault(where, fault) for fault in faults]
+    return found
+
+
+def _altered_pieces(file: bytes, segment: Segment) -> str:
+    altered = [place for place, (now, then) in enumerate(zip(pieces(file), segment.pieces, strict=False)) if now != then]
+    spans = [f"bytes {start * PIECE} to {(stop + 1) * PIECE - 1}" for start, stop in _runs(altered)]
+    return f"it was altered: {', '.join(spans) or 'its length'}"
+
+
+def _check_rows(file: bytes, segment: Segment, keys: Mapping[bytes, bytes], found: Found, where: str) -> None:
+    packed, edge = unpack(file), Frontier()
+    leaves = packed.leaves()
+    edge.extend(leaves)
+    if edge.root().hex() != segment.root or digest(packed.header) != segment.header or len(leaves) != segment.rows + 1:
+        found.add(where, "its rows or its header are not those of its entry")
+    for ref, count in zip(packed.refs, packed.counts, strict=True):
+        if ref not in keys:
+            found.keyless.setdefault(ref, where)
+            found.gone += count
+    kept = [place for place, ref in enumerate(packed.refs) if ref in keys]
+    found.opened, wrong = _compare_rows(packed, keys, kept)
+    found.faults += [Fault(where, f"row {number} is not what was committed to") for number in wrong]
+
+
+def _compare_rows(packed: Packed, keys: Mapping[bytes, bytes], kept: Sequence[int]) -> tuple[int, list[int]]:
+    """How many rows opened, and the numbers of those that are not what their commitment says."""
+    opened = open_rows(packed, keys, kept)
+    stated = chunks(b"".join(packed.commitments[place] for place in kept))
+    wrong = [place for place, (now, then) in enumerate(zip(opened.commitments(), stated, strict=True)) if now != then]
+    return len(opened.rows.texts), [int.from_bytes(opened.rows.fixed[place, :8].tobytes(), "little") for place in wrong]
+
+
+def _spans(seqs: Sequence[int]) -> list[str]:
+    return [f"entry {start}" if start == stop else f"entries {start} to {stop}" for start, stop in _runs(seqs)]
+
+
+def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last of each run of consecutive numbers."""
+    starts = [number for place, number in enumerate(numbers) if not place or numbers[place - 1] != number - 1]
+    stops = [number for place, number in enumerate(numbers) if place + 1 == len(numbers) or numbers[place + 1] != number + 1]
+    return list(zip(starts, stops, strict=True))

@@ -1,0 +1,204 @@
+"""Reading the ledger: entries, rows, proofs."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import polars as pl
+import sqlalchemy as sa
+
+from remit.ledger.actions import recorded
+from remit.ledger.databases import ENTRIES, check_revision, connect, reading
+from remit.ledger.entries import SCHEMAS, Stored, opened_payload, seal_context
+from remit.ledger.errors import LedgerError
+from remit.ledger.issuing import issue
+from remit.ledger.keyfiles import vault_secret
+from remit.ledger.log import STORED, Appended, batches, complete, find_batch, last_checkpoint, log_size
+from remit.ledger.merkle import consistency_path, levels
+from remit.ledger.sealing import HcpKey, unseal
+from remit.ledger.segments import Packed, Segment, open_rows, to_frame, unpack
+from remit.ledger.vault import Vault
+from remit.terms.encoding import digest
+from remit.terms.proposals import Recorded
+
+_AT_ONCE = 10_000
+_PLAIN = {schema.kind for schema in SCHEMAS.values() if not schema.payload}
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFrame:
+    """A segment's rows in the order they were written, with their numbers in the last column; `gone` says how many rows went with which erased HCP, by
+    its opaque reference."""
+
+    frame: pl.DataFrame
+    gone: dict[str, int]
+
+
+class Records:
+    """A ledger open for reading. Close it, or use it in a `with`."""
+
+    def __init__(self, folder: Path, *, writing: bool = False, wait_s: float = 30.0) -> None:
+        self.folder = folder
+        for name in ("ledger.db", "vault.db"):
+            if not (folder / name).is_file():
+                raise LedgerError(f"there is no `{name}`", where=str(folder), do="Check the path, or restore the file from its backup.")
+        self.log = connect(folder / "ledger.db", writing=writing, wait_s=wait_s)
+        self.vault = Vault(connect(folder / "vault.db", writing=writing, wait_s=wait_s), vault_secret(folder))
+        check_revision(self.log, "ledger")
+        check_revision(self.vault.engine, "vault")
+        self._unpacked = lru_cache(maxsize=4)(self._unpack)
+        self._about = lru_cache(maxsize=4)(self._people)
+        self._trees = lru_cache(maxsize=4)(lambda segment: levels(self._unpacked(segment).leaves()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the databases."""
+        self.log.dispose()
+        self.vault.engine.dispose()
+
+    @property
+    def size(self) -> int:
+        """How many entries the log has."""
+        with reading(self.log) as connection:
+            return log_size(connection)
+
+    def checkpoint(self) -> bytes | None:
+        """The last signed checkpoint; None while the log is empty."""
+        with reading(self.log) as connection:
+            return last_checkpoint(connection)
+
+    def appended(self, batch: str) -> Appended | None:
+        """Where the log holds a batch; None if it does not."""
+        with reading(self.log) as connection:
+            return find_batch(connection, batch)
+
+    def entry(self, seq: int) -> Stored:
+        """One entry. Raises `LedgerError` if there is none of this number."""
+        with reading(self.log) as connection:
+            row = connection.execute(STORED.where(ENTRIES.c.seq == seq)).first()
+        if row is None:
+            raise LedgerError(f"there is no entry {seq}", where=str(self.folder), do=f"Entries are numbered from 0 to {self.size - 1}.")
+        return self._open([row])[0]
+
+    def entries(self, *, kind: str | None = None, cycle: str | None = None, hcp_id: str | None = None) -> Iterator[Stored]:
+        """Entries in the order of the log, those about `hcp_id` only if it is given (none if it was erased)."""
+        query = STORED.order_by(ENTRIES.c.seq).limit(_AT_ONCE)
+        if kind is not None:
+            query = query.where(ENTRIES.c.kind == kind)
+            query = query.where(ENTRIES.c.hcp.is_(None)) if kind in _PLAIN else query  # which has an index of its own
+        if hcp_id is not None:
+            query = query.where(ENTRIES.c.hcp == self._ref(hcp_id))
+        for first, size in self._spans(cycle):
+            yield from self._within(query, first, size)
+
+    def _spans(self, cycle: str | None) -> list[tuple[int, int]]:
+        with reading(self.log) as connection:
+            return [(0, log_size(connection))] if cycle is None else [(batch.first, batch.size) for batch in batches(connection, cycle=cycle)]
+
+    def _within(self, query: "sa.Select[Any]", first: int, size: int) -> Iterator[Stored]:
+        while first < size:
+            with reading(self.log) as connection:
+                rows = connection.execute(query.where(ENTRIES.c.seq >= first, ENTRIES.c.seq < size)).all()
+            yield from self._open(rows)
+            first = rows[-1].seq + 1 if len(rows) == _AT_ONCE else size
+
+    def recorded(self, cycle: str) -> list[Recorded]:
+        """The actions of a cycle by their number, without those of erased HCPs."""
+        actions = (recorded(stored) for stored in self.entries(kind="action", cycle=cycle) if not stored.gone)
+        return sorted(actions, key=lambda action: action.chosen.number)
+
+    def segments(self, cycle: str, stream: str | None = None) -> list[Segment]:
+        """The segments of a cycle, of one stream if it is named, in the order of their rows."""
+        named = (Segment.from_body(cycle, stored.body) for stored in self.entries(kind="segment", cycle=cycle))
+        return sorted((segment for segment in named if stream in (None, segment.stream)), key=lambda segment: (segment.stream, segment.first))
+
+    def read_segment(self, segment: Segment) -> SegmentFrame:
+        """A segment's rows. Raises `LedgerError` if its file is missing or altered."""
+        packed = self._unpacked(segment)
+        keys = {ref: key.key for ref, key in self.vault.of_refs(packed.refs).items()}
+        kept = [place for place, ref in enumerate(packed.refs) if ref in keys]
+        gone = {ref.hex(): count for ref, count in zip(packed.refs, packed.counts, strict=True) if ref not in keys}
+        return SegmentFrame(to_frame(open_rows(packed, keys, kept), packed.layout), gone)
+
+    def erased_among(self, hcp_ids: Iterable[str]) -> frozenset[str]:
+        """Those of `hcp_ids` that were erased: nothing may be written about them again."""
+        return self.vault.erased_among(hcp_ids)
+
+    def is_erased(self, hcp_id: str) -> bool:
+        """Whether this HCP was erased."""
+        return bool(self.erased_among([hcp_id]))
+
+    def consistency(self, old: int, size: int) -> list[bytes]:
+        """The proof that the log of `size` entries begins with the log of `old` entries, 0 < old <= size; `merkle.extends` checks it."""
+        with reading(self.log) as connection:
+            return consistency_path(old, size, complete(connection))
+
+    def receipt(self, cycle: str, stream: str, hcp_id: str, number: int) -> bytes:
+        """The receipt of one row of a cycle, chosen or not, for `verify_receipt`: row `number` of the frame that was written as `stream`, about
+        `hcp_id`. Raises `LedgerError` if the HCP was erased or the row is not there."""
+        key = self.vault.of_person(hcp_id)
+        if key is None:
+            what = "the HCP was erased, and the row with it" if self.is_erased(hcp_id) else "the ledger holds nothing about this HCP"
+            raise LedgerError(what, where=str(self.folder))
+        for stored in self.entries(kind="segment", cycle=cycle):
+            segment = Segment.from_body(cycle, stored.body)
+            if segment.stream == stream and segment.first <= number < segment.first + segment.rows:
+                with reading(self.log) as connection:
+                    about = self._about(cycle, log_size(connection)).get(key.ref, [])
+                    return issue(connection, stored.seq, about, self._unpacked(segment), self._trees(segment), key, number)
+        raise LedgerError(f"cycle `{cycle}` has no row {number} in stream `{stream}`", where=str(self.folder))
+
+    def segment_path(self, segment: Segment) -> Path:
+        """Where a segment's file lies."""
+        return self.folder / "segments" / f"{segment.file}.arrow"
+
+    def _unpack(self, segment: Segment) -> Packed:
+        path = self.segment_path(segment)
+        try:
+            file = path.read_bytes()
+        except OSError as error:
+            raise LedgerError(f"the segment cannot be read ({error.strerror})", where=str(path), do="Restore it from its backup.") from None
+        if digest(file) != segment.file:
+            raise LedgerError("the segment was altered: its digest is not its name", where=str(path), do="Run `remit verify`; restore it from its backup.")
+        return unpack(file)
+
+    def _people(self, cycle: str, _size: int) -> dict[bytes, list[int]]:
+        """The numbers of a cycle's entries by whom they are about. An index in the database would cost every append and every verification more."""
+        about: dict[bytes, list[int]] = {}
+        with reading(self.log) as connection:
+            for batch in batches(connection, cycle=cycle):
+                within = (ENTRIES.c.seq >= batch.first) & (ENTRIES.c.seq < batch.size) & ENTRIES.c.hcp.is_not(None)
+                for seq, ref in connection.execute(sa.select(ENTRIES.c.seq, ENTRIES.c.hcp).where(within)):
+                    about.setdefault(ref, []).append(seq)
+        return about
+
+    def _ref(self, hcp_id: str) -> bytes:
+        key = self.vault.of_person(hcp_id)
+        return key.ref if key else b""
+
+    def _open(self, rows: Iterable[Any]) -> list[Stored]:
+        rows = list(rows)
+        keys = self.vault.of_refs(row.hcp for row in rows if row.hcp is not None)
+        return [_stored(row, keys.get(row.hcp)) for row in rows]
+
+
+def _stored(row: Any, key: HcpKey | None) -> Stored:
+    payload = None
+    if key is not None:
+        opened = unseal(key.key, seal_context(row.cycle, row.kind, row.schema), row.ciphertext)
+        if opened is None or sha256(opened).digest() != row.commitment:
+            raise LedgerError("the payload does not open", where=f"ledger.db, entry {row.seq}", do="Run `remit verify`; restore from the backup.")
+        payload = opened_payload(opened)
+    hcp = row.hcp.hex() if row.hcp is not None else None
+    gone = row.hcp is not None and key is None
+    return Stored(row.seq, row.cycle, row.kind, row.schema, json.loads(row.body), hcp, key.hcp_id if key else None, payload, gone)

@@ -1,0 +1,9 @@
+"""What is likely, and what would change it: lead score and response, stored as bytes, explained."""
+
+from remit.models.checks import check_estimator
+from remit.models.errors import ModelError
+from remit.models.estimators import ESTIMATORS, lead_score, response
+from remit.models.reasons import reasons
+from remit.models.stored import model_digest
+
+__all__ = ["ESTIMATORS", "ModelError", "check_estimator", "lead_score", "model_digest", "reasons", "response"]

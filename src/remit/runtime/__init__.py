@@ -1,0 +1,1 @@
+"""How it is wired: workspaces, the cycle, the command line."""

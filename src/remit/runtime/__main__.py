@@ -1,0 +1,147 @@
+"""The command line: `remit`."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from remit.runtime import commands, render
+from remit.runtime.errors import WorkspaceError
+from remit.runtime.init import EXAMPLES
+from remit.terms.errors import RemitError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The operating layer for AI in pharma commercial work.")
+
+_CORES = os.cpu_count() or 1
+
+Folder = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads to use; the result is the same for any number.")]
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The folder to make; it must be empty or absent.")],
+    example: Annotated[str, typer.Option(help=f"What to fill it with: {' or '.join(EXAMPLES)}.")] = "two-brands",
+    data: Annotated[Path | None, typer.Option(help="For `detailing`: the folder with counts.csv and physicians.csv.")] = None,
+    physicians: Annotated[int, typer.Option(min=10, help="For `two-brands`: the size of the generated country.")] = 2000,
+    as_json: AsJson = False,
+) -> None:
+    """Make a workspace: plain files that a person can read and change."""
+    _say(commands.init(folder, example, data, physicians), as_json, render.init)
+
+
+@app.command()
+def run(
+    workspace: Folder = Path(),
+    cycles: Annotated[int, typer.Option(min=1, help="How many cycles to run.")] = 1,
+    threads: Threads = _CORES,
+    as_json: AsJson = False,
+) -> None:
+    """Run a cycle: load what arrived, ask the agents, judge, choose, record, act."""
+    with render.Progress(quiet=as_json) as progress:
+        for done in commands.run(workspace, cycles, threads, progress):
+            _say(done, as_json, render.run)
+
+
+@app.command()
+def show(
+    what: Annotated[str, typer.Argument(help=f"One of: {', '.join(commands.SHOWN)}.")],
+    workspace: Folder = Path(),
+    cycle: Annotated[str | None, typer.Option(help="The cycle; the last one if not given.")] = None,
+    agent: Annotated[str | None, typer.Option(help="For decisions: of this agent only.")] = None,
+    disposition: Annotated[str | None, typer.Option(help="For decisions: chosen, waiting, outbid or forbidden.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many rows to print.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show decisions, agents, prices, quarantine, freshness or models."""
+    _say(commands.show(what, workspace, cycle, agent, disposition, limit), as_json, render.show)
+
+
+@app.command()
+def explain(
+    receipt: Annotated[str, typer.Argument(help="A decision's id, as `remit show decisions` prints it, or a receipt's file.")],
+    workspace: Folder = Path(),
+    out: Annotated[Path | None, typer.Option(help="Write the receipt, one JSON file, here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say of one decision what, why, who owns it, from which data and how old, and at what price it would have turned."""
+    _say(commands.explain(receipt, workspace, out), as_json, render.explain)
+
+
+@app.command()
+def verify(
+    receipts: Annotated[list[Path] | None, typer.Argument(help="Receipts to verify; the whole workspace if none are given.")] = None,
+    workspace: Folder = Path(),
+    against: Annotated[Path | None, typer.Option(help="An older checkpoint that the log must continue.")] = None,
+    key: Annotated[Path | None, typer.Option(help="The verifier keys to trust; the workspace's own if not given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify receipts, or the log, its segments and every recorded input, offline."""
+    report = commands.verify(workspace, receipts or [], against, key)
+    _say(report, as_json, render.verify)
+    if report["faults"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def replay(
+    workspace: Folder = Path(),
+    cycle: Annotated[str | None, typer.Option(help="The cycle; all of them if not given.")] = None,
+    threads: Threads = _CORES,
+    as_json: AsJson = False,
+) -> None:
+    """Derive recorded cycles again from their recorded inputs and compare every byte."""
+    with render.Progress(quiet=as_json) as progress:
+        report = commands.replay(workspace, cycle, threads, progress)
+    _say(report, as_json, render.replay)
+    if any(item["differs"] for item in report["cycles"]):
+        raise typer.Exit(1)
+
+
+@app.command()
+def erase(
+    hcp: Annotated[str, typer.Argument(help="The HCP's id.")],
+    workspace: Folder = Path(),
+    reason: Annotated[str, typer.Option(help="Why, for the record; nothing personal.")] = "request",
+    as_json: AsJson = False,
+) -> None:
+    """Destroy what is held of an HCP; the log still verifies."""
+    _say(commands.erase(hcp, workspace, reason), as_json, render.erase)
+
+
+@app.command()
+def migrate(workspace: Folder = Path(), as_json: AsJson = False) -> None:
+    """Move a workspace to this release's version."""
+    _say(commands.migrate(workspace), as_json, render.migrate)
+
+
+def _say(result: dict[str, Any], as_json: bool, render_text: Callable[[dict[str, Any]], None]) -> None:
+    if as_json:
+        sys.stdout.write(render.to_json(result))
+    else:
+        render_text(result)
+
+
+def main() -> None:
+    """Runs the command line: exit 0, 1 where a check failed, 2 with one message where the user can mend something."""
+    try:
+        app()
+    except RemitError as error:
+        render.error(error)
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        render.error(
+            WorkspaceError(error.strerror or str(error), where=str(error.filename or ""), do="Mend the disk or its rights, then run again: nothing is lost.")
+        )
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""What earlier cycles leave for the next: contacts made, capacity given out, proposals that wait for a person."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from remit.ledger import Records, Stored
+from remit.runtime.settings import Settings
+from remit.terms.instants import DAY, add_span
+
+CONTACTS = pl.Schema({"hcp_id": pl.String, "channel": pl.String, "purpose": pl.String, "at": pl.Int64})
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A chosen proposal that waits for a person: its entry, the instant of its cycle and its deadline (UTC microseconds), what it reserves (micro-units)."""
+
+    entry: int
+    since: int
+    deadline: int
+    uses: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """`contacts`: our own recent contacts, planned and waiting ones included. `taken`: capacity given out per resource. `waiting`: what still waits."""
+
+    contacts: pl.DataFrame
+    taken: Mapping[str, int]
+    waiting: tuple[Waiting, ...]
+
+
+def carry(records: Records, upto: int, now: int, settings: Settings, valid_from: Mapping[str, int]) -> Carried:
+    """What the log's first `upto` entries leave for a cycle at `now`. `valid_from` says, per resource, when the capacity that holds now began."""
+    cycles = [entry for entry in records.entries(kind="cycle") if entry.seq < upto]
+    refused = {int(entry.body["action"]): entry for entry in records.entries(kind="refused") if entry.seq < upto}
+    horizon = min(add_span(now, settings.window, -1), now - 28 * DAY)
+    contacts: dict[tuple[str, str, str, int], tuple[str, str, str, int]] = {}
+    waiting: list[Waiting] = []
+    for cycle in cycles:
+        since = int(cycle.body["now"])
+        if since < horizon and int(cycle.body["waiting_until"]) <= now:
+            continue
+        for action, payload in _opened(records, cycle.cycle):
+            if action.seq in refused:
+                continue
+            proposal, call, context = payload["proposal"], payload["selection"]["call_number"], payload["context"]
+            contact = action.seq if call == 0 else -call
+            contacts[(proposal["hcp_id"], proposal["channel"], cycle.cycle, contact)] = (proposal["hcp_id"], proposal["channel"], proposal["purpose"], since)
+            if (context["deadline"] or 0) > now:
+                waiting.append(Waiting(action.seq, since, context["deadline"], context["uses"]))
+    spent = [(int(cycle.body["now"]), cycle.body["used"], 1) for cycle in cycles]
+    given_back = [(int(entry.body["since"]), entry.body["uses"], -1) for entry in refused.values()]
+    reserved = [(item.since, item.uses, 1) for item in waiting]
+    taken = dict.fromkeys(valid_from, 0)
+    _add(taken, spent + given_back, lambda name, since: valid_from[name] <= since)
+    _add(taken, reserved, lambda name, since: valid_from[name] > since)
+    return Carried(pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row"), taken, tuple(waiting))
+
+
+def overdue(records: Records, now: int) -> Iterator[Waiting]:
+    """Proposals that waited past their deadline and have no entry that says so."""
+    refused = {int(entry.body["action"]) for entry in records.entries(kind="refused")}
+    for cycle in [entry for entry in records.entries(kind="cycle") if entry.body["waiting_until"]]:
+        for action, payload in _opened(records, cycle.cycle):
+            context = payload["context"]
+            if context["deadline"] is not None and context["deadline"] <= now and action.seq not in refused:
+                yield Waiting(action.seq, int(cycle.body["now"]), context["deadline"], context["uses"])
+
+
+def _opened(records: Records, cycle: str) -> Iterator[tuple[Stored, dict[str, Any]]]:
+    """The cycle's actions with their payloads; those of erased HCPs are gone and leave nothing behind."""
+    return ((action, action.payload) for action in records.entries(kind="action", cycle=cycle) if action.payload is not None)
+
+
+def _add(taken: dict[str, int], amounts: Iterable[tuple[int, Mapping[str, int], int]], counts: Callable[[str, int], bool]) -> None:
+    for since, uses, sign in amounts:
+        for name, amount in uses.items():
+            if name in taken and counts(name, since):
+                taken[name] += sign * int(amount)

@@ -1,0 +1,140 @@
+"""What each command does, as plain data: the command line prints it as text or as JSON."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from remit.intake import erase as erase_rows
+from remit.intake import freshness, read_quarantine, replaced
+from remit.ledger import migrate_ledger, open_ledger, read_ledger
+from remit.runtime import explaining, replaying, reporting, training, verifying
+from remit.runtime.errors import WorkspaceError
+from remit.runtime.init import create
+from remit.runtime.run import run_cycle
+from remit.runtime.settings import WORKSPACE_VERSION
+from remit.runtime.workspace import Workspace, config_texts, locked, open_workspace, read_config
+from remit.terms.instants import HOUR, format_instant
+
+Stage = Callable[[str], None]
+
+SHOWN = ("decisions", "agents", "prices", "quarantine", "freshness", "models")
+
+
+def init(folder: Path, example: str, data: Path | None, physicians: int) -> dict[str, Any]:
+    """Makes a workspace from an example and says what is in it."""
+    create(folder, example, data, physicians)
+    feeds = {path.name: sum(1 for file in path.iterdir() if file.suffix in (".csv", ".parquet")) for path in sorted((folder / "feeds").iterdir())}
+    return {"workspace": str(folder), "example": example, "feeds": feeds}
+
+
+def run(workspace: Path, cycles: int, threads: int, stage: Stage) -> Iterator[dict[str, Any]]:
+    """Runs cycles, one after another, and reports each as it ends."""
+    place = open_workspace(workspace)
+    for _ in range(cycles):
+        timer = reporting.Timer(stage)
+        done = run_cycle(place, threads, timer)
+        yield reporting.of_run(done, timer.seconds())
+
+
+def show(what: str, workspace: Path, cycle: str | None, agent: str | None, disposition: str | None, limit: int) -> dict[str, Any]:
+    """One of `SHOWN`, with at most `limit` rows of what may be long."""
+    if what not in SHOWN:
+        raise WorkspaceError(f"there is nothing called `{what}` to show", do=f"One of: {', '.join(SHOWN)}.")
+    place = open_workspace(workspace)
+    if what == "quarantine":
+        return _quarantine(place, limit)
+    if what == "models":
+        return {"what": what, "rows": training.described(place)}
+    with closing(read_ledger(place.ledger)) as records:
+        cycle_id = cycle or reporting.last_cycle(records)
+        body = reporting.cycle_body(records, cycle_id)
+        if what == "freshness":
+            return _freshness(place, int(body["now"]))
+        if what == "decisions":
+            return {"what": what, "cycle": cycle_id, **reporting.decisions(records, cycle_id, agent, disposition, limit)}
+        rows = reporting.prices(body) if what == "prices" else reporting.agents(body)
+        return {"what": what, "cycle": cycle_id, "rows": rows}
+
+
+def explain(receipt: str, workspace: Path, out: Path | None) -> dict[str, Any]:
+    """One decision in words, from a receipt's file or from the ledger; the receipt itself goes to `out`."""
+    if Path(receipt).is_file():
+        return explaining.of_receipt(Path(receipt).read_bytes())
+    place = open_workspace(workspace)
+    with closing(read_ledger(place.ledger)) as records:
+        data = explaining.receipt(records, receipt)
+        if out is not None:
+            out.write_bytes(data)
+        return explaining.of_receipt(data) | {"turning": explaining.turning(place, records, receipt), "written": str(out) if out else None}
+
+
+def verify(workspace: Path, receipts: list[Path], against: Path | None, key: Path | None) -> dict[str, Any]:
+    """What was verified and every fault found."""
+    return verifying.receipts(workspace, receipts, key) if receipts else verifying.workspace(open_workspace(workspace), against, key)
+
+
+def replay(workspace: Path, cycle: str | None, threads: int, stage: Stage) -> dict[str, Any]:
+    """Each replayed cycle: whether it came out the same, what differs, what is gone."""
+    place = open_workspace(workspace)
+    with closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
+        cycles = [cycle] if cycle else [entry.cycle for entry in ledger.entries(kind="cycle")]
+        return {"cycles": [replaying.replay(place, ledger, each, threads, stage) for each in cycles]}
+
+
+def erase(hcp: str, workspace: Path, reason: str) -> dict[str, Any]:
+    """Destroys what is held of an HCP: the warehouse's rows, then key, salts and payloads; says what lies outside."""
+    place = open_workspace(workspace)
+    with locked(place), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
+        now = reporting.cycle_body(ledger, reporting.last_cycle(ledger))["now"]
+        rewritten = erase_rows(place.warehouse, hcp, os.urandom)
+        erasure = ledger.erase(hcp, now=int(now), reason=reason, replaced=sorted(replaced(place.warehouse).items()))
+    lists = _strike_out(place, hcp)
+    sources = [str(path.relative_to(place.root)) for path in sorted(place.feeds.rglob("*.csv")) if hcp in path.read_text(errors="replace")]
+    return {"hcp": hcp, "reference": erasure.hcp, "tombstone": erasure.tombstone, "segments": len(rewritten), "lists": lists, "sources": sources}
+
+
+def _strike_out(place: Workspace, hcp: str) -> list[str]:
+    """Takes the HCP's lines out of the lists in `out/`, and names the lists."""
+    changed = []
+    for path in sorted(place.out.rglob("*.csv")):
+        lines = path.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if hcp not in line.rstrip("\n").split(",")]
+        if kept != lines:
+            path.write_text("".join(kept))
+            changed.append(str(path.relative_to(place.root)))
+    return changed
+
+
+def migrate(workspace: Path) -> dict[str, Any]:
+    """Moves the ledger's databases to this release; the settings' version is the newest there is."""
+    place = open_workspace(workspace)
+    with locked(place):
+        read_config(config_texts(place))
+        if (place.ledger / "ledger.db").is_file():
+            migrate_ledger(place.ledger)
+    return {"workspace": str(workspace), "version": WORKSPACE_VERSION}
+
+
+def _quarantine(place: Workspace, limit: int) -> dict[str, Any]:
+    rows = read_quarantine(place.warehouse)
+    rules = rows.group_by("feed", "rules").len().sort("feed", "rules").rows(named=True)
+    return {"what": "quarantine", "total": rows.height, "rules": rules, "rows": rows.select("feed", "file", "line", "rules", "cells").head(limit).to_dicts()}
+
+
+def _freshness(place: Workspace, now: int) -> dict[str, Any]:
+    rows = []
+    for fresh in freshness(place.warehouse, now):
+        rows.append(
+            {
+                "table": fresh.table,
+                "rows": fresh.rows,
+                "assumed": fresh.assumed_rows,
+                "last_load": None if fresh.last_load is None else format_instant(fresh.last_load),
+                "feed_age_h": None if fresh.feed_age_us is None else fresh.feed_age_us // HOUR,
+                "data_age_h": None if fresh.data_age_us is None else fresh.data_age_us // HOUR,
+                "doubtful_files": fresh.doubtful_files,
+            }
+        )
+    return {"what": "freshness", "as_of": format_instant(now), "rows": rows}

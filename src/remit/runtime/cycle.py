@@ -1,0 +1,221 @@
+"""One cycle as a pure function: recorded inputs in, chosen plan out. Run, replay and simulation all call it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from remit.agents import Failure, View, ask
+from remit.arbiter import arbitrate
+from remit.authority import Table, judge
+from remit.gateway import Known, gather, on_file, open_inquiries
+from remit.runtime.problem import Problem, build
+from remit.runtime.settings import Settings
+from remit.terms.charters import Charter
+from remit.terms.encoding import MICRO
+from remit.terms.facts import FACTS
+from remit.terms.instants import HOUR, add_span
+from remit.terms.people import People
+from remit.terms.problems import Plan
+from remit.terms.proposals import PROPOSAL_COLUMNS
+from remit.terms.verdicts import Ruling, Verdict
+
+PURPOSES = ("service", "medical", "promotional")
+"""The order in which an HCP's allowance is given out."""
+
+DECISION_COLUMNS = (
+    "hcp_id",
+    *(name for name, _ in PROPOSAL_COLUMNS if name != "hcp_id"),
+    *(name for name in FACTS if name not in {name for name, _ in PROPOSAL_COLUMNS}),
+    "rep_id",
+    "territory",
+    "ruling",
+    "rules",
+    "disposition",
+    "call_number",
+    "position",
+    "probability",
+    "allowance",
+    "number",
+)
+"""The columns of a decision, in order: a proposal, the facts it was judged by, its verdict, what became of it, the contacts that the HCP's window left
+for this cycle, and its number in the cycle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything a cycle depends on. `responses` holds (hcp_id, product, channel, touch, increment); `values` (product -> minor units an outcome unit is
+    worth); `capacity` the stated capacity per resource that holds now, `taken` what earlier cycles took of it (micro-units). `explain` gives, for rows of
+    (hcp_id, product), what moved their lead score: hcp_id, product, rank, text."""
+
+    settings: Settings
+    people: People
+    charters: tuple[Charter, ...]
+    table: Table
+    known: Known
+    responses: pl.DataFrame
+    values: Mapping[str, int]
+    capacity: Mapping[str, int]
+    taken: Mapping[str, int]
+    explain: Callable[[pl.DataFrame], pl.DataFrame]
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class PurposePlan:
+    """The plan for one purpose, with the names of its resources and agents."""
+
+    purpose: str
+    plan: Plan
+    resources: tuple[str, ...]
+    agents: tuple[str, ...]
+    capacity: tuple[int, ...]
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a cycle decided: a row per proposal (`DECISION_COLUMNS`), the distinct verdicts and each row's code among them, a plan per purpose, the agents
+    that failed, and why the promotional choices were made (by number)."""
+
+    decisions: pl.DataFrame
+    verdicts: tuple[Verdict, ...]
+    codes: pl.Series
+    plans: tuple[PurposePlan, ...]
+    failures: tuple[Failure, ...]
+    reasons: Mapping[int, list[str]]
+
+
+def cycle(inputs: Inputs, stage: Callable[[str], None]) -> Result:
+    """Asks every agent, judges every proposal, chooses jointly. `stage` is told the name of each step as it begins; nothing else leaves the function."""
+    stage("ask the agents")
+    proposals, failures = ask(inputs.charters, lambda charter: _view(charter, inputs))
+    stage("gather facts")
+    facts = gather(proposals, inputs.known, inputs.charters, inputs.people)
+    stage("judge")
+    judgement = judge(facts, inputs.table)
+    rules = pl.Series([",".join(verdict.rules) for verdict in judgement.verdicts], dtype=pl.String)
+    judged = facts.with_columns(
+        number=pl.int_range(pl.len(), dtype=pl.Int64),
+        ruling=judgement.columns["ruling"].cast(pl.String),
+        rules=rules.gather(judgement.columns["verdict"]) if rules.len() else pl.lit(None, pl.String),
+    )
+    stage("choose")
+    decisions, plans = _choose(judged, inputs)
+    stage("say why")
+    return Result(decisions.select(DECISION_COLUMNS), judgement.verdicts, judgement.columns["verdict"], plans, failures, _reasons(decisions, inputs))
+
+
+def _view(charter: Charter, inputs: Inputs) -> View:
+    """What `charter` grants: promotion sees no questions to medical information; medical work sees no prescribing and no money."""
+    known, products, channels = inputs.known, list(charter.products), list(charter.channels)
+    cover = known.cover.filter(pl.col("channel").is_in(channels) & pl.col("product").is_in(products)).select("hcp_id", "product", "territory")
+    covered = known.scores.filter(pl.col("product").is_in(products)).join(cover, on=["hcp_id", "product"], how="left", maintain_order="left")
+    content = on_file(known.content, known.now).filter(pl.col("product").is_in(products) & pl.col("channel").is_in(channels))
+    content = content.select("product", "channel", "content_id", "communication_type")
+    if charter.purpose == "medical":
+        medical = known.contacts.filter(pl.col("purpose") == "medical").group_by("hcp_id").agg(pl.col("at").max())
+        hcps = (
+            covered.select("hcp_id", "product", "territory")
+            .join(open_inquiries(known.inquiries, known.now), on=["hcp_id", "product"], how="left", maintain_order="left")
+            .join(medical, on="hcp_id", how="left", maintain_order="left")
+            .with_columns(pl.col("open_inquiries").fill_null(0), medical_contact_age_h=(pl.lit(known.now, pl.Int64) - pl.col("at")).floordiv(HOUR))
+        )
+        return View(hcps.drop("at"), inputs.responses.clear(), content, {})
+    hcps = covered.select("hcp_id", "product", "territory", "lead_score")
+    responses = inputs.responses.filter(pl.col("channel").is_in(channels) & pl.col("product").is_in(products))
+    return View(hcps, responses, content, {product: inputs.values[product] for product in products if product in inputs.values})
+
+
+def _reasons(decisions: pl.DataFrame, inputs: Inputs) -> dict[int, list[str]]:
+    """What moves the lead score of each promotional choice, in words; it names nothing that is kept from reps for an HCP under PDRP."""
+    chosen = decisions.filter((pl.col("probability") > 0) & (pl.col("purpose") == "promotional")).select("number", "hcp_id", "product")
+    if not chosen.height:
+        return {}
+    said = inputs.explain(chosen.select("hcp_id", "product").unique(maintain_order=True))
+    texts = chosen.join(said, on=["hcp_id", "product"], how="inner").sort("number", "rank").group_by("number", maintain_order=True).agg("text")
+    return dict(texts.iter_rows())
+
+
+def _choose(judged: pl.DataFrame, inputs: Inputs) -> tuple[pl.DataFrame, tuple[PurposePlan, ...]]:
+    height = judged.height
+    chosen, call_number, position = np.zeros(height, bool), np.zeros(height, np.int64), np.zeros(height, np.int64)
+    free = {name: max(0, capacity - inputs.taken.get(name, 0)) for name, capacity in inputs.capacity.items()}
+    allowance = _allowance(inputs)
+    taken: pl.DataFrame | None = None
+    plans = []
+    for purpose in PURPOSES:
+        charters = [charter for charter in inputs.charters if charter.purpose == purpose]
+        if not charters:
+            continue
+        rows = _candidates(judged, purpose, allowance, taken, inputs.settings.per_cycle)
+        problem = build(rows, charters, inputs.settings, free, taken)
+        plan = arbitrate(
+            problem.candidates,
+            problem.calls,
+            problem.resources,
+            problem.limits,
+            agents=len(problem.agents),
+            displaced=len(charters) > 1,
+            threads=inputs.threads,
+        )
+        at = problem.rows
+        chosen[at], call_number[at], position[at] = np.asarray(plan.chosen), np.asarray(plan.call_number), np.asarray(plan.position)
+        used = dict(zip(problem.resources.names, np.asarray(plan.used).tolist(), strict=True))
+        free = {name: capacity - used.get(name, 0) for name, capacity in free.items()}
+        taken = _contacts(judged, chosen, call_number)
+        plans.append(_named(purpose, plan, problem))
+    disposition = pl.when(pl.col("ruling") == Ruling.FORBIDDEN).then(pl.lit("forbidden")).when(~pl.col("chosen")).then(pl.lit("outbid"))
+    decided = (
+        judged.join(allowance, on="hcp_id", how="left", maintain_order="left")
+        .with_columns(
+            pl.col("allowance").fill_null(inputs.settings.per_cycle),
+            chosen=pl.Series(chosen),
+            call_number=pl.Series(call_number),
+            position=pl.Series(position),
+            probability=pl.Series(chosen.astype(np.int64) * MICRO),
+        )
+        .with_columns(disposition=disposition.when(pl.col("ruling") == Ruling.CONFIRM).then(pl.lit("waiting")).otherwise(pl.lit("chosen")))
+    )
+    return decided, tuple(plans)
+
+
+def _candidates(judged: pl.DataFrame, purpose: str, allowance: pl.DataFrame, taken: pl.DataFrame | None, per_cycle: int) -> pl.DataFrame:
+    """What may be chosen for `purpose`, with what is left of each HCP's allowance."""
+    rows = judged.filter((pl.col("purpose") == purpose) & (pl.col("ruling") != Ruling.FORBIDDEN)).rename({"number": "row"})
+    rows = rows.join(allowance, on="hcp_id", how="left", maintain_order="left").with_columns(pl.col("allowance").fill_null(per_cycle))
+    if taken is None:
+        return rows
+    spent = taken.group_by("hcp_id").agg(spent=pl.col("contacts").sum())
+    return (
+        rows.join(spent, on="hcp_id", how="left", maintain_order="left")
+        .with_columns(allowance=(pl.col("allowance") - pl.col("spent").fill_null(0)).clip(lower_bound=0))
+        .drop("spent")
+    )
+
+
+def _allowance(inputs: Inputs) -> pl.DataFrame:
+    """Contacts each HCP may still have in this cycle: the cycle's own, or what the window leaves if that is less. HCPs without a contact are absent."""
+    settings, now = inputs.settings, inputs.known.now
+    recent = inputs.known.contacts.filter((pl.col("at") >= add_span(now, settings.window, -1)) & (pl.col("at") < now))
+    left = (pl.lit(settings.per_window, pl.Int64) - pl.len()).clip(lower_bound=0, upper_bound=settings.per_cycle)
+    return recent.group_by("hcp_id").agg(allowance=left.cast(pl.Int64))
+
+
+def _contacts(
+    judged: pl.DataFrame, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], call_number: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> pl.DataFrame:
+    """Contacts chosen so far: a call once, whatever it carries."""
+    rows = judged.select("hcp_id", "channel", "territory", "number").with_columns(call=pl.Series(call_number)).filter(pl.Series(chosen))
+    single = pl.when(pl.col("call") == 0).then(pl.col("number")).otherwise(-1)
+    return (
+        rows.with_columns(single=single)
+        .unique(["hcp_id", "channel", "territory", "call", "single"])
+        .group_by("hcp_id", "channel")
+        .agg(contacts=pl.len().cast(pl.Int64))
+    )
+
+
+def _named(purpose: str, plan: Plan, problem: Problem) -> PurposePlan:
+    return PurposePlan(purpose, plan, problem.resources.names, problem.agents, tuple(np.asarray(problem.resources.capacity).tolist()), problem.unknown)

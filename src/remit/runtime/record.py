@@ -1,0 +1,94 @@
+"""What a cycle leaves in the ledger: its own entry, and one for every chosen action."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from remit.ledger import Entry, Segment, action_entry
+from remit.runtime.cycle import PurposePlan, Result
+from remit.runtime.settings import Settings
+from remit.terms.charters import Charter
+from remit.terms.proposals import PROPOSAL_COLUMNS, Chosen, Judged, Proposal
+
+STREAM, SCHEMA = "decisions", "remit.decisions/1"
+SELECTION = "joint choice, deterministic"
+
+
+def cycle_entry(result: Result, recorded: Mapping[str, Any], segments: tuple[Segment, ...], actions: list[Entry]) -> Entry:
+    """The entry of the cycle itself: what it was given (`recorded`: now, seed, inputs, models, table), what came out, and nothing about a person."""
+    deadlines = [entry.payload["context"]["deadline"] or 0 for entry in actions if entry.payload]
+    body = {
+        **recorded,
+        "prices": {plan.purpose: dict(zip(plan.resources, np.asarray(plan.plan.price).tolist(), strict=True)) for plan in result.plans},
+        "plans": {plan.purpose: _plan(plan) for plan in result.plans},
+        "used": used(result.plans),
+        "waiting_until": max(deadlines, default=0),
+        "counts": counts(result),
+        "verdicts": {",".join(verdict.rules): asdict(verdict) for verdict in result.verdicts},
+        "segments": [segment.root for segment in segments],
+    }
+    return Entry("cycle", "remit.cycle/1", body)
+
+
+def action_entries(result: Result, now: int, settings: Settings, charters: tuple[Charter, ...]) -> list[Entry]:
+    """One entry for each chosen proposal; its payload is sealed under the HCP's key and holds what it uses, why, and how long it may wait."""
+    chosen = result.decisions.filter(pl.col("probability") > 0)
+    codes = result.codes.filter(result.decisions["probability"] > 0).to_list()
+    by_agent = {charter.agent: charter for charter in charters}
+    names = [name for name, _ in PROPOSAL_COLUMNS]
+    entries = []
+    for row, code in zip(chosen.iter_rows(named=True), codes, strict=True):
+        verdict = result.verdicts[code]
+        proposal = Proposal(**{name: row[name] for name in names})
+        action = Chosen(Judged(proposal, verdict), row["number"], row["call_number"], row["position"], row["probability"], SELECTION, row["rep_id"])
+        context = {
+            "territory": row["territory"],
+            "deadline": None if verdict.deadline_us is None else now + verdict.deadline_us,
+            "uses": _uses(row, by_agent[row["agent"]], settings),
+            "reasons": result.reasons.get(row["number"], []),
+        }
+        entries.append(action_entry(action, context))
+    return entries
+
+
+def counts(result: Result) -> dict[str, Any]:
+    """Decisions by disposition, and by agent and disposition."""
+    rows = result.decisions.group_by("agent", "disposition").len().sort("agent", "disposition").rows()
+    agents: dict[str, dict[str, int]] = {}
+    for agent, disposition, number in rows:
+        agents.setdefault(agent, {})[disposition] = number
+    return {"decisions": result.decisions.height, "hcps": result.decisions["hcp_id"].n_unique(), "agents": agents}
+
+
+def used(plans: tuple[PurposePlan, ...]) -> dict[str, int]:
+    """What the cycle took of each resource, over all purposes (micro-units)."""
+    total: dict[str, int] = {}
+    for plan in plans:
+        for name, amount in zip(plan.resources, np.asarray(plan.plan.used).tolist(), strict=True):
+            total[name] = total.get(name, 0) + amount
+    return total
+
+
+def _plan(plan: PurposePlan) -> dict[str, Any]:
+    accounts = {plan.agents[account.agent]: {"value": account.value, "rent": account.rent, "displaced": account.displaced} for account in plan.plan.accounts}
+    shortfalls = [asdict(shortfall) for shortfall in plan.plan.shortfalls]
+    capacity = dict(zip(plan.resources, plan.capacity, strict=True))
+    return {
+        "value": plan.plan.value,
+        "bound": plan.plan.bound,
+        "accounts": accounts,
+        "shortfalls": shortfalls,
+        "capacity": capacity,
+        "unknown": list(plan.unknown),
+    }
+
+
+def _uses(row: Mapping[str, Any], charter: Charter, settings: Settings) -> dict[str, int]:
+    """What the action takes: its charter's uses and its channel's; of a call, the first detail carries the call's."""
+    channel = settings.channels[row["channel"]]
+    pays_channel = not channel.carries_details or row["position"] == 1
+    templates = dict(charter.uses) | (dict(channel.uses) if pays_channel else {})
+    return {name.replace("{territory}", row["territory"] or "").replace("{product}", row["product"]): amount for name, amount in templates.items()}

@@ -1,0 +1,240 @@
+"""Text for people: tables and sentences from what commands return."""
+
+import json
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from remit.terms.encoding import MICRO
+from remit.terms.errors import RemitError
+
+_OUT = Console(highlight=False, soft_wrap=True)
+_ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Progress:
+    """A bar on stderr that names the step at work; silent where nobody watches."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._bar = Bar(
+            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=_ERR, transient=True, disable=quiet or not _ERR.is_terminal
+        )
+        self._task = self._bar.add_task("start", total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def __call__(self, stage: str) -> None:
+        self._bar.update(self._task, description=stage)
+
+
+def to_json(result: dict[str, Any]) -> str:
+    """One line of JSON."""
+    return json.dumps(result, ensure_ascii=False) + "\n"
+
+
+def error(fault: RemitError) -> None:
+    """The one message of a user's mistake."""
+    _ERR.print(f"remit: {fault}", markup=False)
+
+
+def heading(text: str) -> None:
+    """A line that begins a part."""
+    _OUT.rule(text, align="left")
+
+
+def say(text: str) -> None:
+    """A line as it is."""
+    _line(text)
+
+
+def init(result: dict[str, Any]) -> None:
+    """What was made, and how to go on."""
+    _line(f"Made the workspace {result['workspace']} from the example {result['example']}.")
+    _table(["feed", "files"], [[name, count] for name, count in result["feeds"].items()])
+    _line(f"Next: remit run -w {result['workspace']}")
+
+
+def run(result: dict[str, Any]) -> None:
+    """A finished cycle."""
+    loaded = result["loaded"]
+    _OUT.rule(f"{result['cycle']} at {result['now']}" + (" (interrupted before, now finished)" if result["resumed"] else ""), align="left")
+    _line(
+        f"Loaded {loaded['rows']:,} rows from {loaded['files']} files; {loaded['quarantined']} bad lines in quarantine; {loaded['not_due']} files not due yet."
+    )
+    for warning in loaded["warnings"]:
+        _line(f"  ! {warning}")
+    if result["trained"]:
+        _line("Trained the models anew.")
+    if result["refused"]:
+        _line(f"Refused {result['refused']} proposals that had waited past their deadline.")
+    if "agents" in result:
+        _decided(result)
+    if result["stopped"]:
+        _line(f"Stopped {result['stopped']} actions at the door: what was known had changed.")
+    lists = result["files"]
+    _line(f"Handed over {sum(item['rows'] for item in lists):,} actions in {len(lists)} lists; the log has {result['log_size']:,} entries.")
+    slow = sorted(result["seconds"].items(), key=lambda item: -item[1])[:4]
+    _line(f"Took {sum(result['seconds'].values()):.1f} s: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in slow) + ".")
+    if result.get("example"):
+        _line(f"A decision to look at: remit explain {result['example']}")
+
+
+def _decided(result: dict[str, Any]) -> None:
+    dispositions = ("chosen", "waiting", "outbid", "forbidden")
+    _line(f"Judged {result['decisions']:,} proposals for {result['hcps']:,} HCPs:")
+    _table(
+        ["agent", "proposed", *dispositions],
+        [[agent, sum(by.values()), *(by.get(name, 0) for name in dispositions)] for agent, by in sorted(result["agents"].items())],
+    )
+    for failure in result["failures"]:
+        _line(f"  ! {failure['agent']} failed and proposed nothing: {failure['error']}")
+    for plan in result["plans"]:
+        unit = "points" if plan["purpose"] == "medical" else "value"
+        _line(f"{plan['purpose'].capitalize()} plan: {_amount(plan['value'])} {unit} of at most {_amount(plan['bound'])} (gap {plan['gap']:.4%}).")
+        if plan["shortfalls"]:
+            _line(f"  ! {plan['shortfalls']} floors or mandatory proposals could not be met: see remit show agents --json")
+        for name in plan["unknown_resources"]:
+            _line(f"  ! no feed states the capacity of {name}: taken as nothing")
+    if result["prices"]:
+        _line("The dearest resources (price: what one more unit would add):")
+        _prices(result["prices"])
+    for channel in sorted({row["channel"] for row in result["changes"]}):
+        rows = [row for row in result["changes"] if row["channel"] == channel]
+        _line(f"Against the period before, by {channel} contacts then:")
+        columns = ("hcps", "before", "planned", "gain", "lose")
+        _table(["contacts then", *columns], [["5+" if row["band"] == 5 else row["band"], *(row[name] for name in columns)] for row in rows])
+
+
+def show(result: dict[str, Any]) -> None:
+    """Whatever `show` was asked for."""
+    _SHOW[result["what"]](result)
+
+
+def _show_decisions(result: dict[str, Any]) -> None:
+    columns = ["decision", "hcp_id", "agent", "channel", "product", "touch", "value", "ruling", "rules", "disposition"]
+    _table(columns, [[_amount(row[name]) if name == "value" else row[name] for name in columns] for row in result["rows"]])
+    gone = f"; {result['gone']} of erased HCPs are gone" if result["gone"] else ""
+    _line(f"{len(result['rows'])} of {result['total']:,} decisions of {result['cycle']}{gone}.")
+
+
+def _show_agents(result: dict[str, Any]) -> None:
+    counted = ["proposed", "chosen", "waiting", "outbid", "forbidden"]
+    valued = ["value", "rent", "displaced"]
+    rows = [[row["agent"], row["purpose"], *(row[name] for name in counted), *(_amount(row[name]) for name in valued)] for row in result["rows"]]
+    _table(["agent", "purpose", *counted, *valued], rows)
+    _line("rent: price x use. displaced: what the others would have without it, less what they have. Medical amounts are points, not money.")
+
+
+def _show_prices(result: dict[str, Any]) -> None:
+    _prices(result["rows"])
+
+
+def _prices(rows: list[dict[str, Any]]) -> None:
+    columns = ["purpose", "resource", "price", "used", "capacity"]
+    _table(columns, [[row["purpose"], row["resource"], *(_amount(row[name]) for name in columns[2:])] for row in rows])
+
+
+def _show_quarantine(result: dict[str, Any]) -> None:
+    _table(["feed", "rules broken", "lines"], [[row["feed"], row["rules"], row["len"]] for row in result["rules"]])
+    _table(["file", "line", "rules broken", "cells"], [[f"{row['feed']}/{row['file']}", row["line"], row["rules"], row["cells"]] for row in result["rows"]])
+    _line(f"{len(result['rows'])} of {result['total']:,} lines.")
+
+
+def _show_freshness(result: dict[str, Any]) -> None:
+    _line(f"As of {result['as_of']} (ages in hours):")
+    columns = ["table", "rows", "assumed", "last_load", "feed_age_h", "data_age_h", "doubtful_files"]
+    _table(columns, [[row[name] for name in columns] for row in result["rows"]])
+
+
+def _show_models(result: dict[str, Any]) -> None:
+    for row in result["rows"]:
+        _OUT.rule(f"{row['model']} {row['digest'][:16]}", align="left")
+        _OUT.print_json(json.dumps(row["facts"]))
+
+
+_SHOW = {
+    "decisions": _show_decisions,
+    "agents": _show_agents,
+    "prices": _show_prices,
+    "quarantine": _show_quarantine,
+    "freshness": _show_freshness,
+    "models": _show_models,
+}
+
+
+def explain(result: dict[str, Any]) -> None:
+    """One decision in sentences."""
+    for sentence in result["says"]:
+        _line(sentence)
+    for turning in result.get("turning") or []:
+        _line(turning)
+    if result.get("written"):
+        _line(f"Receipt written to {result['written']}.")
+
+
+def verify(result: dict[str, Any]) -> None:
+    """What was verified, and every fault."""
+    if "receipts" in result:
+        _line(f"Verified {result['receipts']} receipts.")
+    else:
+        _line(f"Log: {result['entries']:,} entries under {result['checkpoints']} signed checkpoints, root {result['root']}.")
+        _line(f"Segments: {result['segments']}, with {result['rows']:,} rows; {result['opened']:,} payloads open, {result['gone']:,} erased.")
+        _line(f"Recorded inputs: {result['inputs']} texts, models and warehouse segments.")
+        if result["against"]:
+            _line(f"The log continues the checkpoint {result['against']}.")
+    for fault in result["faults"]:
+        _line(f"  ! {fault['where']}: {fault['what']}")
+    _line("Everything is as it was recorded." if not result["faults"] else f"{len(result['faults'])} faults.")
+
+
+def replay(result: dict[str, Any]) -> None:
+    """Each cycle: the same, or what differs."""
+    for item in result["cycles"]:
+        outcome = "the same" if not item["differs"] else "DIFFERS: " + ", ".join(item["differs"])
+        _line(f"{item['cycle']}: {item['rows']:,} decisions, compared {item['compared']}: {outcome}.")
+        if item["gone"]:
+            _line(f"  The inputs of {item['gone']} erased HCPs are gone, so the joint choice cannot be derived again.")
+
+
+def erase(result: dict[str, Any]) -> None:
+    """What was destroyed, and what lies outside."""
+    _line(f"Destroyed what is held of {result['hcp']}: key, salts and payloads (reference {result['reference']}, entry {result['tombstone']}).")
+    _line(f"Rewrote {result['segments']} segments of the warehouse and {len(result['lists'])} lists in out/.")
+    for source in result["sources"]:
+        _line(f"  ! the delivered file {source} still names this HCP: remove the lines or the file; they will not be loaded again")
+
+
+def migrate(result: dict[str, Any]) -> None:
+    """Where the workspace stands."""
+    _line(f"{result['workspace']} is at version {result['version']}.")
+
+
+def _amount(micro: int | None) -> str:
+    return "" if micro is None else f"{micro / MICRO:,.2f}"
+
+
+def _line(text: str) -> None:
+    _OUT.print(text, markup=False)
+
+
+def _table(columns: list[str], rows: list[list[Any]]) -> None:
+    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+    for name in columns:
+        numeric = bool(rows) and all(
+            isinstance(row[columns.index(name)], int) or str(row[columns.index(name)]).replace(",", "").replace(".", "").lstrip("-").isdigit() for row in rows
+        )
+        table.add_column(name, justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*("" if value is None else f"{value:,}" if isinstance(value, int) else str(value) for value in row))
+    width = None if _OUT.is_terminal else 200
+    Console(file=sys.stdout, highlight=False, width=width).print(table)

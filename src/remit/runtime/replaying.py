@@ -1,0 +1,77 @@
+"""`remit replay`: a recorded cycle, derived again from its recorded inputs and compared byte for byte."""
+
+from typing import Any
+
+import polars as pl
+
+from remit.intake import replaced
+from remit.ledger import Ledger
+from remit.runtime import training
+from remit.runtime.carry import carry
+from remit.runtime.cycle import DECISION_COLUMNS, Result, cycle
+from remit.runtime.inputs import assemble, capacities
+from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
+from remit.runtime.reporting import cycle_body
+from remit.runtime.run import Stage
+from remit.runtime.workspace import Config, Workspace, read_config, recall
+from remit.terms.encoding import canonical
+
+_BY_HCP = tuple(name for name in DECISION_COLUMNS if name not in {"number", "disposition", "call_number", "position", "probability"})
+"""What of a decision depends on its own HCP alone; the rest depends on everybody's."""
+
+
+def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, stage: Stage) -> dict[str, Any]:
+    """Derives `cycle_id` again. Returns what was compared, what differs, and what is gone.
+
+    Where inputs were erased, the joint choice cannot be derived again; then proposals, facts and verdicts of everybody else are compared. It never
+    trains, and writes nothing.
+    """
+    body = cycle_body(ledger, cycle_id)
+    now, upto = int(body["now"]), int(body["inputs"]["log"])
+    config = read_config(recall(workspace, body["inputs"]["config"]))
+    newer = replaced(workspace.warehouse)
+    only = [newer.get(commitment, commitment) for commitment in body["inputs"]["warehouse"]]
+    models = training.load(workspace, body["models"])
+    stated = dict(capacities(workspace, now, only).select("resource", "valid_from").iter_rows())
+    carried = carry(ledger, upto, now, config.settings, stated)
+    result = cycle(assemble(workspace, config, models, carried, now, threads, only), stage)
+    stage("compare")
+    found = [ledger.read_segment(segment) for segment in ledger.segments(cycle_id, STREAM)]
+    recorded = pl.concat([each.frame for each in found]) if found else result.decisions.clear()
+    gone = sum(len(each.gone) for each in found)
+    if gone or _carried_are_gone(ledger, upto):
+        differs = _compare_each(result, recorded)
+        return {
+            "cycle": cycle_id,
+            "compared": "proposals, facts and verdicts of the HCPs that remain",
+            "rows": recorded.height,
+            "gone": gone,
+            "differs": differs,
+        }
+    differs = _compare_all(ledger, cycle_id, body, result, recorded, config)
+    return {"cycle": cycle_id, "compared": "every decision, price and action, to the byte", "rows": recorded.height, "gone": 0, "differs": differs}
+
+
+def _carried_are_gone(ledger: Ledger, upto: int) -> bool:
+    """Whether an erasure since the cycle has taken an earlier action that the cycle counted."""
+    since = {str(entry.body["hcp"]) for entry in ledger.entries(kind="tombstone") if entry.seq >= upto}
+    return bool(since) and any(action.hcp in since for action in ledger.entries(kind="action") if action.seq < upto)
+
+
+def _compare_each(result: Result, recorded: pl.DataFrame) -> list[str]:
+    again = result.decisions.filter(pl.col("hcp_id").is_in(recorded["hcp_id"].unique().implode()))
+    return [f"column `{name}`" for name in _BY_HCP if not again[name].equals(recorded[name].cast(again[name].dtype), null_equal=True)]
+
+
+def _compare_all(ledger: Ledger, cycle_id: str, body: dict[str, Any], result: Result, recorded: pl.DataFrame, config: Config) -> list[str]:
+    again = result.decisions
+    differs = [f"column `{name}`" for name in DECISION_COLUMNS if again.height != recorded.height or not again[name].equals(recorded[name], null_equal=True)]
+    if differs:
+        return differs
+    written = ledger.write_segments(again.drop("number"), cycle=cycle_id, stream=STREAM, schema=SCHEMA)  # the same rows: the same files, so nothing is written
+    actions = action_entries(result, int(body["now"]), config.settings, config.charters)
+    fresh = cycle_entry(result, {name: body[name] for name in ("now", "seed", "inputs", "models", "table")}, written, actions)
+    differs += [f"`{name}` of the cycle" for name in fresh.body if canonical({name: fresh.body[name]}) != canonical({name: body.get(name)})]
+    held = {canonical(action.payload) for action in ledger.entries(kind="action", cycle=cycle_id) if action.payload is not None}
+    derived = {canonical(action.payload) for action in actions if action.payload is not None}
+    return differs + ([f"{len(held ^ derived)} actions"] if held != derived else [])

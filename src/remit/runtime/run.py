@@ -1,0 +1,213 @@
+"""`remit run`: load, choose, record, act. The ledger commit in the middle is the only commit point; every step before and after it may be done again."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from time import time_ns
+
+from remit.gateway import Known, Stopped, clear, deliver, lists
+from remit.intake import LoadReport, load, segments
+from remit.ledger import Entry, Ledger, create_ledger, open_ledger
+from remit.runtime import training
+from remit.runtime.carry import carry, overdue
+from remit.runtime.cycle import Inputs, Result, cycle
+from remit.runtime.errors import WorkspaceError
+from remit.runtime.inputs import assemble, capacities, tables
+from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
+from remit.runtime.settings import Settings
+from remit.runtime.workspace import Config, Workspace, config_texts, keep, locked, read_config, write_whole
+from remit.terms.instants import add_span
+from remit.terms.proposals import Acted, Cleared
+
+Stage = Callable[[str], None]
+Entropy = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A finished cycle: what was loaded, decided (None where an interrupted cycle was only finished), handed over and stopped."""
+
+    cycle: str
+    now: int
+    loaded: LoadReport
+    result: Result | None
+    known: Known
+    settings: Settings
+    trained: bool
+    refused: int
+    stopped: tuple[Stopped, ...]
+    files: tuple[tuple[str, int], ...]
+    log_size: int
+
+
+def run_cycle(workspace: Workspace, threads: int, stage: Stage, entropy: Entropy = os.urandom, clock: Callable[[], int] | None = None) -> Done:
+    """Runs one cycle, or finishes the one that was interrupted. `stage` is told each step as it begins.
+
+    Raises the error of whatever is at fault; the workspace is then as it was after the last step that was finished, and the next run goes on from there.
+    """
+    with locked(workspace):
+        config = read_config(config_texts(workspace))
+        with closing(open_or_create(workspace, config.settings, entropy)) as ledger:
+            open_cycle = unfinished(ledger)
+            if open_cycle is not None:
+                return _finish(workspace, config, ledger, open_cycle, threads, stage, entropy)
+            return _new(workspace, config, ledger, _next_instant(ledger, config.settings, clock), threads, stage, entropy)
+
+
+def open_or_create(workspace: Workspace, settings: Settings, entropy: Entropy) -> Ledger:
+    """The workspace's ledger, made on the first run."""
+    if not (workspace.ledger / "ledger.db").is_file():
+        create_ledger(workspace.ledger, name=f"remit/{settings.name}", entropy=entropy)
+    return open_ledger(workspace.ledger, entropy=entropy)
+
+
+def unfinished(ledger: Ledger) -> str | None:
+    """The last cycle, if it was recorded and its actions were not handed over to the end."""
+    last = max((entry.cycle for entry in ledger.entries(kind="cycle")), default=None)
+    return last if last is not None and ledger.appended(_handed_over(last)) is None else None
+
+
+def _handed_over(cycle_id: str) -> str:
+    return f"{cycle_id}:handed-over"
+
+
+def _next_instant(ledger: Ledger, settings: Settings, clock: Callable[[], int] | None) -> int:
+    instants = [int(entry.body["now"]) for entry in ledger.entries(kind="cycle")]
+    if settings.stepped:
+        return add_span(settings.first, settings.every, len(instants))
+    now = clock() if clock else time_ns() // 1000
+    if instants and now <= max(instants):
+        raise WorkspaceError("the clock stands before the last cycle", where="the machine's clock", do="Set the clock right, then run again.")
+    return now
+
+
+def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads: int, stage: Stage, entropy: Entropy) -> Done:
+    settings = config.settings
+    cycle_id = f"cycle-{sum(1 for _ in ledger.entries(kind='cycle')) + 1:04d}"
+    stage("load feeds")
+    loaded = _load(workspace, config, ledger, now, entropy)
+    config.table(now)
+    stage("refuse what waited too long")
+    refused = _refuse_overdue(ledger, cycle_id, now)
+    trained = training.due(workspace, settings, now)
+    if trained:
+        stage("train models")
+        training.train(workspace, settings, lambda instant: tables(workspace, instant), now, threads)
+    stage("read the warehouse")
+    models = training.load(workspace)
+    log_size = ledger.size
+    inputs = _inputs(workspace, config, ledger, models, log_size, now, threads)
+    result = cycle(inputs, stage)
+    stage("write segments")
+    recorded = {
+        "now": now,
+        "seed": settings.seed,
+        "inputs": {
+            "config": keep(workspace, config.texts),
+            "warehouse": [segment.commitment for segment in segments(workspace.warehouse)],
+            "log": log_size,
+        },
+        "models": dict(models.digests),
+        "table": inputs.table.digest,
+    }
+    written = ledger.write_segments(result.decisions.drop("number"), cycle=cycle_id, stream=STREAM, schema=SCHEMA)
+    stage("commit to the ledger")
+    actions = action_entries(result, now, settings, config.charters)
+    failures = [Entry("failure", "remit.failure/1", {"agent": failure.agent, "error": failure.error, "at": now}) for failure in result.failures]
+    entries = [cycle_entry(result, recorded, written, actions), *failures, *actions]
+    ledger.append(cycle_id, entries, cycle=cycle_id, segments=written, expected_size=log_size)
+    stopped, files = _hand_over(workspace, config, ledger, cycle_id, inputs, stage)
+    return Done(cycle_id, now, loaded, result, inputs.known, settings, trained, refused, stopped, files, ledger.size)
+
+
+def _finish(workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str, threads: int, stage: Stage, entropy: Entropy) -> Done:
+    body = next(entry.body for entry in ledger.entries(kind="cycle", cycle=cycle_id))
+    now = int(body["now"])
+    stage("load feeds")
+    loaded = _load(workspace, config, ledger, now, entropy)
+    stage("read the warehouse")
+    inputs = _inputs(workspace, config, ledger, training.load(workspace, body["models"]), int(body["inputs"]["log"]), now, threads)
+    stopped, files = _hand_over(workspace, config, ledger, cycle_id, inputs, stage)
+    return Done(cycle_id, now, loaded, None, inputs.known, config.settings, False, 0, stopped, files, ledger.size)
+
+
+def _load(workspace: Workspace, config: Config, ledger: Ledger, now: int, entropy: Entropy) -> LoadReport:
+    return load(workspace.feeds, workspace.warehouse, now, entropy, ledger.is_erased, zone=config.settings.zone)
+
+
+def _inputs(workspace: Workspace, config: Config, ledger: Ledger, models: training.Models, upto: int, now: int, threads: int) -> Inputs:
+    stated = dict(capacities(workspace, now).select("resource", "valid_from").iter_rows())
+    return assemble(workspace, config, models, carry(ledger, upto, now, config.settings, stated), now, threads)
+
+
+def _refuse_overdue(ledger: Ledger, cycle_id: str, now: int) -> int:
+    late = list(overdue(ledger, now))
+    entries = [_refusal(item.entry, "nobody said yes before the deadline", now, item.since, item.uses) for item in late]
+    if entries:
+        ledger.append(f"{cycle_id}:overdue", entries, cycle=cycle_id)
+    return len(entries)
+
+
+def _refusal(action: int, reason: str, at: int, since: int, uses: Mapping[str, int]) -> Entry:
+    return Entry("refused", "remit.refused/1", {"action": action, "reason": reason, "at": at, "since": since, "uses": dict(uses)})
+
+
+def _hand_over(
+    workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str, inputs: Inputs, stage: Stage
+) -> tuple[tuple[Stopped, ...], tuple[tuple[str, int], ...]]:
+    """Clears what the ledger holds, gives it to the channel, and records both; with nothing to hand over, that is recorded too."""
+    now = inputs.known.now
+    stage("check at the door")
+    cleared, stopped = clear(ledger, cycle_id, inputs.known, config.table(now), config.charters, config.people)
+    stage("act")
+    files = {name: data for channel in config.settings.channels.values() for name, data in lists(rows_of(cleared, channel.name), channel.list_by).items()}
+    deliveries = deliver(workspace.out / cycle_id, files, write_whole)
+    acted = [Acted(action, "files", now) for action in cleared]
+    entries = [
+        Entry(
+            "acted",
+            "remit.acted/1",
+            {
+                "action": [item.cleared.recorded.entry for item in acted],
+                "channel": "files",
+                "at": now,
+                "files": {delivery.name: {"digest": delivery.digest, "rows": delivery.rows} for delivery in deliveries},
+            },
+        )
+    ]
+    entries += [_refusal(item.recorded.entry, item.reason, now, now, _reserved(ledger, item)) for item in stopped]
+    ledger.append(_handed_over(cycle_id), entries, cycle=cycle_id)
+    return tuple(stopped), tuple((delivery.name, delivery.rows) for delivery in deliveries)
+
+
+def _reserved(ledger: Ledger, item: Stopped) -> Mapping[str, int]:
+    payload = ledger.entry(item.recorded.entry).payload or {}
+    return dict(payload["context"]["uses"])
+
+
+def rows_of(cleared: list[Cleared], channel: str) -> list[Mapping[str, str]]:
+    """What the reader of a list sees, HCPs in order of id: no figure, no rank, no value, and no reason that rests on prescribing."""
+    rows: list[Mapping[str, str]] = []
+    for action in sorted(cleared, key=lambda action: _list_order(action)):
+        chosen = action.recorded.chosen
+        proposal = chosen.judged.proposal
+        if proposal.channel == channel:
+            rows.append(
+                {
+                    "channel": channel,
+                    "rep": chosen.rep_id or "",
+                    "hcp_id": proposal.hcp_id,
+                    "call": str(chosen.call_number or ""),
+                    "position": str(chosen.position or ""),
+                    "product": proposal.product,
+                    "content_id": proposal.content_id or "",
+                    "decision": f"{action.recorded.cycle}/{chosen.number}",
+                }
+            )
+    return rows
+
+
+def _list_order(action: Cleared) -> tuple[str, int, int, str]:
+    chosen = action.recorded.chosen
+    return chosen.judged.proposal.hcp_id, chosen.call_number, chosen.position, chosen.judged.proposal.product

@@ -1,0 +1,134 @@
+"""`remit.toml`: what a workspace is, in one page."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from remit.runtime.errors import WorkspaceError
+from remit.terms.documents import Document
+from remit.terms.encoding import MICRO
+
+WORKSPACE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel.
+
+    Whether its action is a call that carries details, what one action takes of which resource (micro-units; `{territory}` and `{product}`
+    are filled in), the most contacts an HCP may have through it in one cycle, the sales forces whose alignment says who covers whom (none: a machine acts),
+    and whether its actions are listed by `rep` or by `channel`."""
+
+    name: str
+    carries_details: bool
+    uses: Mapping[str, int]
+    most_per_hcp: int
+    sales_forces: tuple[str, ...]
+    list_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A workspace's settings. Spans are texts such as `1 week`; instants are UTC microseconds; `positions` are millionths.
+
+    Models learn from the `history` before now, less the newest `settle`, whose reports still grow. `horizon` is over how many periods a touch's effect is
+    counted; `train_on` how many HCPs at most are learnt from.
+    """
+
+    name: str
+    currency: str
+    zone: str
+    seed: int
+    stepped: bool
+    first: int
+    every: str
+    per_cycle: int
+    per_window: int
+    window: str
+    positions: tuple[int, ...]
+    train_every: str
+    history: str
+    settle: str
+    horizon: int
+    train_on: int
+    channels: Mapping[str, Channel]
+
+
+def read_settings(text: str, where: str) -> Settings:
+    """The settings in a TOML text. Raises `WorkspaceError` with every fault; a workspace of a newer version is refused."""
+    try:
+        document = Document(tomllib.loads(text), where)
+    except tomllib.TOMLDecodeError as error:
+        raise WorkspaceError("the file is not TOML", where=where, faults=[str(error)]) from None
+    check_version(document.whole("version"), where)
+    clock, contacts, training = document.table("clock"), document.table("contacts"), document.table("training")
+    settings = Settings(
+        name=document.text("name"),
+        currency=document.text("currency"),
+        zone=document.text("zone"),
+        seed=document.whole("seed"),
+        stepped=clock.text("mode", among=("stepped", "system")) == "stepped",
+        first=clock.instant("first"),
+        every=clock.span("every"),
+        per_cycle=contacts.whole("per_cycle"),
+        per_window=contacts.whole("per_window"),
+        window=contacts.span("window"),
+        positions=_positions(contacts),
+        train_every=training.span("every"),
+        history=training.span("history"),
+        settle=training.span("settle"),
+        horizon=training.whole("horizon", least=1),
+        train_on=training.whole("train_on", least=1),
+        channels={name: _channel(name, channel) for name, channel in document.tables("channels").items()},
+    )
+    for part in (clock, contacts, training, document):
+        part.close()
+    _check_zone(document, settings.zone)
+    document.refuse(WorkspaceError, "the settings cannot be used")
+    return settings
+
+
+def check_version(version: int, where: str) -> None:
+    """Raises `WorkspaceError` unless this release reads workspaces of `version`."""
+    if version > WORKSPACE_VERSION:
+        raise WorkspaceError(
+            f"the workspace has version {version}; this release reads up to {WORKSPACE_VERSION}", where=where, do="Use a newer release of Remit."
+        )
+    if version < WORKSPACE_VERSION:
+        raise WorkspaceError(
+            f"the workspace has version {version}; this release needs {WORKSPACE_VERSION}", where=where, do="Run `remit migrate`, which moves it."
+        )
+
+
+def _channel(name: str, document: Document) -> Channel:
+    channel = Channel(
+        name=name,
+        carries_details=document.flag("carries_details", False),
+        uses=document.amounts("uses"),
+        most_per_hcp=document.whole("most_per_hcp", least=1),
+        sales_forces=document.texts("sales_forces", ()),
+        list_by=document.text("list_by", among=("rep", "channel")),
+    )
+    document.close()
+    return channel
+
+
+def _positions(contacts: Document) -> tuple[int, ...]:
+    given = contacts.raw("positions")
+    if (
+        isinstance(given, list)
+        and given
+        and all(isinstance(worth, (int, float)) and 0 < worth <= 1 for worth in given)
+        and given == sorted(given, reverse=True)
+    ):
+        return tuple(round(worth * MICRO) for worth in given)
+    contacts.fault("positions", "must be a list of falling numbers above 0 and at most 1, such as [1.0, 0.6, 0.35]")
+    return (MICRO,)
+
+
+def _check_zone(document: Document, zone: str) -> None:
+    try:
+        ZoneInfo(zone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        document.fault("zone", f"is `{zone}`, which is not a time zone of the IANA list")

@@ -1,0 +1,131 @@
+"""Training and keeping models: a folder per model and digest, and a note of which are in use."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from remit.features import FEATURES, Catalogue, catalogue, earlier_instants, training_frame
+from remit.intake import TABLES, labels
+from remit.models.errors import ModelError
+from remit.models.estimators import lead_score, response
+from remit.models.stored import model_digest
+from remit.runtime.settings import Settings
+from remit.runtime.workspace import Workspace, write_whole
+from remit.terms.encoding import canonical
+from remit.terms.instants import add_span
+
+_IN_USE = "in-use.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models in use and their digests."""
+
+    lead: lead_score.LeadScore
+    response: response.Response
+    digests: Mapping[str, str]
+
+    @property
+    def trained_to(self) -> int:
+        """The end of the data that the response was learnt from (UTC microseconds)."""
+        return int(self.response.facts["window"]["to"])
+
+
+def feature_catalogue(settings: Settings) -> Catalogue:
+    """The built-in features over the workspace's channels, with the labels of the feeds' contracts."""
+    contracts = {f"{name}.{column}": label for name, table in TABLES.items() for column, label in labels(table.contract.schema).items()}
+    return catalogue(FEATURES, contracts, sorted(settings.channels))
+
+
+def due(workspace: Workspace, settings: Settings, now: int) -> bool:
+    """Whether there are no models yet, or they are older than the settings allow."""
+    note = _note(workspace)
+    return note is None or add_span(int(note["trained_at"]), settings.train_every) <= now
+
+
+def train(workspace: Workspace, settings: Settings, tables_at: Callable[[int], Mapping[str, pl.DataFrame]], now: int, threads: int) -> None:
+    """Trains both models on what is known at `now`, stores them, and puts them in use. `tables_at` gives the tables as they stood at an instant."""
+    instants = _instants(settings, now)
+    hcps = _sample(tables_at(now)["hcp"], settings)
+    features = feature_catalogue(settings)
+    one = training_frame(tables_at, instants, now, features, zone=settings.zone, hcps=hcps)
+    several = training_frame(tables_at, instants, now, features, zone=settings.zone, periods=settings.horizon, hcps=hcps)
+    stored = {
+        "lead-score": lead_score.train(one, features, seed=settings.seed, threads=threads).parts(),
+        "response": response.train(several, features, periods=settings.horizon, seed=settings.seed, threads=threads).parts(),
+    }
+    digests = {name: _keep(workspace, name, parts) for name, parts in stored.items()}
+    write_whole(workspace.models / _IN_USE, canonical({"models": digests, "trained_at": now}))
+
+
+def load(workspace: Workspace, digests: Mapping[str, str] | None = None) -> Models:
+    """The models under `digests`, or those in use. Raises `ModelError` for a model that is missing or was changed."""
+    if digests is None:
+        note = _note(workspace)
+        if note is None:
+            raise ModelError("no model is in use", where=str(workspace.models), do="Run a cycle, which trains them.")
+        digests = note["models"]
+    return Models(
+        lead_score.load(_parts(workspace, "lead-score", digests["lead-score"])),
+        response.load(_parts(workspace, "response", digests["response"])),
+        dict(digests),
+    )
+
+
+def check(workspace: Workspace, name: str, digest: str) -> None:
+    """Raises `ModelError` if the stored model is missing or was changed."""
+    {"lead-score": lead_score.load, "response": response.load}[name](_parts(workspace, name, digest))
+
+
+def described(workspace: Workspace) -> list[dict[str, Any]]:
+    """What the models in use were trained on, how well they did, and what they assume."""
+    models = load(workspace)
+    return [
+        {"model": name, "digest": models.digests[name], "facts": dict(model.facts)}
+        for name, model in (("lead-score", models.lead), ("response", models.response))
+    ]
+
+
+def _note(workspace: Workspace) -> dict[str, Any] | None:
+    path = workspace.models / _IN_USE
+    if not path.is_file():
+        return None
+    try:
+        note: dict[str, Any] = json.loads(path.read_bytes())
+        return {"models": dict(note["models"]), "trained_at": int(note["trained_at"])}
+    except (ValueError, KeyError, TypeError):
+        raise ModelError("the note of the models in use cannot be read", where=str(path), do="Delete it: the next run trains anew.") from None
+
+
+def _keep(workspace: Workspace, name: str, parts: Mapping[str, bytes]) -> str:
+    digest = model_digest(parts)
+    for part, data in sorted(parts.items()):
+        write_whole(workspace.models / name / digest / part, data)
+    return digest
+
+
+def _parts(workspace: Workspace, name: str, digest: str) -> dict[str, bytes]:
+    folder = workspace.models / name / digest
+    parts = {path.name: path.read_bytes() for path in sorted(folder.glob("*")) if path.is_file()}
+    if not parts or model_digest(parts) != digest:
+        raise ModelError(
+            "the model is missing or was changed", where=str(folder), do=f"Restore it, or delete {workspace.models / _IN_USE}: the next run trains anew."
+        )
+    return parts
+
+
+def _instants(settings: Settings, now: int) -> tuple[int, ...]:
+    """The cycles' instants within the history to learn from."""
+    since, until = add_span(now, settings.history, -1), add_span(now, settings.settle, -1)
+    steps = range(1, 10_000)
+    count = next(step for step in steps if add_span(now, settings.every, -step) < since) - 1
+    return tuple(instant for instant in earlier_instants(now, settings.every, count) if instant <= until)
+
+
+def _sample(hcp: pl.DataFrame, settings: Settings) -> list[str]:
+    """At most `train_on` HCPs, by even steps through their ids: no randomness, and no favour by size."""
+    ids = hcp["hcp_id"].unique().sort()
+    return ids.gather_every(max(1, ids.len() // settings.train_on)).head(settings.train_on).to_list()

@@ -1,0 +1,187 @@
+"""A workspace: a folder of plain files that a person can read, and what Remit keeps beside them."""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from remit.agents import read_charter, read_people
+from remit.authority import Table, load_table
+from remit.runtime.errors import WorkspaceError
+from remit.runtime.settings import Settings, read_settings
+from remit.terms.charters import Charter
+from remit.terms.encoding import digest
+from remit.terms.facts import FACTS
+from remit.terms.people import People
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where everything lies."""
+
+    root: Path
+
+    @property
+    def settings_file(self) -> Path:
+        return self.root / "remit.toml"
+
+    @property
+    def feeds(self) -> Path:
+        return self.root / "feeds"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / "warehouse"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger"
+
+    @property
+    def objects(self) -> Path:
+        return self.root / "objects"
+
+    @property
+    def out(self) -> Path:
+        return self.root / "out"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the people of a workspace have written, and the texts it was read from (by path from the workspace's root)."""
+
+    settings: Settings
+    people: People
+    charters: tuple[Charter, ...]
+    table_text: str
+    texts: Mapping[str, str]
+
+    def table(self, now: int) -> Table:
+        """The authority table as it stands at `now`: its owners must be on file then. Raises `AuthorityError` with every fault."""
+        return load_table(self.table_text, self.people, FACTS, now)
+
+
+def open_workspace(root: Path) -> Workspace:
+    """The workspace in `root`. Raises `WorkspaceError` if there is none."""
+    if not (root / "remit.toml").is_file():
+        raise WorkspaceError("there is no workspace here: `remit.toml` is missing", where=str(root), do="Make one with `remit init DIR --example two-brands`.")
+    return Workspace(root)
+
+
+def config_texts(workspace: Workspace) -> dict[str, str]:
+    """The texts of everything people write: settings, people, authority table, charters. Raises `WorkspaceError` listing what cannot be read."""
+    names = ["remit.toml", "people.yaml", "authority.yaml", *sorted(f"agents/{path.name}" for path in (workspace.root / "agents").glob("*.yaml"))]
+    texts, faults = {}, []
+    for name in names:
+        try:
+            texts[name] = (workspace.root / name).read_bytes().decode()
+        except FileNotFoundError:
+            faults.append(f"`{name}` is missing")
+        except (OSError, UnicodeDecodeError) as error:
+            faults.append(f"`{name}` cannot be read: {error}")
+    if len(names) == 3:
+        faults.append("`agents/` holds no charter")
+    if faults:
+        raise WorkspaceError("the workspace is not whole", where=str(workspace.root), faults=faults)
+    return texts
+
+
+def read_config(texts: Mapping[str, str]) -> Config:
+    """The configuration in texts by name. Raises the error of the first file at fault, with all its faults."""
+    settings = read_settings(texts["remit.toml"], "remit.toml")
+    people = read_people(texts["people.yaml"], "people.yaml")
+    charters = tuple(read_charter(text, name, people) for name, text in sorted(texts.items()) if name.startswith("agents/"))
+    _check_charters(charters, settings)
+    return Config(settings, people, charters, texts["authority.yaml"], dict(texts))
+
+
+def _check_charters(charters: tuple[Charter, ...], settings: Settings) -> None:
+    names = [charter.agent for charter in charters]
+    faults = [f"`{name}` has {names.count(name)} charters; it must have one" for name in sorted(set(names)) if names.count(name) > 1]
+    faults += [
+        f"`{charter.agent}` is granted the channel `{channel}`, which remit.toml does not describe"
+        for charter in charters
+        for channel in charter.channels
+        if channel not in settings.channels
+    ]
+    if faults:
+        raise WorkspaceError("the charters do not fit the workspace", where="agents/", faults=faults)
+
+
+@contextmanager
+def locked(workspace: Workspace) -> Iterator[None]:
+    """Holds the workspace for one writer; the lock ends with the process. Raises `WorkspaceError` if another run holds it or it cannot be written."""
+    try:
+        handle = os.open(workspace.root / ".remit.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise WorkspaceError(
+            f"the workspace cannot be written: {error.strerror}", where=str(workspace.root), do="Mend the folder's rights, then run again."
+        ) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise WorkspaceError("another run is at work in this workspace", where=str(workspace.root), do="Wait until it has ended, then run again.") from None
+    finally:
+        os.close(handle)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that it is there whole or not at all, also when the machine stops. Raises `WorkspaceError` if the disk refuses."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise WorkspaceError(
+            f"cannot be written: {error.strerror}", where=str(path), do="Mend the disk or its rights, then run again: nothing is lost."
+        ) from None
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def keep(workspace: Workspace, texts: Mapping[str, str]) -> dict[str, str]:
+    """Stores texts by their digest, as the record a replay reads, and returns the digest by name."""
+    digests = {}
+    for name, text in sorted(texts.items()):
+        data = text.encode()
+        digests[name] = digest(data)
+        target = workspace.objects / digests[name]
+        if not target.exists():
+            write_whole(target, data)
+    return digests
+
+
+def recall(workspace: Workspace, digests: Mapping[str, str]) -> dict[str, str]:
+    """The texts stored under `digests`. Raises `WorkspaceError` naming every one that is missing or changed."""
+    texts, faults = {}, []
+    for name, expected in sorted(digests.items()):
+        path = workspace.objects / expected
+        data = path.read_bytes() if path.is_file() else None
+        if data is None:
+            faults.append(f"`objects/{expected}` ({name}) is missing")
+        elif digest(data) != expected:
+            faults.append(f"`objects/{expected}` ({name}) was changed")
+        else:
+            texts[name] = data.decode()
+    if faults:
+        raise WorkspaceError("recorded inputs are not as they were", where=str(workspace.objects), faults=faults)
+    return texts

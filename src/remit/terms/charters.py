@@ -1,0 +1,28 @@
+"""What an agent is for: a charter, as its owner signed it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Charter:
+    """An agent's charter.
+
+    `proposer` names what computes its proposals. `purpose` is `promotional`, `medical` or `service`. `uses` says what one action takes of which resource,
+    in micro-units; `{territory}` and `{product}` in a resource's name are filled in. `floor` is the least number of actions a cycle that a pilot is
+    promised. `expires` is in UTC microseconds. `settings` are the proposer's own.
+    """
+
+    agent: str
+    proposer: str
+    objective: str
+    purpose: str
+    owner: str
+    watchers: tuple[str, ...]
+    channels: tuple[str, ...]
+    products: tuple[str, ...]
+    most_per_hcp: int
+    expires: int
+    floor: int
+    uses: Mapping[str, int]
+    settings: Mapping[str, str | int]

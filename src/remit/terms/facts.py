@@ -1,0 +1,83 @@
+"""The typed dictionary of facts: everything a row of an authority table may speak of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from remit.terms.labels import Label
+
+
+class Kind(StrEnum):
+    """How a fact is held. There are no floats: `number` is int64 millionths, written in a table as a decimal such as 0.9."""
+
+    BOOL = "bool"
+    INT = "int"
+    NUMBER = "number"
+    TEXT = "text"
+
+
+class Source(StrEnum):
+    """Who says so. A fact of source `model` may tighten a verdict and never loosen it."""
+
+    PROPOSAL = "proposal"
+    CHARTER = "charter"
+    RECORD = "record"
+    MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One entry of the dictionary. Every fact may be unknown (null)."""
+
+    name: str
+    kind: Kind
+    source: Source
+    labels: frozenset[Label]
+    says: str
+
+
+def dictionary(*facts: Fact) -> Mapping[str, Fact]:
+    """A dictionary of facts by name."""
+    return MappingProxyType({fact.name: fact for fact in facts})
+
+
+def _fact(name: str, kind: Kind, source: Source, label: Label, says: str) -> Fact:
+    return Fact(name, kind, source, frozenset({label}), says)
+
+
+_B, _I, _N, _T = Kind.BOOL, Kind.INT, Kind.NUMBER, Kind.TEXT
+_P, _C, _R, _M = Source.PROPOSAL, Source.CHARTER, Source.RECORD, Source.MODEL
+_COM = Label.COMMERCIAL
+
+FACTS: Mapping[str, Fact] = dictionary(
+    _fact("agent", _T, _P, _COM, "the agent that proposes"),
+    _fact("channel", _T, _P, _COM, "`call`, `email`, `msl_visit`"),
+    _fact("product", _T, _P, _COM, "the product it is about"),
+    _fact("purpose", _T, _P, _COM, "`promotional`, `medical` or `service`"),
+    _fact("communication_type", _T, _P, _COM, "such as `promotional`, `medical_reply`"),
+    _fact("touch", _I, _P, _COM, "1 for the agent's first touch of this kind on this HCP in this cycle, 2 for the second"),
+    _fact("value", _N, _P, _COM, "expected net value, in the workspace's currency, or in points of a medical objective"),
+    _fact("charter_live", _B, _C, _COM, "the agent's charter has not expired and its owner is a person on file"),
+    _fact("charter_channel", _B, _C, _COM, "the charter grants this channel"),
+    _fact("charter_product", _B, _C, _COM, "the charter grants this product"),
+    _fact("hcp_known", _B, _R, _COM, "the HCP is in the master data"),
+    _fact("specialty", _T, _R, _COM, "the HCP's specialty"),
+    _fact("match_confidence", _N, _R, _COM, "0 to 1: how sure the HCP's records belong together"),
+    _fact("pdrp", _B, _R, _COM, "the HCP keeps prescribing from reps under the AMA's programme"),
+    _fact("aligned", _B, _R, _COM, "a rep or MSL covers this HCP for this product now"),
+    _fact("consent", _T, _R, _COM, "`opt_in` or `opt_out` for this channel and purpose, as of now"),
+    _fact("consent_feed_age_h", _I, _R, _COM, "hours since the consent feed last loaded whole"),
+    _fact("alignment_feed_age_h", _I, _R, _COM, "hours since the alignment feed last loaded whole"),
+    _fact("rx_age_h", _I, _R, _COM, "hours since the end of the newest prescription period known for this product and HCP"),
+    _fact("rx_feed_age_h", _I, _R, _COM, "hours since the prescription feed last loaded whole"),
+    _fact("contacts_28d", _I, _R, _COM, "contacts of any kind in the 28 days before now"),
+    _fact("channel_contacts_28d", _I, _R, _COM, "contacts in this channel in the 28 days before now"),
+    _fact("content_status", _T, _R, _COM, "`approved`, `draft` or `withdrawn`, as of now"),
+    _fact("content_channel", _B, _R, _COM, "the content is approved for this channel and product"),
+    _fact("content_expires_h", _I, _R, _COM, "hours until the content expires; null if it has no end"),
+    _fact("open_inquiries", _I, _R, Label.INQUIRY, "questions this HCP has asked about this product that have no answer yet"),
+    _fact("lead_score", _N, _M, Label.PDRP, "expected outcome units of the next period"),
+    _fact("model_age_h", _I, _M, _COM, "hours since the end of the data that trained the response model"),
+)
+"""The facts of the cycle. A table that names any other is refused."""

@@ -1,0 +1,45 @@
+"""The page for readers of tables says what the code does."""
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from remit.authority import AuthorityError, authorize, load_table
+from remit.authority.sql import read_condition
+from remit.terms.facts import FACTS
+from remit.terms.people import Person
+from tests.authority.test_loading import PEOPLE, TABLE
+
+PAGE = (Path(__file__).parents[2] / "docs" / "concepts" / "authority.md").read_text()
+GOLDEN = (Path(__file__).parent / "golden" / "two-brands.json").read_text()
+BLOCKS = [textwrap.dedent(block) for block in re.findall(r"(?:^    .*\n)+", PAGE, re.MULTILINE)]
+
+
+def test_the_row_on_the_page_loads_and_forbids_where_consent_is_unknown() -> None:
+    (row,) = [block for block in BLOCKS if block.startswith("- id:")]
+    table = load_table(f"version: 1\nname: page\nowner: compliance-lead\nrows:\n{row}", {"compliance-lead": Person("compliance-lead", frozenset())}, FACTS, 0)
+    assert authorize({"channel": "email", "purpose": "promotional", "consent": None}, table).rules == ("email-consent",)
+
+
+def test_the_message_on_the_page_is_the_message_of_such_a_table() -> None:
+    (message,) = [block for block in BLOCKS if block.startswith("authority table:")]
+    faulty = TABLE.replace("consent = 'opt_out'", "consnt = 'opt_out'").replace("owner: carer", "owner: former")
+    faulty = faulty.replace("channel = 'call' AND consent IS NOT NULL", "lead_score > 1")
+    with pytest.raises(AuthorityError) as raised:
+        load_table(faulty, PEOPLE, FACTS, 2_000)
+    assert str(raised.value) == message.rstrip()
+
+
+def test_the_case_on_the_page_stands_in_the_golden_file() -> None:
+    (case,) = [block for block in BLOCKS if block.startswith("{")]
+    assert "".join(case.split()) in "".join(GOLDEN.split())
+
+
+def test_every_example_of_a_condition_on_the_page_is_read() -> None:
+    lines = PAGE[PAGE.index("| write | meaning |") : PAGE.index("Nothing else is accepted")].splitlines()
+    examples = re.findall(r"`([^`]+)`", "".join(line.split("|")[1] for line in lines if line))
+    conditions = [example for example in examples if any(fact in example for fact in FACTS)]
+    assert len(conditions) >= 12
+    assert [read_condition(condition, FACTS)[1] for condition in conditions] == [[]] * len(conditions)

@@ -1,0 +1,141 @@
+"""The facts a proposal is judged by, and the lists that leave the house."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from remit.agents import PROPOSALS
+from remit.gateway import Known, deliver, gather, lists
+from remit.terms.charters import Charter
+from remit.terms.facts import FACTS
+from remit.terms.instants import DAY, HOUR
+from remit.terms.people import Person
+
+NOW = 1_000 * DAY
+PEOPLE = {"owner": Person("owner", frozenset({"agent-owner"}))}
+CHARTER = Charter("email", "email", "o", "promotional", "owner", (), ("email",), ("alpha",), 1, NOW + DAY, 0, {}, {})
+
+
+def frame(schema: dict[str, type[pl.DataType]], *rows: tuple[object, ...]) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema=pl.Schema(schema), orient="row")
+
+
+def known(**tables: pl.DataFrame) -> Known:
+    text, whole, flag = pl.String, pl.Int64, pl.Boolean
+    validity = {"valid_from": whole, "valid_to": whole, "received_at": whole}
+    empty = {
+        "hcp": frame({"hcp_id": text, "specialty": text, "match_confidence": whole, "pdrp": flag}),
+        "consent": frame({"hcp_id": text, "channel": text, "purpose": text, "status": text}),
+        "content": frame({"content_id": text, "product": text, "channel": text, "communication_type": text, "status": text, **validity}),
+        "inquiries": frame({"inquiry_id": text, "hcp_id": text, "product": text, "answered_at": whole, "received_at": whole}),
+        "cover": frame({"hcp_id": text, "product": text, "channel": text, "rep_id": text, "territory": text}),
+        "contacts": frame({"hcp_id": text, "channel": text, "purpose": text, "at": whole}),
+        "scores": frame({"hcp_id": text, "product": text, "lead_score": whole, "rx_at": whole}),
+    }
+    return Known(now=NOW, feed_age_h={"consent": 5}, model_age_h=None, **{**empty, **tables})  # type: ignore[arg-type]  # frames by name
+
+
+def fill(table: pl.DataFrame, *rows: dict[str, object]) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema=table.schema)
+
+
+def facts(of: Known, charter: Charter = CHARTER, **changed: object) -> dict[str, object]:
+    proposal = {
+        "hcp_id": "H1", "agent": "email", "channel": "email", "product": "alpha", "content_id": "c1", "communication_type": "promotional",
+        "purpose": "promotional", "touch": 1, "value": 5, "exclusion": None, "mandatory": False,
+    }  # fmt: skip
+    return gather(pl.DataFrame([{**proposal, **changed}], schema=PROPOSALS), of, [charter], PEOPLE).row(0, named=True)
+
+
+def test_every_fact_of_the_dictionary_is_gathered() -> None:
+    assert set(FACTS) <= set(facts(known()))
+
+
+def test_what_is_not_on_file_is_false_or_unknown_and_never_a_yes() -> None:
+    found = facts(known())
+    assert found["hcp_known"] is False
+    assert found["aligned"] is False
+    assert found["content_channel"] is False
+    for name in ("consent", "pdrp", "match_confidence", "content_status", "rx_age_h", "rx_feed_age_h", "lead_score", "model_age_h"):
+        assert found[name] is None
+
+
+def test_contacts_are_counted_by_anyone_in_28_days_and_not_from_now_on() -> None:
+    empty = known()
+    rows = [
+        {"hcp_id": "H1", "channel": channel, "purpose": "promotional", "at": at}
+        for channel, at in [("email", NOW - DAY), ("call", NOW - 28 * DAY), ("call", NOW - 28 * DAY - 1), ("email", NOW)]
+    ]
+    found = facts(known(contacts=fill(empty.contacts, *rows)))
+    assert (found["contacts_28d"], found["channel_contacts_28d"]) == (2, 1)
+
+
+def test_content_that_has_expired_is_told_from_content_that_never_was() -> None:
+    empty = known()
+    row = {"content_id": "c1", "product": "alpha", "channel": "email", "communication_type": "promotional", "status": "approved", "valid_from": 0, "received_at": 0}
+    found = facts(known(content=fill(empty.content, {**row, "valid_to": NOW - 3 * HOUR})))
+    assert (found["content_status"], found["content_expires_h"], found["content_channel"]) == ("approved", -3, True)
+
+
+def test_the_latest_word_on_content_counts() -> None:
+    empty = known()
+    row = {"content_id": "c1", "product": "alpha", "channel": "email", "communication_type": "promotional", "valid_from": 0, "valid_to": None}
+    rows = [{**row, "status": "withdrawn", "received_at": 2}, {**row, "status": "approved", "received_at": 1}]
+    assert facts(known(content=fill(empty.content, *rows)))["content_status"] == "withdrawn"
+
+
+def test_a_question_is_open_until_its_answer_is_known() -> None:
+    empty = known()
+    row = {"inquiry_id": "i1", "hcp_id": "H1", "product": "alpha"}
+    asked = {**row, "answered_at": None, "received_at": 1}
+    assert facts(known(inquiries=fill(empty.inquiries, asked)))["open_inquiries"] == 1
+    assert facts(known(inquiries=fill(empty.inquiries, asked, {**row, "answered_at": NOW - 1, "received_at": 2})))["open_inquiries"] == 0
+
+
+@pytest.mark.parametrize(("changed", "fact"), [({"channel": "call"}, "charter_channel"), ({"product": "beta"}, "charter_product")])
+def test_a_charter_grants_what_it_names_and_no_more(changed: dict[str, object], fact: str) -> None:
+    assert facts(known())[fact] is True
+    assert facts(known(), **changed)[fact] is False
+
+
+def test_a_charter_ends_at_its_instant() -> None:
+    ended = Charter("email", "email", "o", "promotional", "owner", (), ("email",), ("alpha",), 1, NOW, 0, {}, {})
+    assert facts(known())["charter_live"] is True
+    assert facts(known(), ended)["charter_live"] is False
+
+
+def test_the_order_of_proposals_is_kept() -> None:
+    rows = [{"hcp_id": f"H{number}"} for number in (3, 1, 2)]
+    base = facts(known())
+    frame_ = pl.DataFrame([{**{name: base[name] for name in PROPOSALS}, **row} for row in rows], schema=PROPOSALS)
+    assert gather(frame_, known(), [CHARTER], PEOPLE)["hcp_id"].to_list() == ["H3", "H1", "H2"]
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def test_a_list_is_made_per_rep_or_for_the_whole_channel() -> None:
+    rows = [{"channel": "call", "rep": rep, "hcp_id": hcp} for rep, hcp in (("rep-2", "H1"), ("rep-1", "H2"), ("rep-2", "H3"))]
+    assert {name: data.decode() for name, data in lists(rows, "rep").items()} == {
+        "call-rep-1.csv": "channel,rep,hcp_id\ncall,rep-1,H2\n",
+        "call-rep-2.csv": "channel,rep,hcp_id\ncall,rep-2,H1\ncall,rep-2,H3\n",
+    }
+    assert list(lists(rows, "channel")) == ["call.csv"]
+    assert lists([], "rep") == {}
+
+
+def test_delivering_twice_writes_once(tmp_path: Path) -> None:
+    written: list[Path] = []
+
+    def write(path: Path, data: bytes) -> None:
+        written.append(path)
+        _write(path, data)
+
+    files = {"call.csv": b"hcp_id\nH1\n", "email.csv": b"hcp_id\n"}
+    first = deliver(tmp_path / "out", files, write)
+    assert deliver(tmp_path / "out", files, write) == first
+    assert len(written) == 2
+    assert [delivery.rows for delivery in first] == [1, 0]
