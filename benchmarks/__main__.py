@@ -41,11 +41,11 @@ def main() -> None:
 
 
 def _page(rows: list[dict[str, str | bool | None]], quick: bool) -> str:
+    machine = f"{_processor()}, {os.cpu_count()} cores, {_memory_gib()} GiB, Python {platform.python_version()}"
     lines = [
         "# Benchmarks",
         "",
-        f"Measured by `make bench`{' with small sizes' if quick else ''} on {datetime.now(UTC):%Y-%m-%d}: {_processor()}, {os.cpu_count()} cores, "
-        f"{_memory_gib()} GiB, Python {platform.python_version()}.",
+        f"Measured by `make bench`{' with small sizes' if quick else ''} on {datetime.now(UTC):%Y-%m-%d}, on {machine}.",
         "",
         "| work | reach | measured | beside it, in the same run | reached |",
         "|---|---|---|---|---|",

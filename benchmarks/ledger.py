@@ -112,7 +112,7 @@ def _build_log(folder: Path, entries: int) -> Measured:
             start = time.perf_counter()
             ledger.append(f"cycle-{batch}", actions, cycle=f"cycle-{batch}")
             taken += time.perf_counter() - start
-    _write_chain(folder.with_suffix(".db"), ({**_action(number, f"hcp-{number % people:07d}").payload} for number in range(entries)))
+    _write_chain(folder.with_suffix(".db"), (dict(_action(number, f"hcp-{number % people:07d}").payload or {}) for number in range(entries)))
     return {"seconds": taken, "disk_mb": _megabytes(folder)}
 
 

@@ -32,7 +32,8 @@ def test_every_public_name_has_a_docstring() -> None:
 def test_importing_the_pure_rooms_opens_no_file_of_a_user_and_starts_no_thread() -> None:
     code = (
         "import sys, threading; opened = []\n"
-        "sys.addaudithook(lambda event, args: opened.append(args[0]) if event == 'open' and isinstance(args[1], str) and set(args[1]) & set('wax+') else None)\n"
+        "def hook(event, args): event == 'open' and isinstance(args[1], str) and set(args[1]) & set('wax+') and opened.append(args[0])\n"
+        "sys.addaudithook(hook)\n"
         "import remit.terms, remit.features, remit.models, remit.agents, remit.authority, remit.arbiter, remit.worlds\n"
         "print(threading.active_count(), [path for path in opened if isinstance(path, str) and '__pycache__' not in path])"
     )

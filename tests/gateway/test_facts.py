@@ -73,7 +73,15 @@ def test_contacts_are_counted_by_anyone_in_28_days_and_not_from_now_on() -> None
 
 def test_content_that_has_expired_is_told_from_content_that_never_was() -> None:
     empty = known()
-    row = {"content_id": "c1", "product": "alpha", "channel": "email", "communication_type": "promotional", "status": "approved", "valid_from": 0, "received_at": 0}
+    row = {
+        "content_id": "c1",
+        "product": "alpha",
+        "channel": "email",
+        "communication_type": "promotional",
+        "status": "approved",
+        "valid_from": 0,
+        "received_at": 0,
+    }
     found = facts(known(content=fill(empty.content, {**row, "valid_to": NOW - 3 * HOUR})))
     assert (found["content_status"], found["content_expires_h"], found["content_channel"]) == ("approved", -3, True)
 

@@ -45,8 +45,10 @@ def test_neither_key_nor_id_is_left_in_the_vaults_files(ledger: Ledger) -> None:
 
 
 def test_an_erased_id_gets_no_new_key(ledger: Ledger) -> None:
+    assert ledger.holds("hcp-0002")
     ledger.erase("hcp-0002", now=NOW, reason="request")
     assert ledger.is_erased("hcp-0002")
+    assert not ledger.holds("hcp-0002")
     assert ledger.erased_among(f"hcp-{place:04d}" for place in range(9)) == {"hcp-0002"}
     with pytest.raises(LedgerError, match="1 of 6 HCPs were erased"):
         ledger.write_segments(rows(), cycle="c", stream="s", schema="x/1", plain=["reason"])
@@ -79,6 +81,18 @@ def test_a_kill_between_vault_and_log_is_named_by_verify_and_healed_when_the_led
     with open_ledger(ledger.folder, entropy=stream(9)) as again:
         assert [entry.body["reason"] for entry in again.entries(kind="tombstone")] == ["request 17"]
     assert verify(ledger.folder).faults == ()
+
+
+def test_a_tombstone_that_does_not_fit_on_the_disk_is_told_and_the_erasure_completed_later(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise LedgerError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "_bury", full)
+        with pytest.raises(LedgerError, match="the key is destroyed, but its tombstone is not in the log yet: the disk is full"):
+            ledger.erase("hcp-0002", now=NOW, reason="request")
+    assert ledger.erase("hcp-0002", now=NOW + 9, reason="again").tombstone == 8
+    assert ledger.entry(8).body["at"] == NOW
 
 
 def test_a_kill_before_the_key_is_wiped_from_the_write_ahead_log_is_healed_too(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

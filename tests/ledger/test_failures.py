@@ -67,6 +67,19 @@ def test_a_log_whose_last_checkpoint_was_not_published_before_a_kill_publishes_i
         assert (ledger.folder / "checkpoint").read_bytes() == again.checkpoint() != first
 
 
+def test_a_batch_that_was_recorded_but_not_published_is_told_as_recorded(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, *_: object) -> None:
+        raise LedgerError("the file cannot be written (No space left on device)", where=str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("remit.ledger.appending.write_whole", full)
+        patch.setattr(ledger, "write_segments", lambda *_, **__: ())
+        with pytest.raises(LedgerError, match="the batch is recorded, but the file cannot be written"):
+            run_cycle(ledger, "cycle-2")
+    assert ledger.size == 8 + 7
+    assert verify(ledger.folder).faults == ()
+
+
 def test_a_database_that_may_not_grow_refuses_the_batch_and_keeps_the_log_as_it_was(ledger: Ledger) -> None:
     before = ledger.checkpoint()
     pages = sqlite3.connect(ledger.folder / "ledger.db").execute("PRAGMA page_count").fetchone()[0]

@@ -1,5 +1,6 @@
 """A small workspace with two finished cycles, made once and copied for each test."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -50,6 +51,6 @@ def remit() -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def call(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "remit.runtime", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin", **environment}, timeout=300)
+        return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment}, timeout=300)
 
     return call

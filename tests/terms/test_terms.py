@@ -93,6 +93,9 @@ def test_every_fact_says_what_it_is_and_carries_a_label() -> None:
 
 
 def test_terms_needs_nothing_but_the_standard_library() -> None:
-    code = "import sys, pkgutil, importlib, remit.terms as t; [importlib.import_module(f'remit.terms.{m.name}') for m in pkgutil.iter_modules(t.__path__)]; print(sorted({n.split('.')[0] for n in sys.modules} - set(sys.stdlib_module_names) - {'remit', '__main__'}))"
+    code = (
+        "import pkgutil, importlib, remit.terms as t; [importlib.import_module(f'remit.terms.{m.name}') for m in pkgutil.iter_modules(t.__path__)];"
+        "print(sorted({n.split('.')[0] for n in sys.modules} - set(sys.stdlib_module_names) - {'remit', '__main__'}))"
+    )
     found = subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, 'src'); {code}"], capture_output=True, text=True, check=True)
     assert [name for name in eval(found.stdout) if not name.startswith("_")] == []  # noqa: S307 - our own list

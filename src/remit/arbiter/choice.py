@@ -64,7 +64,7 @@ def choose(rows: Rows, hcp: int, price: Ints, left: Ints, fit: bool, keep: int, 
     do nothing). `d[BEST, a]` is what choice a is worth (with the bonus of each mandatory candidate in it), `d[PICK + a]` its `d[COUNT, a]` rows of
     candidates (details of a kind of call by rank), `d[CALLED + a]` how many calls it uses of each of the HCP's kinds.
     """
-    lay(rows, hcp, price, d)
+    lay(rows, hcp, price, window, d)
     if fit:
         copy_use(rows, d)
     found = _search(d, left, fit, keep, window, len(rows.positions))
@@ -74,7 +74,7 @@ def choose(rows: Rows, hcp: int, price: Ints, left: Ints, fit: bool, keep: int, 
     return found
 
 
-@kernel
+@part
 def _search(d: Table, left: Ints, fit: bool, keep: int, window: int, seats: int) -> int:
     levels = d[STATE, LEVELS]
     if levels == 0:
@@ -104,7 +104,7 @@ def _search(d: Table, left: Ints, fit: bool, keep: int, window: int, seats: int)
     return found
 
 
-@part
+@kernel
 def _push(d: Table, depth: int, level: int) -> int:
     d[PATH, depth], d[TOOK, depth], d[NEXT, depth] = level, -1, 1
     if d[SORT, level] == CALLS:
@@ -112,7 +112,7 @@ def _push(d: Table, depth: int, level: int) -> int:
     return depth + 1
 
 
-@part
+@kernel
 def _apply(d: Table, here: int, option: int, left: Ints, fit: bool, seats: int) -> bool:
     """Take an option at the end of the path; False, with nothing changed, if it breaks a limit."""
     level = d[PATH, here]
@@ -135,7 +135,7 @@ def _apply(d: Table, here: int, option: int, left: Ints, fit: bool, seats: int) 
     return True
 
 
-@part
+@kernel
 def _allowed(d: Table, level: int, seats: int) -> bool:
     """Whether limits, seats, products and exclusion groups let this detail or other action in."""
     group, product, same = d[GROUP, level], d[PRODUCT, level], 0
@@ -153,7 +153,7 @@ def _allowed(d: Table, level: int, seats: int) -> bool:
     return not detail or same < d[STATE, USED]
 
 
-@part
+@kernel
 def _count_in(d: Table, level: int, seats: int) -> None:
     d[PICKED, d[STATE, PICKS]] = level
     d[STATE, PICKS] += 1
@@ -169,7 +169,7 @@ def _count_in(d: Table, level: int, seats: int) -> None:
         d[STATE, FILLED] += 1
 
 
-@part
+@kernel
 def _undo(d: Table, here: int, left: Ints, fit: bool) -> None:
     level, option = d[PATH, here], d[TOOK, here]
     sort = d[SORT, level]
@@ -186,7 +186,7 @@ def _undo(d: Table, here: int, left: Ints, fit: bool) -> None:
             left[d[RESOURCE, j]] += option * d[AMOUNT, j]
 
 
-@part
+@kernel
 def _take(d: Table, level: int, times: int, left: Ints) -> bool:
     """Take what a level uses from what is left; take nothing if something is lacking."""
     lacking = False
@@ -199,7 +199,7 @@ def _take(d: Table, level: int, times: int, left: Ints) -> bool:
     return not lacking
 
 
-@part
+@kernel
 def _bound(d: Table, level: int, seats: int) -> int:
     """The most that a choice can be worth that continues the path from `level`."""
     alone = max(level, d[STATE, ALONE_FROM])
@@ -210,7 +210,7 @@ def _bound(d: Table, level: int, seats: int) -> int:
     return bound
 
 
-@part
+@kernel
 def _details_bound(d: Table, level: int, seats: int) -> int:
     """The most that the details from `level` on can add: the k-th one to be taken is worth no more than the k-th one there is, in the k-th seat."""
     filled, calls, total = d[STATE, FILLED], d[STATE, USED], 0
@@ -241,7 +241,7 @@ def _negative_seats(d: Table, depth: int, seats: int) -> int:
     return correction
 
 
-@part
+@kernel
 def _threshold(d: Table, found: int, keep: int, window: int) -> int:
     if found == 0:
         return NOTHING

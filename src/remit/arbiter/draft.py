@@ -6,7 +6,7 @@ import numpy as np
 
 from remit.arbiter.choice import choose
 from remit.arbiter.desk import BEST, BONUS, CALLED, COUNT, PICK, STATE
-from remit.arbiter.kernel import kernel
+from remit.arbiter.kernel import bare, kernel, part
 from remit.arbiter.layout import cost
 from remit.arbiter.rows import Ints, Rows, Shorts, Table, Use
 from remit.arbiter.seats import worth_up
@@ -35,6 +35,12 @@ def empty_draft(rows: Rows, capacity: Ints, floor: Ints) -> Draft:
 
 
 @kernel
+def bare_draft(draft: Draft) -> Draft:
+    """The same draft as `bare` arrays."""
+    return Draft(bare(draft.rank), bare(draft.made), bare(draft.left), bare(draft.floored), bare(draft.most_left))
+
+
+@kernel
 def take(use: Use, row: int, times: int, left: Ints) -> None:
     """Take what a row uses, `times` times (give it back if negative)."""
     for j in range(use.start[row], use.start[row + 1]):
@@ -59,6 +65,20 @@ def drop(rows: Rows, hcp: int, draft: Draft) -> None:
         draft.rank[row] = 0
     for call in range(rows.call_start[hcp], rows.call_start[hcp + 1]):
         draft.made[call] = 0
+
+
+@kernel
+def own_use(rows: Rows, hcp: int, resource: int, draft: Draft) -> int:
+    """How much of a resource the HCP's choice uses."""
+    total = 0
+    for row in range(rows.start[hcp], rows.start[hcp + 1]):
+        if draft.rank[row] > 0:
+            for j in range(rows.use.start[row], rows.use.start[row + 1]):
+                total += rows.use.amount[j] if rows.use.resource[j] == resource else 0
+    for call in range(rows.call_start[hcp], rows.call_start[hcp + 1]):
+        for j in range(rows.call_use.start[call], rows.call_use.start[call + 1]):
+            total += draft.made[call] * rows.call_use.amount[j] if rows.call_use.resource[j] == resource else 0
+    return total
 
 
 @kernel
@@ -125,7 +145,7 @@ def restore(rows: Rows, hcp: int, draft: Draft, note: Shorts) -> None:
         at += 1
 
 
-@kernel
+@part
 def revise(rows: Rows, hcp: int, price: Ints, free: Ints, d: Table, draft: Draft, note: Shorts) -> bool:
     """Give the HCP the best choice at `price` that fits what is left, if that is worth more also at the prices `free`; whether it did."""
     short = lacking(draft)
@@ -145,6 +165,17 @@ def revise(rows: Rows, hcp: int, price: Ints, free: Ints, d: Table, draft: Draft
         restore(rows, hcp, draft, note)
     use_of(rows, hcp, draft, 1)
     return False
+
+
+@kernel
+def step_down(rows: Rows, hcp: int, price: Ints, d: Table, draft: Draft) -> int:
+    """Give the HCP the best choice at `price` that takes nothing from what is overdrawn; returns what it loses at these prices."""
+    use_of(rows, hcp, draft, -1)
+    choose(rows, hcp, price, draft.left, True, 1, 0, d)
+    loss = value_of(rows, hcp, price, d[STATE, BONUS], draft) - d[BEST, 0]
+    write(rows, hcp, d, 0, draft)
+    use_of(rows, hcp, draft, 1)
+    return loss
 
 
 @kernel

@@ -15,11 +15,15 @@ from remit.arbiter.rows import Ints, Scarce
 from remit.arbiter.sweep import Floats, Look, Sweeper, Torn
 from remit.terms.encoding import MICRO
 
-CLOSE = 2e-6
-"""A dual is good enough when what is left to gain is this part of the bound; small problems are followed down to a micro-unit."""
-
-COOLING = 0.3
+CLOSE = 1e-5
+"""The prices are good enough when a lower temperature lowered the bound by less than this part of it."""
+HOT, WARM, COOLING = 0.3, 0.04, 0.3
+"""Temperatures, in mean values of a candidate: where rough prices start, where all HCPs are looked at; and how one follows another."""
 SWEEPS = 60
+TRIES = 5
+REACH = 4.0
+MANY, SOME = 40_000, 8
+"""Of MANY HCPs or more, rough prices look at every SOME-th."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,6 @@ class Prices:
     bound: int
     smoothed: Ints
     temperature: float
-
-
-_Lean = tuple[Ints, float]
 
 
 @dataclass(slots=True)
@@ -55,47 +56,75 @@ class Dual:
         value = sweeper.rows.value
         positive = value[value > 0]
         self._scale = float(positive.sum()) / len(positive) if len(positive) else 0.0
-        self._typical = _typical_amounts(sweeper)
-        self.sweeps = 0
+        self._typical = typical_amounts(sweeper)
+        self._every, self._reach, self.sweeps = 1, self._typical, 0
 
     def solve(self, start: Ints | None = None) -> Prices:
         """The prices of least bound found, from `start` or from nothing."""
         price = np.zeros(len(self._capacity), dtype=np.int64) if start is None else np.clip(start, self._lowest, self._scarce.highest)
-        temperature = max(self._scale * (0.5 if start is None else 0.02), 1.0)
-        point = best = self._at(price, temperature)
-        if not len(price):
-            return Prices(price, self.bound(price, point.look.best), price, temperature)
+        temperature = max(self._scale * WARM, 1.0)
         if self._sweeper.hcps + 2 * len(price) <= MOST_ROWS:
-            exact = np.clip(Master(self._sweeper, self._scarce).solve(), self._lowest, self._scarce.highest)
-            return Prices(exact, self.bound(exact, self._sweeper.look(exact, 0.0).best), exact, 0.05 * temperature)
-        lean, before = (price, 2.0 * temperature), None
-        self._reach = 8.0 * temperature
-        while self.sweeps < SWEEPS:
+            if len(price):
+                price = np.clip(Master(self._sweeper, self._scarce).solve(), self._lowest, self._scarce.highest)
+            return Prices(price, self.bound(price, self._sweeper.look(price, 0.0).best), price, temperature)
+        if start is None:
+            price = self._rough(price)
+        point = best = self._at(price, temperature)
+        lean: list[tuple[_Point, float]] = []
+        while True:
+            point, best = self._balance(point, best, temperature, 0.5)
+            lean = [*lean[-1:], (point, temperature)]
+            fell = lean[0][0].bound - point.bound if len(lean) > 1 else abs(point.bound)
+            if fell <= CLOSE * abs(point.bound) or temperature <= 1.0 or self.sweeps >= SWEEPS:
+                break
+            temperature = max(temperature * COOLING, 1.0)
+            point = self._cooled(lean, temperature)
+            best = point if point.bound < best.bound else best
+        last = self._at(self._ahead(lean, 0.0), 0.0)
+        best = last if last.bound < best.bound else best
+        point, temperature = lean[-1]
+        return Prices(best.price, self.bound(best.price, best.look.best), point.price, temperature)
+
+    def _rough(self, price: Ints) -> Ints:
+        """Prices to start from: high temperatures, and of many HCPs only some."""
+        self._every = SOME if self._sweeper.hcps >= MANY else 1
+        temperature = self._scale * HOT
+        while temperature > self._scale * WARM:
+            point = self._at(price, temperature)
+            price = self._balance(point, point, temperature, 2.0)[0].price
+            temperature *= COOLING
+        self._every = 1
+        return price
+
+    def _balance(self, point: _Point, best: _Point, temperature: float, part: float) -> tuple[_Point, _Point]:
+        """Newton's steps until the imbalance is worth less than `part` of what smoothing gives up; also the point of least bound on the way."""
+        self._reach = REACH * temperature / self._typical
+        moved = True
+        while moved and self._left(point) > part * point.look.given_up and self.sweeps < SWEEPS:
             point, moved = self._step(point, temperature)
             best = point if point.bound < best.bound else best
-            left = self._left(point)
-            if moved and left > 0.5 * point.look.given_up:
-                continue
-            if left <= point.look.given_up:
-                before, lean = lean, (point.price, temperature)
-            if point.look.given_up + left <= CLOSE * abs(point.bound) or temperature <= 1.0:
-                break
-            cooler = max(temperature * COOLING, 1.0)
-            point = self._cool(point, cooler, before, lean)
-            temperature, self._reach = cooler, 8.0 * cooler
-            best = point if point.bound < best.bound else best
-        if before is not None:
-            last = self._at(_extrapolated(before, lean, 0.0, self._lowest, self._scarce.highest), 0.0)
-            best = last if last.bound < best.bound else best
-        return Prices(best.price, self.bound(best.price, best.look.best), *lean)
+        return point, best
 
-    def _cool(self, point: _Point, cooler: float, before: _Lean | None, lean: _Lean) -> _Point:
-        """The better of the same prices and of those to which the last two balanced ones point, at a lower temperature."""
-        same = self._at(point.price, cooler)
-        if before is None:
-            return same
-        ahead = self._at(_extrapolated(before, lean, cooler, self._lowest, self._scarce.highest), cooler)
-        return ahead if ahead.smooth < same.smooth else self._at(point.price, cooler)
+    def _cooled(self, lean: list[tuple[_Point, float]], cooler: float) -> _Point:
+        """The last balanced prices at a lower temperature, or those to which the last two point, if the HCPs that are torn stay torn as it falls."""
+        point, temperature = lean[-1]
+        if len(lean) > 1 and point.look.given_up > 0.5 * temperature / lean[0][1] * lean[0][0].look.given_up:
+            ahead = self._at(self._ahead(lean, cooler), cooler)
+            if ahead.bound < point.bound:
+                return ahead
+        return self._at(point.price, cooler)
+
+    def _ahead(self, lean: list[tuple[_Point, float]], temperature: float) -> Ints:
+        """The prices on the straight line through the last two balanced ones: with the same HCPs torn between the same choices, prices follow it."""
+        (last, cold), (first, warm) = lean[-1], lean[0]
+        way = (temperature - cold) / (cold - warm) if warm != cold else 0.0
+        return self._within(last.price, np.rint((last.price - first.price) * way))
+
+    def _within(self, price: Ints, step: Floats) -> Ints:
+        """`price` after a step that stops at 0 and at the highest prices."""
+        new = price + step.astype(np.int64)
+        new[np.sign(new) * np.sign(price) < 0] = 0
+        return np.clip(new, self._lowest, self._scarce.highest)
 
     def bound(self, price: Ints, best: int) -> int:
         """The bound that `price` gives, rounded up, if the HCPs' best choices there sum to `best`."""
@@ -103,7 +132,7 @@ class Dual:
         return best - (-sum(each * most for each, most in zip(price.tolist(), limit.tolist(), strict=True)) // MICRO)
 
     def _at(self, price: Ints, temperature: float) -> _Point:
-        look = self._sweeper.look(price, temperature)
+        look = self._sweeper.look(price, temperature, self._every)
         self.sweeps += 1
         limit = np.where(price > 0, self._capacity, self._floor)
         slope = limit - look.use
@@ -114,24 +143,26 @@ class Dual:
         return _Point(price, look, look.best + look.smooth + priced, look.best + priced, slope)
 
     def _left(self, point: _Point) -> float:
-        """How much the imbalance of use and limits is worth at these prices."""
-        return float(_dot(np.abs(point.price), np.abs(point.slope)))
+        """How much the imbalance of use and limits is worth at these prices; what is overdrawn is worth something even at price 0."""
+        weight = np.abs(point.price).astype(np.float64)
+        over = point.slope < 0
+        weight[over] = np.maximum(weight, 0.1 * self._scale / self._typical)[over]
+        return float(_dot(weight, np.abs(point.slope)))
 
     def _step(self, point: _Point, temperature: float) -> tuple[_Point, bool]:
-        """One Newton step, shortened until the smoothed dual falls; False if it does not."""
-        step = np.zeros(len(point.price))
-        direction(self._flat(), temperature, point.slope, self._reach / self._typical, 1e-3, 40, step)
-        part = 1.0
-        for _ in range(6):
-            price = point.price + np.rint(part * step).astype(np.int64)
-            price[np.sign(price) * np.sign(point.price) < 0] = 0
-            price = np.clip(price, self._lowest, self._scarce.highest)
-            new = self._at(price, temperature)
+        """One Newton step, shortened until the smoothed dual falls; False if it does not.
+
+        Each price has a reach of its own: it shrinks where a step went past the balance of use and limit, and grows where it fell short.
+        """
+        step, torn, unit = np.zeros(len(point.price)), self._flat(), temperature / self._typical
+        for _ in range(TRIES):
+            direction(torn, temperature, point.slope, self._reach, 1e-3, 40, step)
+            new = self._at(self._within(point.price, np.rint(step)), temperature)
+            past = new.slope * point.slope < 0
             if new.smooth < point.smooth:
-                self._reach = min(max(self._reach * (2.0 if part == 1.0 else part), temperature), 32.0 * temperature)
+                self._reach = np.clip(np.where(past, 0.5, 2.0) * self._reach, 0.01 * unit, 32.0 * unit)
                 return new, True
-            part *= 0.4
-        self._reach = max(self._reach * part, temperature)
+            self._reach *= np.where(past, 0.2, 0.6)
         return point, False
 
     def _flat(self) -> Torn:
@@ -148,7 +179,7 @@ class Dual:
         return Torn(np.concatenate(choice), np.concatenate(entry), np.concatenate(resource), np.concatenate(amount))
 
 
-def _typical_amounts(sweeper: Sweeper) -> Floats:
+def typical_amounts(sweeper: Sweeper) -> Floats:
     """The mean amount, in units, that one entry takes of each resource; 1 where none does."""
     total, count = np.zeros(sweeper.resources), np.zeros(sweeper.resources)
     for use in (sweeper.rows.use, sweeper.rows.call_use):
@@ -163,10 +194,3 @@ def _dot(left: Ints | Floats, right: Floats) -> float:
         total += each
     return total
 
-
-def _extrapolated(before: _Lean, lean: _Lean, temperature: float, lowest: Ints, highest: Ints) -> Ints:
-    """The prices on the straight line through two balanced ones; with the same HCPs torn between the same choices, prices are linear in temperature."""
-    ahead = (temperature - lean[1]) / (lean[1] - before[1]) if lean[1] != before[1] else 0.0
-    price = lean[0] + np.rint((lean[0] - before[0]) * ahead).astype(np.int64)
-    price[np.sign(price) * np.sign(lean[0]) < 0] = 0
-    return np.clip(price, lowest, highest)

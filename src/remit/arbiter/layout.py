@@ -33,13 +33,13 @@ from remit.arbiter.desk import (
     SUM,
     VALUE,
 )
-from remit.arbiter.kernel import kernel, part
+from remit.arbiter.kernel import kernel
 from remit.arbiter.rows import Ints, Rows, Table, Use
 from remit.arbiter.seats import worth_up
 from remit.terms.encoding import MICRO
 
 
-@part
+@kernel
 def cost(use: Use, row: int, price: Ints) -> int:
     """What row `row` uses at these prices, in micro-units of value, each entry rounded down: what a choice is worth is never understated."""
     total = 0
@@ -49,8 +49,8 @@ def cost(use: Use, row: int, price: Ints) -> int:
 
 
 @kernel
-def lay(rows: Rows, hcp: int, price: Ints, d: Table) -> None:
-    """Lay out the search for one HCP on the desk: only what can add something is on it."""
+def lay(rows: Rows, hcp: int, price: Ints, window: int, d: Table) -> None:
+    """Lay out the search for one HCP on the desk: only what can add something, or lose less than `window`, is on it."""
     for k in range(rows.channels):
         d[ROOM, k] = rows.limit[hcp * rows.channels + k]
     for p in range(len(rows.positions)):
@@ -61,15 +61,15 @@ def lay(rows: Rows, hcp: int, price: Ints, d: Table) -> None:
     level = 0
     for call in range(rows.call_start[hcp], rows.call_start[hcp + 1]):
         if rows.call_most[call] > 0 and d[ROOM, rows.call_channel[call]] > 0:
-            level = _lay_call(rows, hcp, call, price, d, level)
+            level = _lay_call(rows, hcp, call, price, window, d, level)
     d[STATE, ALONE_FROM] = level
-    level = _lay_alone(rows, hcp, price, d, level)
+    level = _lay_alone(rows, hcp, price, window, d, level)
     d[STATE, LEVELS] = level
     _copy_levels(rows, d, level)
     _sum_kinds(d)
 
 
-@part
+@kernel
 def _bonus(rows: Rows, hcp: int, price: Ints) -> int:
     """More than any choice can win or lose: added to each mandatory candidate, it puts their number before all else. 0 if there is none."""
     some = False
@@ -85,7 +85,7 @@ def _bonus(rows: Rows, hcp: int, price: Ints) -> int:
     return bonus
 
 
-@part
+@kernel
 def _put(d: Table, first: int, level: int, sort: int, row: int, net: int, key: int) -> None:
     """Insert a level among those from `first` to `level`, by `key`, highest first, then in order of arrival."""
     at = level
@@ -96,19 +96,19 @@ def _put(d: Table, first: int, level: int, sort: int, row: int, net: int, key: i
     d[ROW, at], d[NET, at], d[KEY, at] = row, net, key
 
 
-@part
+@kernel
 def best_gain(value: int, net: int, d: Table, positions: int) -> int:
     """The most a detail can add: in the first position, or in the last if its value is negative."""
     return worth_up(value, d[POSITION, 0] if value >= 0 else d[POSITION, positions - 1]) - net
 
 
-@part
-def _lay_call(rows: Rows, hcp: int, call: int, price: Ints, d: Table, at: int) -> int:
+@kernel
+def _lay_call(rows: Rows, hcp: int, call: int, price: Ints, window: int, d: Table, at: int) -> int:
     level, positions = at + 1, len(rows.positions)
     for row in range(rows.start[hcp], rows.start[hcp + 1]):
         if rows.call[row] == call:
             net = cost(rows.use, row, price) - (d[STATE, BONUS] if rows.mandatory[row] else 0)
-            if best_gain(rows.value[row], net, d, positions) > 0:
+            if best_gain(rows.value[row], net, d, positions) > -window:
                 _put(d, at + 1, level, DETAIL, row, net, rows.value[row])
                 level += 1
     if level == at + 1:
@@ -116,30 +116,30 @@ def _lay_call(rows: Rows, hcp: int, call: int, price: Ints, d: Table, at: int) -
     least, total = 1 << 62, 0
     for back in range(level - 1, at, -1):
         least = min(least, d[NET, back])
-        total += best_gain(d[KEY, back], d[NET, back], d, positions)
+        total += max(best_gain(d[KEY, back], d[NET, back], d, positions), 0)
         d[LEAST, back], d[SUM, back], d[END, back] = least, total, level
     d[SORT, at], d[ROW, at], d[NET, at], d[END, at], d[MOST, at] = CALLS, call, cost(rows.call_use, call, price), level, rows.call_most[call]
     return level
 
 
-@part
-def _lay_alone(rows: Rows, hcp: int, price: Ints, d: Table, at: int) -> int:
+@kernel
+def _lay_alone(rows: Rows, hcp: int, price: Ints, window: int, d: Table, at: int) -> int:
     level = at
     for row in range(rows.start[hcp], rows.start[hcp + 1]):
         if rows.call[row] < 0 and d[ROOM, rows.channel[row]] > 0:
             net = rows.value[row] - cost(rows.use, row, price) + (d[STATE, BONUS] if rows.mandatory[row] else 0)
-            if net > 0:
+            if net > -window:
                 _put(d, at, level, ALONE, row, net, net)
                 level += 1
     total = 0
     for forth in range(at, level):
         d[SUM, forth] = total
-        total += d[NET, forth]
+        total += max(d[NET, forth], 0)
     d[SUM, level] = total
     return level
 
 
-@part
+@kernel
 def _copy_levels(rows: Rows, d: Table, levels: int) -> None:
     for level in range(levels):
         row = d[ROW, level]
@@ -150,7 +150,7 @@ def _copy_levels(rows: Rows, d: Table, levels: int) -> None:
             d[PRODUCT, level], d[GROUP, level] = rows.product[row], rows.exclusion[row]
 
 
-@part
+@kernel
 def _sum_kinds(d: Table) -> None:
     """Per level: what later kinds of call can add at most; and on a kind's own first level, what it can add itself."""
     later, at = 0, d[STATE, ALONE_FROM]
@@ -163,7 +163,7 @@ def _sum_kinds(d: Table) -> None:
             later += d[SUM, at]
 
 
-@part
+@kernel
 def copy_use(rows: Rows, d: Table) -> None:
     """Put what each level uses on the desk, for a choice that must fit what is left."""
     entry = 0

@@ -1,6 +1,6 @@
 """One step of the prices: Newton's direction for the smoothed dual, by conjugate gradients."""
 
-from remit.arbiter.kernel import entry, kernel
+from remit.arbiter.kernel import bare, entry, kernel
 from remit.arbiter.sweep import Floats, Torn
 
 
@@ -33,8 +33,9 @@ def _add_product(torn: Torn, temperature: float, x: Floats, y: Floats) -> None:
 
 
 @entry
-def direction(torn: Torn, temperature: float, slope: Floats, reach: Floats, tolerance: float, rounds: int, step: Floats) -> None:
+def direction(noted: Torn, temperature: float, slope: Floats, reach: Floats, tolerance: float, rounds: int, step: Floats) -> None:
     """Solve (H + M) step = -slope by conjugate gradients with a diagonal preconditioner, where M keeps each step within `reach`; 0 where `slope` is 0."""
+    torn = Torn(bare(noted.choice), bare(noted.entry), bare(noted.resource), bare(noted.amount))
     count = len(slope)
     damping, diagonal, rest, z, p, q = reach.copy(), reach.copy(), reach.copy(), reach.copy(), reach.copy(), reach.copy()
     for r in range(count):

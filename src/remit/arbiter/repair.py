@@ -7,15 +7,18 @@ not fit try to take the place of one that can step aside for less.
 
 import numpy as np
 
-from remit.arbiter.draft import Draft, drop, empty_draft, overdrawn, use_of
-from remit.arbiter.dual import Prices
+from remit.arbiter.draft import Draft, drop, empty_draft, use_of
+from remit.arbiter.dual import Prices, typical_amounts
 from remit.arbiter.kernel import entry
-from remit.arbiter.moves import move
+from remit.arbiter.moves import EXCHANGE, NOTES, RELIEVE, REVISE, move
 from remit.arbiter.rows import Flags, Ints, Rows, Scarce, Table
 from remit.arbiter.sweep import Sweeper
 
+SMALL = 2_000
+"""HCPs of a problem where everyone may be asked to step aside."""
 ROUNDS = 3
-TRIES = 24
+TURNS, NEAR_TURNS = 14, 5
+TRIES = 12
 WIDER = 6.0
 """How much further than the smoothed dual's temperature an HCP's next choice may lie for it to be asked to step aside."""
 
@@ -27,18 +30,41 @@ class Repair:
         self._sweeper, self._rows, self._scarce = sweeper, sweeper.rows, scarce
         self.draft = empty_draft(sweeper.rows, scarce.capacity, scarce.floor)
         self._desk, _ = sweeper.desks[0]
-        self._note = np.zeros((2, self._desk.shape[1]), dtype=np.int32)
+        self._note = np.zeros((NOTES, self._desk.shape[1]), dtype=np.int32)
+        self._near = np.zeros(sweeper.hcps, dtype=np.bool_)
+        self._typical = typical_amounts(sweeper)
+        self._all, self._any = np.ones(sweeper.hcps, dtype=np.bool_), np.ones(len(scarce.capacity), dtype=np.bool_)
         self._free = np.zeros(len(scarce.capacity), dtype=np.int64)
 
     def run(self, prices: Prices) -> Draft:
         """A feasible draft near the prices' own choices."""
-        torn = self._sweeper.sample(prices.smoothed, prices.temperature, self.draft) > 1
-        self._admit(prices.price, torn)
+        width = WIDER if self._sweeper.hcps > SMALL else 1e15 / prices.temperature
+        drawn = self._sweeper.sample(prices.smoothed, prices.temperature, self.draft, width)
+        self._near = drawn > 0
+        self._admit(prices.price)
         self._meet_floors(prices.price)
-        self._improve(prices)
+        self._settle(prices)
+        for _ in range(ROUNDS):
+            if not self._exchange(prices.price, self._free, self._near, self._any, 1 << 40):
+                break
+        self._revise(self._wanting(self._free, self._all, self.draft.left > 0), self._free, self._free)
         return self.draft
 
-    def _admit(self, price: Ints, torn: Flags) -> None:
+    def _settle(self, prices: Prices) -> None:
+        """Lower the prices of what is left, little by little, until those take it who give up least for it."""
+        price, bump = prices.price.copy(), np.maximum(np.rint(prices.temperature / self._typical), 1).astype(np.int64)
+        for turn in range(TURNS):
+            slack = (price > 0) & (self.draft.left > 500_000 * self._typical)
+            if not slack.any():
+                break
+            price[slack] = np.maximum(price - bump, 0)[slack]
+            bump[slack] *= 2
+            ask = self._near if turn < NEAR_TURNS else self._all
+            self._revise(self._wanting(price, ask, slack), price, price)
+            self._exchange(price, price, ask, slack, 8 * int(np.count_nonzero(slack)))
+
+    def _admit(self, price: Ints) -> None:
+        """Take what all HCPs' choices use, mandatory ones first, and relieve what is overdrawn."""
         rows, hcps = self._rows, self._sweeper.hcps
         bound = np.zeros(hcps, dtype=np.bool_)
         if rows.mandatory.any():
@@ -47,9 +73,18 @@ class Repair:
         _drop(rows, first, self.draft)
         for each in (self._scarce.highest, price):
             self._revise(first, each, each)
-        rest = np.concatenate([np.flatnonzero(~bound & ~torn), np.flatnonzero(~bound & torn)])
-        refused = rest[_admit(rows, rest, self.draft)]
-        self._revise(refused, price, price)
+        _take_all(rows, np.flatnonzero(~bound), self.draft)
+        self._near &= ~bound
+        self._relieve(price, np.flatnonzero(self._near), TRIES)
+        self._relieve(price, np.flatnonzero(~bound), 1 << 40)
+        self._near |= bound
+
+    def _relieve(self, price: Ints, hcps: Ints, tries: int) -> None:
+        """Let some of these HCPs step aside from what is overdrawn."""
+        over = np.flatnonzero(self.draft.left < 0)
+        if len(over):
+            start, users = _users(self._rows, hcps, self.draft)
+            self._move(RELIEVE, over, price, price, start, users, tries)
 
     def _meet_floors(self, price: Ints) -> None:
         draft = self.draft
@@ -58,38 +93,30 @@ class Repair:
             while draft.left[r] > draft.most_left[r] and bump < self._scarce.highest[r]:
                 push = price.copy()
                 push[r] -= bump
-                hcps = self._wanting(push)
-                self._revise(hcps, push, push, r)
+                self._revise(self._wanting(push, self._all, self._any), push, push, r)
                 bump *= 4
 
-    def _improve(self, prices: Prices) -> None:
-        for _ in range(ROUNDS):
-            fill = prices.price.copy()
-            fill[self.draft.left > 0] = 0
-            changed = self._revise(self._wanting(fill), fill, self._free)
-            changed += self._exchange(prices)
-            if not changed:
-                break
-        self._revise(self._wanting(self._free), self._free, self._free)
+    def _exchange(self, price: Ints, free: Ints, ask: Flags, wanted: Flags, attempts: int) -> int:
+        """Let HCPs of `ask` whose best choice does not fit take others' place, those who win most first; returns how many did."""
+        start, users = _users(self._rows, np.flatnonzero(self._near), self.draft)
+        hcps = _most_first(self._sweeper.potentials(price, self.draft, ask, wanted, False))
+        return self._move(EXCHANGE, hcps[:attempts], price, free, start, users, TRIES)
 
-    def _exchange(self, prices: Prices) -> int:
-        """Let HCPs whose best choice does not fit take another's place; returns how many did."""
-        sweeper, rows = self._sweeper, self._rows
-        wanting = self._wanting(prices.price)
-        window = WIDER * prices.temperature if sweeper.hcps > 2_000 else 1e15
-        movable = np.flatnonzero(sweeper.margins(prices.price, window))
-        start, users = _users(rows, movable, self.draft)
-        return move(rows, wanting, prices.price, self._free, self._desk, self.draft, self._note[0], start, users, self._note[1], TRIES)
-
-    def _wanting(self, price: Ints) -> Ints:
-        """The HCPs that could win at `price` if all fitted, most first."""
-        potential = self._sweeper.potentials(price, self.draft)
-        some = np.flatnonzero(potential > 0)
-        return some[np.argsort(-potential[some], kind="stable")]
+    def _wanting(self, price: Ints, ask: Flags, wanted: Flags) -> Ints:
+        """The HCPs of `ask` that could win at `price` from what is left of the `wanted` resources, most first."""
+        return _most_first(self._sweeper.potentials(price, self.draft, ask, wanted, True))
 
     def _revise(self, hcps: Ints, price: Ints, free: Ints, until: int = -1) -> int:
         nobody = np.zeros(0, dtype=np.int64)
-        return move(self._rows, hcps, price, free, self._desk, self.draft, self._note[0], nobody, nobody, self._note[1], until)
+        return self._move(REVISE, hcps, price, free, nobody, nobody, until)
+
+    def _move(self, task: int, items: Ints, price: Ints, free: Ints, start: Ints, users: Ints, most: int) -> int:
+        return move(self._rows, task, items, price, free, self._desk, self.draft, self._note, start, users, most)
+
+
+def _most_first(potential: Ints) -> Ints:
+    some = np.flatnonzero(potential > 0)
+    return some[np.argsort(-potential[some], kind="stable")]
 
 
 @entry
@@ -99,17 +126,9 @@ def _drop(rows: Rows, hcps: Ints, draft: Draft) -> None:
 
 
 @entry
-def _admit(rows: Rows, hcps: Ints, draft: Draft) -> Flags:
-    """Take what each HCP's choice uses, in order, where it fits; the others get nothing. Returns which ones."""
-    refused = np.zeros(len(hcps), dtype=np.bool_)
-    for k in range(len(hcps)):
-        hcp = hcps[k]
+def _take_all(rows: Rows, hcps: Ints, draft: Draft) -> None:
+    for hcp in hcps:
         use_of(rows, hcp, draft, 1)
-        if overdrawn(rows, hcp, draft) >= 0:
-            use_of(rows, hcp, draft, -1)
-            drop(rows, hcp, draft)
-            refused[k] = True
-    return refused
 
 
 @entry
@@ -146,5 +165,5 @@ def _users(rows: Rows, hcps: Ints, draft: Draft) -> tuple[Ints, Ints]:
 
 def fit_one(rows: Rows, price: Ints, table: Table, draft: Draft) -> None:
     """The best choice at `price` that fits, for a problem of one HCP."""
-    nobody, note = np.zeros(0, dtype=np.int64), np.zeros((2, table.shape[1]), dtype=np.int32)
-    move(rows, np.zeros(1, dtype=np.int64), price, price, table, draft, note[0], nobody, nobody, note[1], -1)
+    nobody, note = np.zeros(0, dtype=np.int64), np.zeros((NOTES, table.shape[1]), dtype=np.int32)
+    move(rows, REVISE, np.zeros(1, dtype=np.int64), price, price, table, draft, note, nobody, nobody, -1)

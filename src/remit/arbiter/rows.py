@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from remit.arbiter.errors import ArbiterError
-from remit.arbiter.kernel import entry, kernel
+from remit.arbiter.kernel import bare, entry, kernel
 from remit.terms.columns import Column
 from remit.terms.encoding import MICRO
 from remit.terms.problems import Calls, Candidates, Limits, Resources, Usage
@@ -143,7 +143,7 @@ class _Reader:
             total=self.column("limits.total", limits.total, np.int32, hcps),
             limit=self.column("limits.channel", limits.channel, np.int32, hcps * limits.channels),
             channels=limits.channels,
-            positions=np.array(limits.positions, dtype=np.int64),
+            positions=_read_only(np.array(limits.positions, dtype=np.int64)),
         )
 
     def ranges(self, rows: Rows, resources: int) -> None:
@@ -175,14 +175,14 @@ class _Reader:
         if array.ndim != 1 or (array.dtype.kind not in expected and len(array)):
             wanted = "booleans" if kind is np.bool_ else "integers"
             self._faults.append(f"{name}: must be one column of {wanted} without nulls, is `{array.dtype}` in {array.ndim} dimensions")
-            return np.zeros(max(count, 0), dtype=kind)
+            return _read_only(np.zeros(max(count, 0), dtype=kind))
         if len(array) != count:
             self._faults.append(f"{name}: has {len(array)} rows, must have {count}")
-            return np.zeros(max(count, 0), dtype=kind)
+            return _read_only(np.zeros(max(count, 0), dtype=kind))
         if kind is not np.bool_ and array.dtype != kind and len(array):
             span = np.iinfo(kind)
             self.within(name, array, int(span.min), int(span.max) + 1)
-        return np.ascontiguousarray(array, dtype=kind)
+        return _read_only(np.ascontiguousarray(array, dtype=kind))
 
     def within(self, name: str, array: NDArray[Any], low: int, below: int | None) -> None:
         if not len(array):
@@ -208,6 +208,41 @@ class _Reader:
         )
 
 
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """A view that is read-only whatever the array was, so that kernels are compiled for one kind of array."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+@kernel
+def _bare_use(use: Use) -> Use:
+    return Use(bare(use.start), bare(use.resource), bare(use.amount))
+
+
+@kernel
+def bare_rows(rows: Rows) -> Rows:
+    """The same rows as `bare` arrays."""
+    return Rows(
+        bare(rows.start),
+        bare(rows.value),
+        bare(rows.channel),
+        bare(rows.product),
+        bare(rows.call),
+        bare(rows.exclusion),
+        bare(rows.mandatory),
+        _bare_use(rows.use),
+        bare(rows.call_start),
+        bare(rows.call_channel),
+        bare(rows.call_most),
+        _bare_use(rows.call_use),
+        bare(rows.total),
+        bare(rows.limit),
+        rows.channels,
+        bare(rows.positions),
+    )
+
+
 @entry
 def _stray_detail(rows: Rows) -> int:
     for hcp in range(len(rows.start) - 1):
@@ -219,7 +254,8 @@ def _stray_detail(rows: Rows) -> int:
 
 
 @entry
-def _wanted(rows: Rows, wanted: NDArray[np.float64], largest: NDArray[np.float64]) -> None:
+def _wanted(owned: Rows, wanted: NDArray[np.float64], largest: NDArray[np.float64]) -> None:
+    rows = bare_rows(owned)
     for hcp in range(len(rows.start) - 1):
         worth = 0.0
         for row in range(rows.start[hcp], rows.start[hcp + 1]):

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from remit.arbiter.choice import choose
 from remit.arbiter.desk import BEST, BONUS, CALLED, COUNT, KEEP, KEY, PICK, STATE, desk
-from remit.arbiter.draft import Draft, empty_draft, value_of, write
-from remit.arbiter.kernel import entry, kernel
+from remit.arbiter.draft import Draft, bare_draft, empty_draft, own_use, value_of, write
+from remit.arbiter.kernel import bare, entry, kernel, part
 from remit.arbiter.layout import cost
-from remit.arbiter.rows import Flags, Ints, Rows, Shorts, Table, Use
+from remit.arbiter.rows import Flags, Ints, Rows, Shorts, Table, Use, bare_rows
 
 Floats = NDArray[np.float64]
 SMALL = 20_000
-LOOK, SAMPLE, POTENTIAL, MARGIN = 0, 1, 2, 3
+LOOK, SAMPLE, POTENTIAL = 0, 1, 2
+NEAR, TORN = 1, 2
 GOLDEN = 0.6180339887498949
 PART = 4_096
 """HCPs in one part of the work; fixed, so that sums do not depend on the number of threads."""
@@ -61,46 +62,84 @@ class Sweeper:
         self._nothing = empty_draft(rows, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
         self.desks = [(desk(rows), np.zeros(desk(rows).shape[1])) for _ in range(threads)]
 
-    def look(self, price: Ints, temperature: float) -> Look:
-        """Sweep all HCPs at `price` (micro-units of value per unit)."""
+    def look(self, price: Ints, temperature: float, step: int = 1) -> Look:
+        """Sweep every `step`-th HCP at `price` (micro-units of value per unit), and scale up."""
         count = len(self.parts)
         use, best, floats = np.zeros((count, self.resources)), np.zeros(count, dtype=np.int64), np.zeros((count, 2))
-        self._each(price, temperature, use, best, floats, self._nothing, LOOK, self._note)
+        self._each(price, temperature, self._nothing, LOOK, use=use, best=best, floats=floats, step=step)
         total = np.zeros(self.resources + 2)
         for part in range(count):
             total[:-2] += use[part]
             total[-2:] += floats[part]
-        return Look(sum(best.tolist()), float(total[-2]), float(total[-1]), total[:-2])
+        total *= step
+        return Look(step * sum(best.tolist()), float(total[-2]), float(total[-1]), total[:-2])
 
-    def sample(self, price: Ints, temperature: float, draft: Draft) -> Ints:
-        """Write each HCP's choice at `price` to the draft, a torn one's drawn by its weights. Returns between how many each is torn."""
-        self._run(price, temperature, draft, SAMPLE)
+    def sample(self, price: Ints, temperature: float, draft: Draft, width: float = 1.0) -> Ints:
+        """Write each HCP's choice at `price` to the draft, a torn one's drawn by its weights.
+
+        Returns per HCP: TORN, NEAR if a second choice lies within `width` temperatures of the best, or 0.
+        """
+        self._each(price, temperature, draft, SAMPLE, width=width)
+        return self._note.copy()
+
+    def potentials(self, price: Ints, draft: Draft, ask: Flags, wanted: Flags, fitting: bool) -> Ints:
+        """What each HCP in `ask` could win at `price`, in micro-units, if its choices fitted.
+
+        0 where no candidate uses a `wanted` resource or, with `fitting`, where none of those would fit by itself.
+        """
+        self._each(price, 0.0, draft, POTENTIAL, ask=ask, wanted=wanted, fitting=fitting)
         return self._note
 
-    def margins(self, price: Ints, window: float) -> Flags:
-        """Which HCPs have more than one choice within `window` (micro-units) of the best at `price`."""
-        self._run(price, window, self._nothing, MARGIN)
-        return self._note > 1
-
-    def potentials(self, price: Ints, draft: Draft) -> Ints:
-        """What each HCP could win at `price`, in micro-units, if all its choices fitted."""
-        self._run(price, 0.0, draft, POTENTIAL)
-        return self._note
-
-    def _run(self, price: Ints, temperature: float, draft: Draft, task: int) -> None:
-        count = len(self.parts)
-        self._each(price, temperature, np.zeros((count, 1)), np.zeros(count, dtype=np.int64), np.zeros((count, 2)), draft, task, self._note)
-
-    def _each(self, price: Ints, temperature: float, use: Floats, best: Ints, floats: Floats, draft: Draft, task: int, note: Ints) -> None:
+    def _each(
+        self,
+        price: Ints,
+        temperature: float,
+        draft: Draft,
+        task: int,
+        *,
+        use: Floats | None = None,
+        best: Ints | None = None,
+        floats: Floats | None = None,
+        ask: Flags | None = None,
+        wanted: Flags | None = None,
+        fitting: bool = False,
+        width: float = 1.0,
+        step: int = 1,
+    ) -> None:
         """Do a task for all parts."""
+        count = len(self.parts)
+        use = np.zeros((count, 1)) if use is None else use
+        best = np.zeros(count, dtype=np.int64) if best is None else best
+        floats = np.zeros((count, 2)) if floats is None else floats
+        ask = self.plain if ask is None else ask
+        wanted = self.plain if wanted is None else wanted
 
         def run(worker: int) -> None:
             table, weight = self.desks[worker]
-            for part in range(worker, len(self.parts), len(self.desks)):
+            for part in range(worker, count, len(self.desks)):
                 low, high = self.parts[part]
-                torn, sums = self.torn[part], floats[part]
                 self.counts[part] = _look(
-                    self.rows, self.plain, low, high, price, temperature, table, weight, use[part], torn, best[part : part + 1], sums, draft, task, note, self.keep
+                    self.rows,
+                    self.plain,
+                    low,
+                    high,
+                    price,
+                    temperature,
+                    table,
+                    weight,
+                    use[part],
+                    self.torn[part],
+                    best[part : part + 1],
+                    floats[part],
+                    draft,
+                    task,
+                    self._note,
+                    ask,
+                    wanted,
+                    fitting,
+                    self.keep,
+                    width,
+                    step,
                 )
 
         if len(self.desks) == 1:
@@ -225,7 +264,7 @@ def mandatory_bonus(rows: Rows, a: int, d: Table) -> int:
     return bonus
 
 
-@kernel
+@part
 def find(rows: Rows, plain: bool, hcp: int, price: Ints, keep: int, window: int, d: Table) -> int:
     """The best choices of an HCP, as `plain_best` or `choose` say."""
     if plain:
@@ -233,9 +272,40 @@ def find(rows: Rows, plain: bool, hcp: int, price: Ints, keep: int, window: int,
     return choose(rows, hcp, price, price, False, keep, window, d)
 
 
+@kernel
+def _could_change(rows: Rows, hcp: int, draft: Draft, wanted: Flags, fitting: bool) -> bool:
+    """Whether a candidate that is not chosen uses a wanted resource and, with `fitting`, would fit in what is left and what the HCP uses itself."""
+    for row in range(rows.start[hcp], rows.start[hcp + 1]):
+        if draft.rank[row] > 0:
+            continue
+        call = rows.call[row]
+        uses = call >= 0 and _uses(rows.call_use, call, wanted)
+        uses = uses or _uses(rows.use, row, wanted)
+        if uses and (not fitting or _fits(rows, hcp, row, draft)):
+            return True
+    return False
+
+
+@kernel
+def _uses(use: Use, row: int, wanted: Flags) -> bool:
+    for j in range(use.start[row], use.start[row + 1]):
+        if wanted[use.resource[j]]:
+            return True
+    return False
+
+
+@kernel
+def _fits(rows: Rows, hcp: int, row: int, draft: Draft) -> bool:
+    for j in range(rows.use.start[row], rows.use.start[row + 1]):
+        resource, amount = rows.use.resource[j], rows.use.amount[j]
+        if draft.left[resource] < amount and draft.left[resource] + own_use(rows, hcp, resource, draft) < amount:
+            return False
+    return True
+
+
 @entry
 def _look(
-    rows: Rows,
+    owned: Rows,
     plain: Flags,
     low: int,
     high: int,
@@ -244,26 +314,31 @@ def _look(
     d: Table,
     weight: Floats,
     use: Floats,
-    torn: Torn,
+    noted: Torn,
     best: Ints,
     floats: Floats,
-    draft: Draft,
+    plan: Draft,
     task: int,
     note: Ints,
+    ask: Flags,
+    wanted: Flags,
+    fitting: bool,
     most: int,
+    width: float,
+    step: int,
 ) -> int:
     """Do a task for the HCPs from `low` to `high`. Returns how many are torn."""
-    window = int(temperature)
-    keep = 1 if window == 0 else 2 if task == MARGIN else most
+    rows, draft, price, d, weight, use = bare_rows(owned), bare_draft(plan), bare(price), bare(d), bare(weight), bare(use)
+    torn = Torn(bare(noted.choice), bare(noted.entry), bare(noted.resource), bare(noted.amount))
+    window = int(temperature * width)
+    keep = most if window > 0 else 1
     torn_hcps, choices, at = 0, 0, 0
     torn.choice[0], torn.entry[0] = 0, 0
-    for hcp in range(low, high):
-        found = find(rows, plain[hcp], hcp, price, keep, window, d)
-        if task == MARGIN:
+    for hcp in range(low, high, step):
+        if task == POTENTIAL and (not ask[hcp] or not _could_change(rows, hcp, draft, wanted, fitting)):
             note[hcp] = 0
-            for a in range(found):
-                note[hcp] += d[BEST, a] > d[BEST, 0] - window
             continue
+        found = find(rows, plain[hcp], hcp, price, keep, window, d)
         if task == POTENTIAL:
             note[hcp] = d[BEST, 0] - value_of(rows, hcp, price, 0 if plain[hcp] else d[STATE, BONUS], draft)
             continue
@@ -280,7 +355,7 @@ def _look(
             kept = spread(found, temperature, d, weight)
         if task == SAMPLE:
             a = _drawn(hcp, found, weight)
-            note[hcp] = kept
+            note[hcp] = TORN if kept > 1 else NEAR if found > 1 else 0
             if plain[hcp]:
                 if d[KEY, a] >= 0:
                     draft.rank[d[KEY, a]] = 1

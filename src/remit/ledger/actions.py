@@ -23,7 +23,7 @@ def action_entry(chosen: Chosen, context: Mapping[str, Any] | None = None) -> En
         "number": chosen.number,
         "proposal": _body(chosen.judged.proposal),
         "verdict": _body(chosen.judged.verdict),
-        "selection": {name: getattr(chosen, name) for name in ("call_number", "position", "probability", "selection")},
+        "selection": {name: getattr(chosen, name) for name in ("call_number", "position", "probability", "selection", "rep_id")},
         "context": dict(context or {}),
     }
     return Entry("action", SCHEMA, {}, chosen.judged.proposal.hcp_id, payload)

@@ -16,6 +16,7 @@ from remit.ledger.entries import Entry, Leaf, check_entries, make_leaf
 from remit.ledger.errors import LedgerError
 from remit.ledger.keyfiles import Entropy, create_keys, signing_key, vault_secret, verifier_keys, write_whole
 from remit.ledger.log import Appended, find_batch, grow, log_size
+from remit.ledger.merkle import EMPTY
 from remit.ledger.notes import Checkpoint, open_checkpoint, sign
 from remit.ledger.records import Records
 from remit.ledger.rows import check_frame
@@ -53,6 +54,7 @@ def create_ledger(folder: Path, *, name: str, entropy: Entropy) -> None:
     engine = connect(folder / "vault.db", writing=True)
     Vault(engine, vault_secret(folder)).create()
     engine.dispose()
+    write_whole(folder / HEAD, sign(Checkpoint(name, 0, EMPTY), signing_key(folder)))
     migrate(folder / "ledger.db", "ledger")  # last: a folder with this file is a whole ledger
 
 
@@ -81,8 +83,8 @@ class Ledger(Records):
         self._entropy = entropy
         self._signing_key = signing_key(folder)
         self._origin = self._signing_key.split("+")[2]
-        self.vault.wipe()
         if self._unburied():
+            self.vault.wipe()
             with writing(self.log) as connection:
                 self._bury(connection)
         self._publish()
@@ -120,8 +122,7 @@ class Ledger(Records):
         leaves.sort(key=lambda leaf: leaf.sealed.commitment if leaf.sealed else b"")
         with writing(self.log) as connection:
             result = self._commit(connection, batch, cycle, leaves, expected_size)
-        truncate_wal(self.log)
-        self._publish()
+        self._settle()
         return result
 
     def erase(self, hcp_id: str, *, now: int, reason: str, replaced: Sequence[tuple[str, str]] = ()) -> Erasure:
@@ -134,25 +135,32 @@ class Ledger(Records):
         def tombstone(ref: bytes) -> bytes:
             return canonical({"hcp": ref.hex(), "at": now, "reason": reason, "replaced": [list(pair) for pair in replaced]})
 
-        with writing(self.log) as connection:  # the log's lock first, so that no batch is half written with a key that goes
-            ref = self.vault.erase(hcp_id, self._entropy, tombstone)
-            self._bury(connection)
-            buried = find_batch(connection, grave(ref.hex()))
-        truncate_wal(self.log)
-        self._publish()
-        return Erasure(ref.hex(), buried.first if buried else -1)
+        ref = None
+        try:
+            with writing(self.log) as connection:  # the log's lock first, so that no batch is half written with a key that goes
+                ref = self.vault.erase(hcp_id, self._entropy, tombstone)
+                graves = self._bury(connection)
+        except LedgerError as error:
+            if ref is None:
+                raise
+            what = f"the key is destroyed, but its tombstone is not in the log yet: {error.what}"
+            raise LedgerError(what, where=error.where, do="Mend that, and erase again or open the ledger: it is completed.") from None
+        self._settle()
+        return Erasure(ref.hex(), graves[ref])
 
     def _unburied(self) -> bool:
         erasures = self.vault.erasures()
         with reading(self.log) as connection:
             return any(find_batch(connection, grave(ref.hex())) is None for ref in erasures)
 
-    def _bury(self, connection: sa.Connection) -> None:
-        """Appends the tombstones that are not in the log yet: a kill between vault and log is healed here."""
+    def _bury(self, connection: sa.Connection) -> dict[bytes, int]:
+        """Appends the tombstones that are not in the log yet: a kill between vault and log is healed here. Returns the tombstone's number by reference."""
+        graves = {}
         for ref, body in self.vault.erasures().items():
-            if find_batch(connection, grave(ref.hex())) is None:
-                entry = Entry("tombstone", _TOMBSTONE, json.loads(body))
-                self._commit(connection, grave(ref.hex()), grave(ref.hex()), [make_leaf(grave(ref.hex()), grave(ref.hex()), entry, None)], None)
+            batch = grave(ref.hex())
+            leaf = make_leaf(batch, batch, Entry("tombstone", _TOMBSTONE, json.loads(body)), None)
+            graves[ref] = (find_batch(connection, batch) or self._commit(connection, batch, batch, [leaf], None)).first
+        return graves
 
     def _commit(self, connection: sa.Connection, batch: str, cycle: str, leaves: Sequence[Leaf], expected_size: int | None) -> Appended:
         old = log_size(connection)
@@ -184,6 +192,15 @@ class Ledger(Records):
         if head.size > size:
             what = f"the log has {size} entries, but {head.size} were signed and published: some are lost"
             raise LedgerError(what, where=str(self.folder), do="Restore ledger.db from its newest backup. Nothing is appended to a shortened log.")
+
+    def _settle(self) -> None:
+        """Publishes the checkpoint and moves what was committed out of the write-ahead log, where a changed byte would cut it off unseen."""
+        try:
+            self._publish()
+            truncate_wal(self.log)
+        except LedgerError as error:
+            do = "Mend that, and run again: nothing is written twice."
+            raise LedgerError(f"the batch is recorded, but {error.what.removesuffix('; nothing was written')}", where=error.where, do=do) from None
 
     def _publish(self) -> None:
         note = self.checkpoint()

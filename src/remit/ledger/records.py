@@ -134,6 +134,10 @@ class Records:
         """Those of `hcp_ids` that were erased: nothing may be written about them again."""
         return self.vault.erased_among(hcp_ids)
 
+    def holds(self, hcp_id: str) -> bool:
+        """Whether anything has been written about this HCP and not erased."""
+        return self.vault.of_person(hcp_id) is not None
+
     def is_erased(self, hcp_id: str) -> bool:
         """Whether this HCP was erased."""
         return bool(self.erased_among([hcp_id]))

@@ -34,12 +34,13 @@ class Vault:
     def of_people(self, hcp_ids: Iterable[str], entropy: Entropy) -> dict[str, HcpKey]:
         """The key of each HCP, made where there is none. Raises `LedgerError` if some were erased."""
         wanted = set(hcp_ids)
-        if erased := self.erased_among(wanted):
-            raise LedgerError(f"{len(erased)} of {len(wanted)} HCPs were erased", do="Leave out those that `erased_among` names, and run again.")
+        with reading(self.engine) as connection:
+            self._refuse_erased(connection, wanted)
         found = self._find(KEYS.c.hcp_id, wanted)
         new = [hcp_key(hcp_id, entropy(KEY)) for hcp_id in sorted(wanted - {key.hcp_id for key in found})]
         if new:
-            with writing(self.engine) as connection:  # another process may have been first: its key stays
+            with writing(self.engine) as connection:  # another process may have been first: its erasure counts, and its key stays
+                self._refuse_erased(connection, wanted)
                 connection.exec_driver_sql("INSERT OR IGNORE INTO keys (hcp_id, ref, key) VALUES (?, ?, ?)", [(key.hcp_id, key.ref, key.key) for key in new])
             found += self._find(KEYS.c.hcp_id, [key.hcp_id for key in new])
         return {key.hcp_id: key for key in found}
@@ -60,8 +61,8 @@ class Vault:
 
     def erased_among(self, hcp_ids: Iterable[str]) -> frozenset[str]:
         """Those of `hcp_ids` that were erased."""
-        macs = self._erased(ERASED.c.mac)
-        return frozenset(hcp_id for hcp_id in hcp_ids if self._mac(hcp_id) in macs) if macs else frozenset()
+        with reading(self.engine) as connection:
+            return self._erased(connection, hcp_ids)
 
     def erase(self, hcp_id: str, entropy: Entropy, tombstone: Callable[[bytes], bytes]) -> bytes:
         """Destroys the HCP's key for good and returns the reference. What `tombstone` makes of the reference is kept until the log has it.
@@ -113,9 +114,13 @@ class Vault:
                 found += [HcpKey(*row) for row in connection.exec_driver_sql(query, tuple(some))]
         return found
 
-    def _erased(self, column: sa.Column[bytes]) -> set[bytes]:
-        with reading(self.engine) as connection:
-            return set(connection.execute(sa.select(column)).scalars())
+    def _refuse_erased(self, connection: sa.Connection, hcp_ids: set[str]) -> None:
+        if erased := self._erased(connection, hcp_ids):
+            raise LedgerError(f"{len(erased)} of {len(hcp_ids)} HCPs were erased", do="Leave out those that `erased_among` names, and run again.")
+
+    def _erased(self, connection: sa.Connection, hcp_ids: Iterable[str]) -> frozenset[str]:
+        macs = set(connection.execute(sa.select(ERASED.c.mac)).scalars())
+        return frozenset(hcp_id for hcp_id in hcp_ids if self._mac(hcp_id) in macs) if macs else frozenset()
 
     def _mac(self, hcp_id: str) -> bytes:
         return hmac.digest(self.secret, b"remit/erased/1\x00" + hcp_id.encode(), "sha256")

@@ -79,20 +79,23 @@ class _Verification:
     def run(self, against: bytes | None, *, deep: bool, shares: int) -> None:
         with Records(self.folder) as records:
             self.verifiers = self.verifiers or accepted_keys(self.folder)
-            self.checks = self.each([partial(check_database, self.folder, which) for which in ("ledger", "vault")])
-            damaged = any(check.faults for check in self.checks)
             try:
                 self.log(records, against, deep=deep, shares=shares)
-            except (TypeError, ValueError, AttributeError, KeyError) as error:  # rows that are not what their table says
-                if not damaged:
+            except (TypeError, ValueError, AttributeError, KeyError) as error:
+                self.checks = self.each(self.databases())
+                if not any(check.faults for check in self.checks):
                     raise
+                # Rows are not what their table says, and SQLite has found out why.
                 self.add(str(self.folder), f"the rest could not be verified: {error}")
+
+    def databases(self) -> list[Check]:
+        return [partial(check_database, self.folder, which) for which in ("ledger", "vault")]
 
     def log(self, records: Records, against: bytes | None, *, deep: bool, shares: int) -> None:
         with reading(records.log) as connection:
             log = batches(connection)
             nodes = {(row[0], row[1]): row[2] for row in connection.execute(sa.select(NODES))}
-        self.checks += self.each([partial(check_entries, self.folder, share, deep=deep) for share in _shares(log, shares)])
+        self.checks = self.each([*(partial(check_entries, self.folder, share, deep=deep) for share in _shares(log, shares)), *self.databases()])
         self.roots_of(log, nodes)
         self.heads(against)
         self.named()
@@ -134,7 +137,7 @@ class _Verification:
         head = self.folder / HEAD
         if head.is_file():
             self.signed(HEAD, head.read_bytes())
-        elif len(self.roots) > 1:
+        else:
             self.add(HEAD, "the file with the last checkpoint is missing")
         if against is not None:
             self.signed("the older checkpoint", against)

@@ -88,7 +88,11 @@ def erase(hcp: str, workspace: Path, reason: str) -> dict[str, Any]:
     place = open_workspace(workspace)
     with locked(place), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
         now = reporting.cycle_body(ledger, reporting.last_cycle(ledger))["now"]
+        if ledger.is_erased(hcp):
+            raise WorkspaceError(f"{hcp} has been erased before", where=str(workspace), do="Nothing is held; `remit verify` shows that the log holds.")
         rewritten = erase_rows(place.warehouse, hcp, os.urandom)
+        if not rewritten and not ledger.holds(hcp):
+            raise WorkspaceError(f"nothing is held of {hcp}", where=str(workspace), do="Check the id: `remit show decisions` prints some.")
         erasure = ledger.erase(hcp, now=int(now), reason=reason, replaced=sorted(replaced(place.warehouse).items()))
     lists = _strike_out(place, hcp)
     sources = [str(path.relative_to(place.root)) for path in sorted(place.feeds.rglob("*.csv")) if hcp in path.read_text(errors="replace")]

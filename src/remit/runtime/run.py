@@ -88,14 +88,14 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     stage("load feeds")
     loaded = _load(workspace, config, ledger, now, entropy)
     config.table(now)
-    stage("refuse what waited too long")
-    refused = _refuse_overdue(ledger, cycle_id, now)
     trained = training.due(workspace, settings, now)
     if trained:
         stage("train models")
-        training.train(workspace, settings, lambda instant: tables(workspace, instant), now, threads)
-    stage("read the warehouse")
+        training.train(workspace, settings, lambda instant: tables(workspace, instant), now)
     models = training.load(workspace)
+    stage("refuse what waited too long")  # after everything that a person may have to mend
+    refused = _refuse_overdue(ledger, cycle_id, now)
+    stage("read the warehouse")
     log_size = ledger.size
     inputs = _inputs(workspace, config, ledger, models, log_size, now, threads)
     result = cycle(inputs, stage)

@@ -17,6 +17,9 @@ from remit.runtime.workspace import Workspace, write_whole
 from remit.terms.encoding import canonical
 from remit.terms.instants import add_span
 
+THREADS = 1
+"""Threads of the trees: on data of this size more of them wait for each other longer than they work. The bytes are the same for any number."""
+
 _IN_USE = "in-use.json"
 
 
@@ -46,7 +49,7 @@ def due(workspace: Workspace, settings: Settings, now: int) -> bool:
     return note is None or add_span(int(note["trained_at"]), settings.train_every) <= now
 
 
-def train(workspace: Workspace, settings: Settings, tables_at: Callable[[int], Mapping[str, pl.DataFrame]], now: int, threads: int) -> None:
+def train(workspace: Workspace, settings: Settings, tables_at: Callable[[int], Mapping[str, pl.DataFrame]], now: int) -> None:
     """Trains both models on what is known at `now`, stores them, and puts them in use. `tables_at` gives the tables as they stood at an instant."""
     instants = _instants(settings, now)
     hcps = _sample(tables_at(now)["hcp"], settings)
@@ -54,8 +57,8 @@ def train(workspace: Workspace, settings: Settings, tables_at: Callable[[int], M
     one = training_frame(tables_at, instants, now, features, zone=settings.zone, hcps=hcps)
     several = training_frame(tables_at, instants, now, features, zone=settings.zone, periods=settings.horizon, hcps=hcps)
     stored = {
-        "lead-score": lead_score.train(one, features, seed=settings.seed, threads=threads).parts(),
-        "response": response.train(several, features, periods=settings.horizon, seed=settings.seed, threads=threads).parts(),
+        "lead-score": lead_score.train(one, features, seed=settings.seed, threads=THREADS).parts(),
+        "response": response.train(several, features, periods=settings.horizon, seed=settings.seed, threads=THREADS).parts(),
     }
     digests = {name: _keep(workspace, name, parts) for name, parts in stored.items()}
     write_whole(workspace.models / _IN_USE, canonical({"models": digests, "trained_at": now}))

@@ -69,7 +69,7 @@ FACTS: Mapping[str, Fact] = dictionary(
     _fact("consent", _T, _R, _COM, "`opt_in` or `opt_out` for this channel and purpose, as of now"),
     _fact("consent_feed_age_h", _I, _R, _COM, "hours since the consent feed last loaded whole"),
     _fact("alignment_feed_age_h", _I, _R, _COM, "hours since the alignment feed last loaded whole"),
-    _fact("rx_age_h", _I, _R, _COM, "hours since the end of the newest prescription period known for this product and HCP"),
+    _fact("rx_age_h", _I, _R, Label.PDRP, "hours since the end of the newest prescription period known for this product and HCP"),
     _fact("rx_feed_age_h", _I, _R, _COM, "hours since the prescription feed last loaded whole"),
     _fact("contacts_28d", _I, _R, _COM, "contacts of any kind in the 28 days before now"),
     _fact("channel_contacts_28d", _I, _R, _COM, "contacts in this channel in the 28 days before now"),
