@@ -15,15 +15,14 @@ from remit.arbiter.rows import Ints, Scarce
 from remit.arbiter.sweep import Floats, Look, Sweeper, Torn
 from remit.terms.encoding import MICRO
 
-CLOSE = 1e-5
-"""The prices are good enough when a lower temperature lowered the bound by less than this part of it."""
-HOT, WARM, COOLING = 0.3, 0.04, 0.3
-"""Temperatures, in mean values of a candidate: where rough prices start, where all HCPs are looked at; and how one follows another."""
-SWEEPS = 60
-TRIES = 5
-REACH = 4.0
-MANY, SOME = 40_000, 8
-"""Of MANY HCPs or more, rough prices look at every SOME-th."""
+CLOSE = 1.5e-5
+"""The prices are good enough when a lower temperature would lower the bound by less than this part of it."""
+HOT, WARM, COOLING = 0.3, 0.027, 0.3
+"""Temperatures, in mean values of a candidate, where the search starts without and with prices to start from; and how one follows another."""
+BALANCED = 3.0
+REACH, TRIES, SWEEPS = 4.0, 5, 60
+FEWEST, MOST_SKIPPED = 12_500, 16
+"""At the highest temperatures a part of the HCPs is enough: at least so many, or every so manieth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,12 @@ class _Point:
     smooth: float
     bound: float
     slope: Floats
+    every: int
+
+
+def _lower(best: _Point | None, point: _Point) -> _Point:
+    """The point of lower bound, of those that looked at as many HCPs."""
+    return point if best is None or point.every != best.every or point.bound < best.bound else best
 
 
 class Dual:
@@ -62,61 +67,60 @@ class Dual:
     def solve(self, start: Ints | None = None) -> Prices:
         """The prices of least bound found, from `start` or from nothing."""
         price = np.zeros(len(self._capacity), dtype=np.int64) if start is None else np.clip(start, self._lowest, self._scarce.highest)
-        temperature = max(self._scale * WARM, 1.0)
         if self._sweeper.hcps + 2 * len(price) <= MOST_ROWS:
             if len(price):
                 price = np.clip(Master(self._sweeper, self._scarce).solve(), self._lowest, self._scarce.highest)
-            return Prices(price, self.bound(price, self._sweeper.look(price, 0.0).best), price, temperature)
-        if start is None:
-            price = self._rough(price)
-        point = best = self._at(price, temperature)
-        lean: list[tuple[_Point, float]] = []
+            return Prices(price, self.bound(price, self._sweeper.look(price, 0.0).best), price, max(WARM * self._scale, 1.0))
+        every = 1 if start is not None else min(max(self._sweeper.hcps // FEWEST, 1), MOST_SKIPPED)
+        temperature = max(self._scale * (HOT if start is None else WARM), 1.0)
+        stages: list[tuple[_Point, float]] = []
+        point = best = None
         while True:
-            point, best = self._balance(point, best, temperature, 0.5)
-            lean = [*lean[-1:], (point, temperature)]
-            fell = lean[0][0].bound - point.bound if len(lean) > 1 else abs(point.bound)
-            if fell <= CLOSE * abs(point.bound) or temperature <= 1.0 or self.sweeps >= SWEEPS:
+            self._every = every
+            point = self._cooled(stages, temperature) if stages and stages[-1][0].every == every else self._at(price, temperature)
+            point, best = self._balance(point, best, temperature)
+            price = point.price
+            stages = [*stages[-1:], (point, temperature)]
+            if every == 1 and (self._close(stages) or temperature <= 1.0 or self.sweeps >= SWEEPS):
                 break
-            temperature = max(temperature * COOLING, 1.0)
-            point = self._cooled(lean, temperature)
-            best = point if point.bound < best.bound else best
-        last = self._at(self._ahead(lean, 0.0), 0.0)
-        best = last if last.bound < best.bound else best
-        point, temperature = lean[-1]
-        return Prices(best.price, self.bound(best.price, best.look.best), point.price, temperature)
+            temperature, every = max(temperature * COOLING, 1.0), max(every // 2, 1) if every > 4 else 1
+        if len(stages) > 1 and stages[0][0].every == 1:
+            best = _lower(best, self._at(self._ahead(stages, 0.0), 0.0))
+        return Prices(best.price, self.bound(best.price, best.look.best), price, temperature)
 
-    def _rough(self, price: Ints) -> Ints:
-        """Prices to start from: high temperatures, and of many HCPs only some."""
-        self._every = SOME if self._sweeper.hcps >= MANY else 1
-        temperature = self._scale * HOT
-        while temperature > self._scale * WARM:
-            point = self._at(price, temperature)
-            price = self._balance(point, point, temperature, 2.0)[0].price
-            temperature *= COOLING
-        self._every = 1
-        return price
+    def _close(self, stages: list[tuple[_Point, float]]) -> bool:
+        """Whether the bound can hardly fall further.
 
-    def _balance(self, point: _Point, best: _Point, temperature: float, part: float) -> tuple[_Point, _Point]:
-        """Newton's steps until the imbalance is worth less than `part` of what smoothing gives up; also the point of least bound on the way."""
+        What smoothing gives up falls with the square of the temperature, and the bound's excess is a small part of it, unless many HCPs stay torn, as with
+        tied values: then both fall in proportion to it.
+        """
+        if len(stages) < 2:
+            return False
+        (first, warm), (last, cold) = stages
+        steeper = first.look.given_up / max(last.look.given_up, 1.0) * cold / warm
+        return last.look.given_up <= CLOSE * abs(last.bound) * max(steeper * steeper, 1.0)
+
+    def _balance(self, point: _Point, best: _Point | None, temperature: float) -> tuple[_Point, _Point]:
+        """Newton's steps until the imbalance is worth no more than a few times what smoothing gives up; also the point of least bound so far."""
         self._reach = REACH * temperature / self._typical
-        moved = True
-        while moved and self._left(point) > part * point.look.given_up and self.sweeps < SWEEPS:
+        best, moved = _lower(best, point), True
+        while moved and self._left(point) > BALANCED * point.look.given_up and self.sweeps < SWEEPS:
             point, moved = self._step(point, temperature)
-            best = point if point.bound < best.bound else best
+            best = _lower(best, point)
         return point, best
 
-    def _cooled(self, lean: list[tuple[_Point, float]], cooler: float) -> _Point:
+    def _cooled(self, stages: list[tuple[_Point, float]], cooler: float) -> _Point:
         """The last balanced prices at a lower temperature, or those to which the last two point, if the HCPs that are torn stay torn as it falls."""
-        point, temperature = lean[-1]
-        if len(lean) > 1 and point.look.given_up > 0.5 * temperature / lean[0][1] * lean[0][0].look.given_up:
-            ahead = self._at(self._ahead(lean, cooler), cooler)
+        point, temperature = stages[-1]
+        if len(stages) > 1 and point.look.given_up > 0.5 * temperature / stages[0][1] * stages[0][0].look.given_up:
+            ahead = self._at(self._ahead(stages, cooler), cooler)
             if ahead.bound < point.bound:
                 return ahead
         return self._at(point.price, cooler)
 
-    def _ahead(self, lean: list[tuple[_Point, float]], temperature: float) -> Ints:
+    def _ahead(self, stages: list[tuple[_Point, float]], temperature: float) -> Ints:
         """The prices on the straight line through the last two balanced ones: with the same HCPs torn between the same choices, prices follow it."""
-        (last, cold), (first, warm) = lean[-1], lean[0]
+        (last, cold), (first, warm) = stages[-1], stages[0]
         way = (temperature - cold) / (cold - warm) if warm != cold else 0.0
         return self._within(last.price, np.rint((last.price - first.price) * way))
 
@@ -140,7 +144,7 @@ class Dual:
         over = (price == 0) & (look.use > self._capacity)
         slope[over] = (self._capacity - look.use)[over]
         priced = float(_dot(price, limit))
-        return _Point(price, look, look.best + look.smooth + priced, look.best + priced, slope)
+        return _Point(price, look, look.best + look.smooth + priced, look.best + priced, slope, self._every)
 
     def _left(self, point: _Point) -> float:
         """How much the imbalance of use and limits is worth at these prices; what is overdrawn is worth something even at price 0."""

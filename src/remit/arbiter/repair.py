@@ -17,9 +17,12 @@ from remit.arbiter.sweep import Sweeper
 SMALL = 2_000
 """HCPs of a problem where everyone may be asked to step aside."""
 ROUNDS = 3
+COOLER = 0.3
 TURNS, NEAR_TURNS = 14, 5
+FEW = 0.02
+"""A resource is local if it has no more users than this part of the HCPs."""
 TRIES = 12
-WIDER = 6.0
+WIDER = 2.0
 """How much further than the smoothed dual's temperature an HCP's next choice may lie for it to be asked to step aside."""
 
 
@@ -34,12 +37,14 @@ class Repair:
         self._near = np.zeros(sweeper.hcps, dtype=np.bool_)
         self._typical = typical_amounts(sweeper)
         self._all, self._any = np.ones(sweeper.hcps, dtype=np.bool_), np.ones(len(scarce.capacity), dtype=np.bool_)
+        users = np.bincount(sweeper.rows.use.resource, minlength=len(scarce.capacity))
+        self._local = users <= max(FEW * sweeper.hcps, SMALL)
         self._free = np.zeros(len(scarce.capacity), dtype=np.int64)
 
     def run(self, prices: Prices) -> Draft:
         """A feasible draft near the prices' own choices."""
         width = WIDER if self._sweeper.hcps > SMALL else 1e15 / prices.temperature
-        drawn = self._sweeper.sample(prices.smoothed, prices.temperature, self.draft, width)
+        drawn = self._sweeper.sample(prices.smoothed, COOLER * prices.temperature, self.draft, width / COOLER)
         self._near = drawn > 0
         self._admit(prices.price)
         self._meet_floors(prices.price)
@@ -59,9 +64,9 @@ class Repair:
                 break
             price[slack] = np.maximum(price - bump, 0)[slack]
             bump[slack] *= 2
-            ask = self._near if turn < NEAR_TURNS else self._all
-            self._revise(self._wanting(price, ask, slack), price, price)
-            self._exchange(price, price, ask, slack, 8 * int(np.count_nonzero(slack)))
+            ask, wanted = (self._near, slack) if turn < NEAR_TURNS else (self._all, slack & self._local)
+            self._revise(self._wanting(price, self._near, slack), price, price)
+            self._exchange(price, price, ask, wanted, 8 * int(np.count_nonzero(slack)))
 
     def _admit(self, price: Ints) -> None:
         """Take what all HCPs' choices use, mandatory ones first, and relieve what is overdrawn."""

@@ -5,6 +5,18 @@ from remit.features.definitions import FEATURES
 from remit.features.errors import FeatureError
 from remit.features.feature import Catalogue, Column, Feature, catalogue
 from remit.features.known import Tables
-from remit.features.training import earlier_instants, training_frame
+from remit.features.training import earlier_instants, training_frame, training_frames
 
-__all__ = ["FEATURES", "Catalogue", "Column", "Feature", "FeatureError", "Tables", "build", "catalogue", "earlier_instants", "training_frame"]
+__all__ = [
+    "FEATURES",
+    "Catalogue",
+    "Column",
+    "Feature",
+    "FeatureError",
+    "Tables",
+    "build",
+    "catalogue",
+    "earlier_instants",
+    "training_frame",
+    "training_frames",
+]

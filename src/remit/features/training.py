@@ -41,25 +41,39 @@ def training_frame(
     periods: int = 1,
     hcps: Sequence[str] | None = None,
 ) -> pl.DataFrame:
-    """Features at each of `instants`, with what happened in the `periods` periods from the one that contains the instant, as known at `known_at`.
+    """The one frame of `training_frames` for one number of periods."""
+    return training_frames(tables_at, instants, known_at, catalogue, zone=zone, periods=(periods,), hcps=hcps)[0]
 
-    Returns the rows of `build` whose outcome is known in every one of those periods, by instant, with `instant`, `outcome` (units, Float64) and per
+
+def training_frames(
+    tables_at: Callable[[int], Tables],
+    instants: Sequence[int],
+    known_at: int,
+    catalogue: Catalogue,
+    *,
+    zone: str = "UTC",
+    periods: Sequence[int],
+    hcps: Sequence[str] | None = None,
+) -> tuple[pl.DataFrame, ...]:
+    """Features at each of `instants`, with what happened in so many periods from the one that contains the instant, as known at `known_at`.
+
+    Returns a frame per number in `periods`: the rows of `build` whose outcome is known in every one of those periods, by instant, with `instant`, `outcome` (units, Float64) and per
     channel `given_{channel}` (Float64, touches about the product from the instant to the end of its period; null if touches are unknown). Features use
     rows received by their instant; outcomes and touches given, rows received by `known_at`. `tables_at(instant)` gives the tables as they stood at the
     instant; tables that keep every restatement serve for all. Raises `FeatureError` if no instant has a known outcome.
     """
     afterwards = _afterwards(tables_at(known_at), known_at, zone)
-    parts = [
-        _with_outcome(
-            build(tables_at(instant), instant, catalogue, zone=zone, hcps=hcps), instant, number_at(instant, afterwards.cadence, zone), afterwards, periods
-        )
-        for instant in sorted(set(instants))
-        if number_at(instant, afterwards.cadence, zone) in afterwards.ends
-    ]
-    frame = pl.concat([_with_given(part, afterwards, catalogue, zone) for part in parts]) if parts else pl.DataFrame()
-    if frame.is_empty():
+    parts: list[list[pl.DataFrame]] = [[] for _ in periods]
+    for instant in sorted(set(instants)):
+        number = number_at(instant, afterwards.cadence, zone)
+        if number in afterwards.ends:
+            rows = build(tables_at(instant), instant, catalogue, zone=zone, hcps=hcps)
+            for part, count in zip(parts, periods, strict=True):
+                part.append(_with_given(_with_outcome(rows, instant, number, afterwards, count), afterwards, catalogue, zone))
+    frames = tuple(pl.concat(part) if part else pl.DataFrame() for part in parts)
+    if any(frame.is_empty() for frame in frames):
         raise FeatureError("no outcome is known after any of the instants", where="rx", do="Choose earlier instants, or load more prescriptions.")
-    return frame
+    return frames
 
 
 def _afterwards(tables: Tables, known_at: int, zone: str) -> _Afterwards:

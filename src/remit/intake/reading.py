@@ -16,10 +16,19 @@ _PERIODS_AT_ONCE = 8
 _STAMPS = {"occurred_at": pl.Int64, "received_at": pl.Int64, "received_assumed": pl.Boolean, "source": pl.String, "line": pl.Int64}
 
 
-def read(warehouse: Path, table: str, as_of: int, *, only: Collection[str] | None = None, columns: Collection[str] | None = None) -> pl.DataFrame:
+def read(
+    warehouse: Path,
+    table: str,
+    as_of: int,
+    *,
+    only: Collection[str] | None = None,
+    columns: Collection[str] | None = None,
+    hcps: Collection[str] | None = None,
+) -> pl.DataFrame:
     """The rows of `table` received at or before `as_of` (UTC microseconds), of each key the one received last.
 
-    `only` names segments by commitment (a replay names those it recorded); `columns` the columns wanted (all if None). The order of rows depends on neither
+    `only` names segments by commitment (a replay names those it recorded); `columns` the columns wanted (all if None);
+    `hcps` the HCPs whose rows are wanted, in a table about HCPs. The order of rows depends on neither
     the order nor the number of loads. Raises `IntakeError` for an unknown table or a segment that is gone.
     """
     contract = _table(table).contract
@@ -31,6 +40,8 @@ def read(warehouse: Path, table: str, as_of: int, *, only: Collection[str] | Non
         return frame.select(wanted) if wanted else frame
     needed = list(dict.fromkeys((*(wanted or _schema(table)), *contract.key, "received_at")))
     known = pl.concat(frames)
+    if hcps is not None and _table(table).about_hcps:
+        known = known.filter(pl.col("hcp_id").is_in(pl.Series(hcps, dtype=pl.String).implode()))
     batches = [_last_of_each(batch.select(needed), contract.key).select(wanted or list(_schema(table))) for batch in _batches(known, _table(table))]
     return pl.concat(batches)
 

@@ -36,7 +36,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "remit.cycle/1": Schema("cycle", ("now", "seed", "inputs", "models", "table", "prices", "counts", "segments")),
     "remit.segment/1": Schema("segment", ("stream", "schema", "first", "rows", "file", "header", "root", "pieces")),
     "remit.action/1": Schema("action", (), ("hcp_id", "number", "proposal", "verdict", "selection", "context")),
-    "remit.acted/1": Schema("acted", ("action", "channel", "at")),
+    "remit.acted/1": Schema("acted", ("actions", "channel", "at")),
     "remit.refused/1": Schema("refused", ("action", "reason", "at")),
     "remit.tombstone/1": Schema("tombstone", ("hcp", "at", "reason", "replaced")),
     "remit.failure/1": Schema("failure", ("agent", "error", "at")),

@@ -20,9 +20,9 @@ READ = ("hcp", "products", "rx", "touches", "inquiries", "formulary")
 """The tables that features read."""
 
 
-def tables(workspace: Workspace, as_of: int, only: Collection[str] | None = None) -> dict[str, pl.DataFrame]:
-    """The tables that features read, as received by `as_of`; `only` names segments by commitment."""
-    return {name: read(workspace.warehouse, name, as_of, only=only) for name in READ}
+def tables(workspace: Workspace, as_of: int, only: Collection[str] | None = None, hcps: Collection[str] | None = None) -> dict[str, pl.DataFrame]:
+    """The tables that features read, as received by `as_of`; `only` names segments by commitment, `hcps` whom they are to be about."""
+    return {name: read(workspace.warehouse, name, as_of, only=only, hcps=hcps) for name in READ}
 
 
 def assemble(workspace: Workspace, config: Config, models: Models, carried: Carried, now: int, threads: int, only: Collection[str] | None = None) -> Inputs:

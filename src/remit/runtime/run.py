@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import time_ns
 
 from remit.gateway import Known, Stopped, clear, deliver, lists
-from remit.intake import LoadReport, load, segments
+from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, create_ledger, open_ledger
 from remit.runtime import training
 from remit.runtime.carry import carry, overdue
@@ -91,7 +91,8 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     trained = training.due(workspace, settings, now)
     if trained:
         stage("train models")
-        training.train(workspace, settings, lambda instant: tables(workspace, instant), now)
+        hcp = state(workspace.warehouse, "hcp", now)
+        training.train(workspace, settings, hcp, lambda instant, hcps: tables(workspace, instant, hcps=hcps), now)
     models = training.load(workspace)
     stage("refuse what waited too long")  # after everything that a person may have to mend
     refused = _refuse_overdue(ledger, cycle_id, now)
@@ -169,7 +170,7 @@ def _hand_over(
             "acted",
             "remit.acted/1",
             {
-                "action": [item.cleared.recorded.entry for item in acted],
+                "actions": [item.cleared.recorded.entry for item in acted],
                 "channel": "files",
                 "at": now,
                 "files": {delivery.name: {"digest": delivery.digest, "rows": delivery.rows} for delivery in deliveries},

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from remit.features import FEATURES, Catalogue, catalogue, earlier_instants, training_frame
+from remit.features import FEATURES, Catalogue, catalogue, earlier_instants, training_frames
 from remit.intake import TABLES, labels
 from remit.models.errors import ModelError
 from remit.models.estimators import lead_score, response
@@ -19,6 +19,8 @@ from remit.terms.instants import add_span
 
 THREADS = 1
 """Threads of the trees: on data of this size more of them wait for each other longer than they work. The bytes are the same for any number."""
+
+TablesAt = Callable[[int, list[str]], Mapping[str, pl.DataFrame]]
 
 _IN_USE = "in-use.json"
 
@@ -49,13 +51,14 @@ def due(workspace: Workspace, settings: Settings, now: int) -> bool:
     return note is None or add_span(int(note["trained_at"]), settings.train_every) <= now
 
 
-def train(workspace: Workspace, settings: Settings, tables_at: Callable[[int], Mapping[str, pl.DataFrame]], now: int) -> None:
-    """Trains both models on what is known at `now`, stores them, and puts them in use. `tables_at` gives the tables as they stood at an instant."""
+def train(workspace: Workspace, settings: Settings, hcp: pl.DataFrame, tables_at: TablesAt, now: int) -> None:
+    """Trains both models on what is known at `now`, stores them, and puts them in use. `hcp` is the master data; `tables_at` gives the tables as they stood
+    at an instant, about the given HCPs."""
     instants = _instants(settings, now)
-    hcps = _sample(tables_at(now)["hcp"], settings)
+    hcps = _sample(hcp, settings)
     features = feature_catalogue(settings)
-    one = training_frame(tables_at, instants, now, features, zone=settings.zone, hcps=hcps)
-    several = training_frame(tables_at, instants, now, features, zone=settings.zone, periods=settings.horizon, hcps=hcps)
+    periods = (1, settings.horizon)
+    one, several = training_frames(lambda at: tables_at(at, hcps), instants, now, features, zone=settings.zone, periods=periods, hcps=hcps)
     stored = {
         "lead-score": lead_score.train(one, features, seed=settings.seed, threads=THREADS).parts(),
         "response": response.train(several, features, periods=settings.horizon, seed=settings.seed, threads=THREADS).parts(),

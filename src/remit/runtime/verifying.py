@@ -1,5 +1,6 @@
 """`remit verify`: the log, the segments, and every input that a cycle has recorded."""
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from remit.models.errors import ModelError
 from remit.runtime import training
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.workspace import Workspace, open_workspace, recall
+
+_WORTH_PROCESSES = 100_000
+"""Entries from which on starting more processes pays."""
 
 
 def receipts(folder: Path, files: list[Path], key: Path | None) -> dict[str, Any]:
@@ -28,7 +32,9 @@ def workspace(place: Workspace, against: Path | None, key: Path | None) -> dict[
     keys = key.read_text().split() if key else verifier_keys(place.ledger)
     if against is not None and not against.is_file():
         raise WorkspaceError("the checkpoint is not there", where=str(against), do="Name a file that holds an older checkpoint.")
-    report = verify(place.ledger, against=against.read_bytes() if against else None, verifier_keys=keys)
+    with closing(read_ledger(place.ledger)) as records:
+        workers = (os.cpu_count() or 1) if records.size > _WORTH_PROCESSES else 1
+    report = verify(place.ledger, against=against.read_bytes() if against else None, verifier_keys=keys, workers=workers)
     faults = [{"where": fault.where, "what": fault.what} for fault in report.faults]
     faults += [{"where": "warehouse", "what": fault} for fault in verify_segments(place.warehouse)]
     inputs = 0
