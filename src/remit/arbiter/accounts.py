@@ -9,7 +9,7 @@ from remit.arbiter.desk import BEST_CALL, BEST_POSITION, PICKED, POSITION, PRODU
 from remit.arbiter.draft import Draft
 from remit.arbiter.kernel import entry, kernel
 from remit.arbiter.layout import cost
-from remit.arbiter.rows import Ints, Rows, Shorts, Table
+from remit.arbiter.rows import Ints, Rows, Scarce, Table
 from remit.arbiter.seats import deal, worth
 from remit.terms.encoding import MICRO
 from remit.terms.problems import Shortfall
@@ -78,9 +78,10 @@ def _settle_call(
             rent[row] += price_of_call % details
 
 
-def shortfalls(rows: Rows, draft: Draft, floor: Ints, used: Ints) -> tuple[Shortfall, ...]:
+def shortfalls(rows: Rows, draft: Draft, scarce: Scarce) -> tuple[Shortfall, ...]:
     """Floors that the draft misses, then mandatory candidates that it leaves out."""
-    floors = [Shortfall("floor", int(r), int(r), int(floor[r] - used[r])) for r in np.flatnonzero(used < floor)]
+    lack = scarce.floor - (scarce.capacity - draft.left)
+    floors = [Shortfall("floor", int(r), int(r), int(lack[r])) for r in np.flatnonzero(lack > 0)]
     missed = np.flatnonzero(rows.mandatory & (draft.rank == 0))
     return tuple(floors + [_missed(rows, draft, int(row)) for row in missed])
 

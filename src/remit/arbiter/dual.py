@@ -10,17 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from remit.arbiter.master import MOST_ROWS, Master
-from remit.arbiter.newton import direction
+from remit.arbiter.newton import direction, survey
 from remit.arbiter.rows import Ints, Scarce
 from remit.arbiter.sweep import Floats, Look, Sweeper, Torn
 from remit.terms.encoding import MICRO
 
 CLOSE = 1.5e-5
 """The prices are good enough when a lower temperature would lower the bound by less than this part of it."""
-HOT, WARM, COOLING = 0.3, 0.027, 0.3
+HOT, WARM, COOLING = 0.3, 0.035, 0.3
 """Temperatures, in mean values of a candidate, where the search starts without and with prices to start from; and how one follows another."""
-BALANCED = 3.0
+BALANCED, ROUGHLY = 3.0, 10.0
+SAMPLED = 2
 REACH, TRIES, SWEEPS = 4.0, 5, 60
+WIDTH, STEPS = 3.0, 5
+FORCING, ROUNDS = 1e-2, 15
 FEWEST, MOST_SKIPPED = 12_500, 16
 """At the highest temperatures a part of the HCPs is enough: at least so many, or every so manieth."""
 
@@ -36,19 +39,31 @@ class Prices:
     temperature: float
 
 
-@dataclass(slots=True)
-class _Point:
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """The dual as one look saw it: HCPs with one near-best choice keep it, the others choose among those noted. Exact at `price`, too low elsewhere."""
+
     price: Ints
     look: Look
-    smooth: float
-    bound: float
-    slope: Floats
+    torn: Torn
     every: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """Prices, the bound and the smoothed bound there, what smoothing gives up, and by how much use falls short of each limit, in units."""
+
+    price: Ints
+    bound: float
+    smooth: float
+    given_up: float
+    slope: Floats
+    model: _Model
 
 
 def _lower(best: _Point | None, point: _Point) -> _Point:
     """The point of lower bound, of those that looked at as many HCPs."""
-    return point if best is None or point.every != best.every or point.bound < best.bound else best
+    return point if best is None or point.model.every != best.model.every or point.bound < best.bound else best
 
 
 class Dual:
@@ -74,19 +89,23 @@ class Dual:
         every = 1 if start is not None else min(max(self._sweeper.hcps // FEWEST, 1), MOST_SKIPPED)
         temperature = max(self._scale * (HOT if start is None else WARM), 1.0)
         stages: list[tuple[_Point, float]] = []
-        point = best = None
+        point, best, sampled = None, None, 0
         while True:
             self._every = every
-            point = self._cooled(stages, temperature) if stages and stages[-1][0].every == every else self._at(price, temperature)
+            point = self._cooled(stages, temperature) if stages and stages[-1][0].model.every == every else self._at(price, temperature)
             point, best = self._balance(point, best, temperature)
             price = point.price
             stages = [*stages[-1:], (point, temperature)]
             if every == 1 and (self._close(stages) or temperature <= 1.0 or self.sweeps >= SWEEPS):
                 break
-            temperature, every = max(temperature * COOLING, 1.0), max(every // 2, 1) if every > 4 else 1
-        if len(stages) > 1 and stages[0][0].every == 1:
+            temperature = max(temperature * COOLING, 1.0)
+            if every > 1:
+                sampled += 1
+                every = max(every // 2, 1) if sampled < SAMPLED else 1
+                temperature = temperature if every > 1 else max(WARM * self._scale, 1.0)
+        if len(stages) > 1 and stages[0][0].model.every == 1:
             best = _lower(best, self._at(self._ahead(stages, 0.0), 0.0))
-        return Prices(best.price, self.bound(best.price, best.look.best), price, temperature)
+        return Prices(best.price, self.bound(best.price, best.model.look.best), price, temperature)
 
     def _close(self, stages: list[tuple[_Point, float]]) -> bool:
         """Whether the bound can hardly fall further.
@@ -97,14 +116,15 @@ class Dual:
         if len(stages) < 2:
             return False
         (first, warm), (last, cold) = stages
-        steeper = first.look.given_up / max(last.look.given_up, 1.0) * cold / warm
-        return last.look.given_up <= CLOSE * abs(last.bound) * max(steeper * steeper, 1.0)
+        steeper = first.given_up / max(last.given_up, 1.0) * cold / warm
+        return last.given_up <= CLOSE * abs(last.bound) * max(steeper * steeper, 1.0)
 
     def _balance(self, point: _Point, best: _Point | None, temperature: float) -> tuple[_Point, _Point]:
         """Newton's steps until the imbalance is worth no more than a few times what smoothing gives up; also the point of least bound so far."""
         self._reach = REACH * temperature / self._typical
         best, moved = _lower(best, point), True
-        while moved and self._left(point) > BALANCED * point.look.given_up and self.sweeps < SWEEPS:
+        enough = BALANCED if self._every == 1 else ROUGHLY
+        while moved and self._left(point) > enough * point.given_up and self.sweeps < SWEEPS:
             point, moved = self._step(point, temperature)
             best = _lower(best, point)
         return point, best
@@ -112,7 +132,7 @@ class Dual:
     def _cooled(self, stages: list[tuple[_Point, float]], cooler: float) -> _Point:
         """The last balanced prices at a lower temperature, or those to which the last two point, if the HCPs that are torn stay torn as it falls."""
         point, temperature = stages[-1]
-        if len(stages) > 1 and point.look.given_up > 0.5 * temperature / stages[0][1] * stages[0][0].look.given_up:
+        if len(stages) > 1 and point.given_up > 0.5 * temperature / stages[0][1] * stages[0][0].given_up:
             ahead = self._at(self._ahead(stages, cooler), cooler)
             if ahead.bound < point.bound:
                 return ahead
@@ -136,15 +156,25 @@ class Dual:
         return best - (-sum(each * most for each, most in zip(price.tolist(), limit.tolist(), strict=True)) // MICRO)
 
     def _at(self, price: Ints, temperature: float) -> _Point:
-        look = self._sweeper.look(price, temperature, self._every)
+        """Look at all HCPs."""
+        look = self._sweeper.look(price, WIDTH * temperature, self._every)
         self.sweeps += 1
+        return self._seen(_Model(price, look, self._sweeper.flat(), self._every), price, temperature)
+
+    def _seen(self, model: _Model, price: Ints, temperature: float) -> _Point:
+        """The dual at `price`, as a model sees it."""
+        use, sums = np.zeros(len(price)), np.zeros(3)
+        survey(model.torn, price.astype(np.float64), max(temperature, 1.0), use, sums)
+        use, sums = model.look.use + model.every * use, model.every * sums
+        single = model.look.single - _dot(price - model.price, model.look.use)
         limit = np.where(price > 0, self._capacity, self._floor)
-        slope = limit - look.use
-        slope[(price == 0) & (look.use <= self._capacity) & (look.use >= self._floor)] = 0.0
-        over = (price == 0) & (look.use > self._capacity)
-        slope[over] = (self._capacity - look.use)[over]
-        priced = float(_dot(price, limit))
-        return _Point(price, look, look.best + look.smooth + priced, look.best + priced, slope, self._every)
+        slope = limit - use
+        idle = price == 0
+        slope[idle & (use <= self._capacity) & (use >= self._floor)] = 0.0
+        over = idle & (use > self._capacity)
+        slope[over] = (self._capacity - use)[over]
+        base = single + _dot(price, limit)
+        return _Point(price, base + float(sums[0]), base + float(sums[1]), float(sums[2]), slope, model)
 
     def _left(self, point: _Point) -> float:
         """How much the imbalance of use and limits is worth at these prices; what is overdrawn is worth something even at price 0."""
@@ -154,14 +184,13 @@ class Dual:
         return float(_dot(weight, np.abs(point.slope)))
 
     def _step(self, point: _Point, temperature: float) -> tuple[_Point, bool]:
-        """One Newton step, shortened until the smoothed dual falls; False if it does not.
+        """Go to the minimum of the smoothed dual as this point's look saw it, within reach, and look again; False if the dual is no lower there.
 
         Each price has a reach of its own: it shrinks where a step went past the balance of use and limit, and grows where it fell short.
         """
-        step, torn, unit = np.zeros(len(point.price)), self._flat(), temperature / self._typical
+        unit = temperature / self._typical
         for _ in range(TRIES):
-            direction(torn, temperature, point.slope, self._reach, 1e-3, 40, step)
-            new = self._at(self._within(point.price, np.rint(step)), temperature)
+            new = self._at(self._model_minimum(point, temperature), temperature)
             past = new.slope * point.slope < 0
             if new.smooth < point.smooth:
                 self._reach = np.clip(np.where(past, 0.5, 2.0) * self._reach, 0.01 * unit, 32.0 * unit)
@@ -169,18 +198,23 @@ class Dual:
             self._reach *= np.where(past, 0.2, 0.6)
         return point, False
 
-    def _flat(self) -> Torn:
-        """All torn HCPs of the last sweep, in order."""
-        choice, entry, resource, amount, choices, entries = [np.zeros(1, np.int32)], [np.zeros(1, np.int64)], [], [], 0, 0
-        for torn, count in zip(self._sweeper.torn, self._sweeper.counts.tolist(), strict=True):
-            last = int(torn.choice[count])
-            end = int(torn.entry[last])
-            choice.append(torn.choice[1 : count + 1] + np.int32(choices))
-            entry.append(torn.entry[1 : last + 1] + entries)
-            resource.append(torn.resource[:end])
-            amount.append(torn.amount[:end])
-            choices, entries = choices + last, entries + end
-        return Torn(np.concatenate(choice), np.concatenate(entry), np.concatenate(resource), np.concatenate(amount))
+    def _model_minimum(self, start: _Point, temperature: float) -> Ints:
+        """Newton's method on the model of one look."""
+        point, step, reach = self._seen(start.model, start.price, temperature), np.zeros(len(start.price)), self._reach.copy()
+        lowest, highest = np.maximum(start.price - self._reach, self._lowest), np.minimum(start.price + self._reach, self._scarce.highest)
+        for _ in range(STEPS):
+            direction(point.model.torn, temperature, point.slope * (1.0 / point.model.every), reach, FORCING, ROUNDS, step)
+            price = np.clip(self._within(point.price, np.rint(step)), lowest, highest).astype(np.int64)
+            new = self._seen(start.model, price, temperature)
+            past = new.slope * point.slope < 0
+            if new.smooth >= point.smooth:
+                reach *= np.where(past, 0.2, 0.6)
+                point = self._seen(start.model, point.price, temperature)
+                continue
+            point, reach = new, np.minimum(np.where(past, 0.5, 2.0) * reach, self._reach)
+            if self._left(point) <= point.given_up:
+                break
+        return point.price
 
 
 def typical_amounts(sweeper: Sweeper) -> Floats:

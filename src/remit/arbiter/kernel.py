@@ -1,6 +1,9 @@
 """How the arbiter compiles: ahead of use, cached, without the interpreter's lock, and without any reordering of floating-point sums."""
 
 from collections.abc import Callable
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit  # type: ignore[import-untyped]  # numba ships no types
@@ -21,8 +24,19 @@ def part(function: F) -> F:
 
 
 def entry(function: F) -> F:
-    """`function`, compiled on its first call from Python and cached beside its source."""
-    return cast(F, njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function))
+    """`function`, compiled on its first call from Python and cached beside its source, for as long as no source of this package changes.
+
+    Numba itself looks at the one file that the function is in: a change in what it calls would leave the old machine code at work.
+    """
+    compiled = njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+    compiled._cache._cache_file._source_stamp = _sources()  # noqa: SLF001  # numba offers no other way to say so
+    return cast(F, compiled)
+
+
+@lru_cache(1)
+def _sources() -> str:
+    """A digest of every source of this package."""
+    return sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
 
 
 def _bare(_: Any, array: Any) -> Any:

@@ -104,11 +104,12 @@ def best_gain(value: int, net: int, d: Table, positions: int) -> int:
 
 @kernel
 def _lay_call(rows: Rows, hcp: int, call: int, price: Ints, window: int, d: Table, at: int) -> int:
-    level, positions = at + 1, len(rows.positions)
+    level, positions, each = at + 1, len(rows.positions), cost(rows.call_use, call, price)
     for row in range(rows.start[hcp], rows.start[hcp + 1]):
         if rows.call[row] == call:
             net = cost(rows.use, row, price) - (d[STATE, BONUS] if rows.mandatory[row] else 0)
-            if best_gain(rows.value[row], net, d, positions) > -window:
+            # A call that a floor makes worth having may need a detail that is not.
+            if each < 0 or best_gain(rows.value[row], net, d, positions) > -window:
                 _put(d, at + 1, level, DETAIL, row, net, rows.value[row])
                 level += 1
     if level == at + 1:
@@ -118,7 +119,7 @@ def _lay_call(rows: Rows, hcp: int, call: int, price: Ints, window: int, d: Tabl
         least = min(least, d[NET, back])
         total += max(best_gain(d[KEY, back], d[NET, back], d, positions), 0)
         d[LEAST, back], d[SUM, back], d[END, back] = least, total, level
-    d[SORT, at], d[ROW, at], d[NET, at], d[END, at], d[MOST, at] = CALLS, call, cost(rows.call_use, call, price), level, rows.call_most[call]
+    d[SORT, at], d[ROW, at], d[NET, at], d[END, at], d[MOST, at] = CALLS, call, each, level, rows.call_most[call]
     return level
 
 

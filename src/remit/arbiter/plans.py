@@ -11,7 +11,7 @@ from remit.arbiter.draft import Draft, empty_draft
 from remit.arbiter.dual import Dual, Prices
 from remit.arbiter.errors import ArbiterError
 from remit.arbiter.repair import Repair, fit_one
-from remit.arbiter.rows import LARGEST_VALUE, Ints, Rows, Scarce, Shorts, read, read_agents, read_amounts, read_scarce
+from remit.arbiter.rows import LARGEST_VALUE, Ints, Rows, Scarce, Shorts, read, read_agents, read_amounts, read_only, read_scarce
 from remit.arbiter.sweep import Sweeper
 from remit.terms.columns import Column
 from remit.terms.problems import Account, Calls, Candidates, Limits, Plan, Resources, Shortfall
@@ -65,7 +65,7 @@ def arbitrate_one(candidates: Candidates, calls: Calls, limits: Limits, price: C
     draft, table = empty_draft(rows, left, scarce.floor), desk(rows)
     fit_one(rows, prices, table, draft)
     settled = settle(rows, draft, prices, table)
-    missed = shortfalls(rows, draft, scarce.floor, left - draft.left)
+    missed = shortfalls(rows, draft, scarce)
     return Answer(draft.rank > 0, settled.call_number, settled.position, int(settled.value.sum()), int(settled.rent.sum()), missed)
 
 
@@ -73,7 +73,6 @@ def arbitrate_one(candidates: Candidates, calls: Calls, limits: Limits, price: C
 class _Solved:
     prices: Prices
     draft: Draft
-    bound: int
     shortfalls: tuple[Shortfall, ...]
     settled: Settled
 
@@ -82,21 +81,27 @@ def _solve(rows: Rows, scarce: Scarce, pool: ThreadPoolExecutor, threads: int, s
     sweeper = Sweeper(rows, len(scarce.capacity), pool, threads)
     prices = Dual(sweeper, scarce).solve(start)
     draft = Repair(sweeper, scarce).run(prices)
-    used = scarce.capacity - draft.left
-    missed = shortfalls(rows, draft, scarce.floor, used)
-    bound = prices.bound
+    missed = shortfalls(rows, draft, scarce)
     if missed:
-        met = rows._replace(mandatory=rows.mandatory & (draft.rank > 0))
-        reached = scarce._replace(floor=np.minimum(scarce.floor, used))
-        relaxed = Sweeper(met, len(scarce.capacity), pool, threads)
-        bound = Dual(relaxed, reached).bound(prices.price, relaxed.look(prices.price, 0.0).best)
-    return _Solved(prices, draft, bound, missed, settle(rows, draft, prices.price, sweeper.desks[0][0]))
+        prices, draft = _relaxed(rows, scarce, draft, pool, threads)
+        missed = shortfalls(rows, draft, scarce)
+    return _Solved(prices, draft, missed, settle(rows, draft, prices.price, sweeper.desks[0][0]))
+
+
+def _relaxed(rows: Rows, scarce: Scarce, draft: Draft, pool: ThreadPoolExecutor, threads: int) -> tuple[Prices, Draft]:
+    """Prices for the problem that asks for what `draft` meets, since what cannot be met has no finite price; and a draft at these prices that meets it."""
+    met = rows._replace(mandatory=read_only(rows.mandatory & (draft.rank > 0)))
+    reached = scarce._replace(floor=np.minimum(scarce.floor, scarce.capacity - draft.left))
+    sweeper = Sweeper(met, len(scarce.capacity), pool, threads)
+    prices = Dual(sweeper, reached).solve()
+    again = Repair(sweeper, reached).run(prices)
+    return prices, draft if shortfalls(met, again, reached) else again
 
 
 def _others(rows: Rows, scarce: Scarce, agent: Shorts, each: int, pool: ThreadPoolExecutor, threads: int, solved: _Solved) -> int:
     """What the other agents' candidates are worth in the plan solved without agent `each`."""
     own = agent == each
-    without = rows._replace(value=np.where(own, -LARGEST_VALUE, rows.value), mandatory=rows.mandatory & ~own)
+    without = rows._replace(value=read_only(np.where(own, -LARGEST_VALUE, rows.value)), mandatory=read_only(rows.mandatory & ~own))
     return int(_solve(without, scarce, pool, threads, solved.prices.price).settled.value[~own].sum())
 
 
@@ -116,7 +121,7 @@ def _plan(rows: Rows, scarce: Scarce, agent: Shorts, agents: int, solved: _Solve
         price=solved.prices.price,
         used=scarce.capacity - draft.left,
         value=total,
-        bound=solved.bound,
+        bound=solved.prices.bound,
         accounts=accounts,
         shortfalls=solved.shortfalls,
     )

@@ -18,11 +18,11 @@ SMALL = 2_000
 """HCPs of a problem where everyone may be asked to step aside."""
 ROUNDS = 3
 COOLER = 0.3
-TURNS, NEAR_TURNS = 14, 5
+TURNS, NEAR_TURNS = 12, 4
 FEW = 0.02
 """A resource is local if it has no more users than this part of the HCPs."""
 TRIES = 12
-WIDER = 2.0
+WIDER = 1.5
 """How much further than the smoothed dual's temperature an HCP's next choice may lie for it to be asked to step aside."""
 
 
@@ -65,8 +65,10 @@ class Repair:
             price[slack] = np.maximum(price - bump, 0)[slack]
             bump[slack] *= 2
             ask, wanted = (self._near, slack) if turn < NEAR_TURNS else (self._all, slack & self._local)
-            self._revise(self._wanting(price, self._near, slack), price, price)
-            self._exchange(price, price, ask, wanted, 8 * int(np.count_nonzero(slack)))
+            if not wanted.any():
+                break
+            self._revise(self._wanting(price, ask, wanted), price, price)
+            self._exchange(price, price, ask, wanted, 8 * int(np.count_nonzero(wanted)))
 
     def _admit(self, price: Ints) -> None:
         """Take what all HCPs' choices use, mandatory ones first, and relieve what is overdrawn."""

@@ -143,7 +143,7 @@ class _Reader:
             total=self.column("limits.total", limits.total, np.int32, hcps),
             limit=self.column("limits.channel", limits.channel, np.int32, hcps * limits.channels),
             channels=limits.channels,
-            positions=_read_only(np.array(limits.positions, dtype=np.int64)),
+            positions=read_only(np.array(limits.positions, dtype=np.int64)),
         )
 
     def ranges(self, rows: Rows, resources: int) -> None:
@@ -175,14 +175,14 @@ class _Reader:
         if array.ndim != 1 or (array.dtype.kind not in expected and len(array)):
             wanted = "booleans" if kind is np.bool_ else "integers"
             self._faults.append(f"{name}: must be one column of {wanted} without nulls, is `{array.dtype}` in {array.ndim} dimensions")
-            return _read_only(np.zeros(max(count, 0), dtype=kind))
+            return read_only(np.zeros(max(count, 0), dtype=kind))
         if len(array) != count:
             self._faults.append(f"{name}: has {len(array)} rows, must have {count}")
-            return _read_only(np.zeros(max(count, 0), dtype=kind))
+            return read_only(np.zeros(max(count, 0), dtype=kind))
         if kind is not np.bool_ and array.dtype != kind and len(array):
             span = np.iinfo(kind)
             self.within(name, array, int(span.min), int(span.max) + 1)
-        return _read_only(np.ascontiguousarray(array, dtype=kind))
+        return read_only(np.ascontiguousarray(array, dtype=kind))
 
     def within(self, name: str, array: NDArray[Any], low: int, below: int | None) -> None:
         if not len(array):
@@ -208,7 +208,7 @@ class _Reader:
         )
 
 
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """A view that is read-only whatever the array was, so that kernels are compiled for one kind of array."""
     view = array.view()
     view.flags.writeable = False

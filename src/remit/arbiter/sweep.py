@@ -28,20 +28,22 @@ PART = 4_096
 
 
 class Torn(NamedTuple):
-    """The HCPs that are torn between choices: HCP k has the choices `choice[k]:choice[k + 1]`, choice c the entries `entry[c]:entry[c + 1]`."""
+    """HCPs with several near-best choices: HCP k has `choice[k]:choice[k + 1]`; choice c is worth `worth[c]` micro-units before its use, weighs `weight[c]`,
+    and uses `amount[e]` units of `resource[e]` for e in `entry[c]:entry[c + 1]`."""
 
     choice: Shorts
+    worth: Floats
+    weight: Floats
     entry: Ints
     resource: Shorts
     amount: Floats
 
 
 class Look(NamedTuple):
-    """What a sweep found: int64 sum of the HCPs' best (`best`), their smoothed sum, what the spreading gives up, expected use in units."""
+    """What a sweep found: the sum of all HCPs' best choices, that of the HCPs with one near-best choice, and these HCPs' use in units."""
 
     best: int
-    smooth: float
-    given_up: float
+    single: int
     use: Floats
 
 
@@ -62,17 +64,30 @@ class Sweeper:
         self._nothing = empty_draft(rows, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
         self.desks = [(desk(rows), np.zeros(desk(rows).shape[1])) for _ in range(threads)]
 
-    def look(self, price: Ints, temperature: float, step: int = 1) -> Look:
-        """Sweep every `step`-th HCP at `price` (micro-units of value per unit), and scale up."""
+    def look(self, price: Ints, window: float, step: int = 1) -> Look:
+        """Sweep every `step`-th HCP at `price` (micro-units of value per unit), and scale up; `flat` then has those torn between choices in `window`."""
         count = len(self.parts)
-        use, best, floats = np.zeros((count, self.resources)), np.zeros(count, dtype=np.int64), np.zeros((count, 2))
-        self._each(price, temperature, self._nothing, LOOK, use=use, best=best, floats=floats, step=step)
-        total = np.zeros(self.resources + 2)
+        use, best = np.zeros((count, self.resources)), np.zeros((count, 2), dtype=np.int64)
+        self._each(price, window, self._nothing, LOOK, use=use, best=best, step=step)
+        total = np.zeros(self.resources)
         for part in range(count):
-            total[:-2] += use[part]
-            total[-2:] += floats[part]
-        total *= step
-        return Look(step * sum(best.tolist()), float(total[-2]), float(total[-1]), total[:-2])
+            total += use[part]
+        return Look(step * sum(best[:, 0].tolist()), step * sum(best[:, 1].tolist()), step * total)
+
+    def flat(self) -> Torn:
+        """All torn HCPs of the last look, in order."""
+        parts = [(torn, count, int(torn.choice[count]), int(torn.entry[torn.choice[count]])) for torn, count in zip(self.torn, self.counts, strict=True)]
+        choices = np.cumsum([0, *(choice for _, _, choice, _ in parts)])
+        entries = np.cumsum([0, *(entry for _, _, _, entry in parts)])
+        zero = [np.zeros(1, dtype=np.int64)]
+        return Torn(
+            np.concatenate(zero + [torn.choice[1 : count + 1] + first for (torn, count, _, _), first in zip(parts, choices, strict=False)]).astype(np.int32),
+            np.concatenate([np.zeros(0)] + [torn.worth[:choice] for torn, _, choice, _ in parts]),
+            np.zeros(int(choices[-1])),
+            np.concatenate(zero + [torn.entry[1 : choice + 1] + first for (torn, _, choice, _), first in zip(parts, entries, strict=False)]),
+            np.concatenate([np.zeros(0, dtype=np.int32)] + [torn.resource[:entry] for torn, _, _, entry in parts]),
+            np.concatenate([np.zeros(0)] + [torn.amount[:entry] for torn, _, _, entry in parts]),
+        )
 
     def sample(self, price: Ints, temperature: float, draft: Draft, width: float = 1.0) -> Ints:
         """Write each HCP's choice at `price` to the draft, a torn one's drawn by its weights.
@@ -99,7 +114,6 @@ class Sweeper:
         *,
         use: Floats | None = None,
         best: Ints | None = None,
-        floats: Floats | None = None,
         ask: Flags | None = None,
         wanted: Flags | None = None,
         fitting: bool = False,
@@ -109,8 +123,7 @@ class Sweeper:
         """Do a task for all parts."""
         count = len(self.parts)
         use = np.zeros((count, 1)) if use is None else use
-        best = np.zeros(count, dtype=np.int64) if best is None else best
-        floats = np.zeros((count, 2)) if floats is None else floats
+        best = np.zeros((count, 2), dtype=np.int64) if best is None else best
         ask = self.plain if ask is None else ask
         wanted = self.plain if wanted is None else wanted
 
@@ -129,8 +142,7 @@ class Sweeper:
                     weight,
                     use[part],
                     self.torn[part],
-                    best[part : part + 1],
-                    floats[part],
+                    best[part],
                     draft,
                     task,
                     self._note,
@@ -154,10 +166,18 @@ class Sweeper:
         entries = int(self.rows.use.start[last] - self.rows.use.start[first]) + 2 * self.keep * (high - low + int(kinds))
         return Torn(
             np.zeros(high - low + 1, dtype=np.int32),
+            np.zeros(choices),
+            np.zeros(0),
             np.zeros(choices, dtype=np.int64),
             np.zeros(entries, dtype=np.int32),
             np.zeros(entries, dtype=np.float64),
         )
+
+
+@kernel
+def bare_torn(torn: Torn) -> Torn:
+    """The same as `bare` arrays."""
+    return Torn(bare(torn.choice), bare(torn.worth), bare(torn.weight), bare(torn.entry), bare(torn.resource), bare(torn.amount))
 
 
 @entry
@@ -193,29 +213,30 @@ def plain_best(rows: Rows, hcp: int, price: Ints, window: int, d: Table) -> int:
 
 
 @kernel
-def spread(found: int, temperature: float, d: Table, weight: Floats) -> int:
-    """Sparsemax weights of the found choices (Michelot's projection onto the simplex); returns how many are not 0."""
-    best, inside = d[BEST, 0], 0
-    for a in range(found):
-        weight[a] = float(d[BEST, a] - best)
-        inside += weight[a] > -temperature
+def spread(weight: Floats, first: int, last: int, temperature: float) -> int:
+    """Turn what choices are worth into their sparsemax weights (Michelot's projection onto the simplex); returns how many are not 0."""
+    best = weight[first]
+    for a in range(first, last):
+        best = max(best, weight[a])
+    out = -2.0 * temperature
+    for a in range(first, last):
+        weight[a] = weight[a] - best if weight[a] - best > -temperature else out
     while True:
         total, count = 0.0, 0
-        for a in range(found):
+        for a in range(first, last):
             if weight[a] > -temperature:
                 total += weight[a]
                 count += 1
-        edge = (total - temperature) / count
-        kept = 0
-        for a in range(found):
+        edge, kept = (total - temperature) / count, 0
+        for a in range(first, last):
             if weight[a] > -temperature:
                 if weight[a] > edge:
                     kept += 1
                 else:
-                    weight[a] = -2.0 * temperature
+                    weight[a] = out
         if kept == count:
             break
-    for a in range(found):
+    for a in range(first, last):
         weight[a] = (weight[a] - edge) / temperature if weight[a] > -temperature else 0.0
     return kept
 
@@ -316,7 +337,6 @@ def _look(
     use: Floats,
     noted: Torn,
     best: Ints,
-    floats: Floats,
     plan: Draft,
     task: int,
     note: Ints,
@@ -329,7 +349,7 @@ def _look(
 ) -> int:
     """Do a task for the HCPs from `low` to `high`. Returns how many are torn."""
     rows, draft, price, d, weight, use = bare_rows(owned), bare_draft(plan), bare(price), bare(d), bare(weight), bare(use)
-    torn = Torn(bare(noted.choice), bare(noted.entry), bare(noted.resource), bare(noted.amount))
+    torn = bare_torn(noted)
     window = int(temperature * width)
     keep = most if window > 0 else 1
     torn_hcps, choices, at = 0, 0, 0
@@ -342,51 +362,40 @@ def _look(
         if task == POTENTIAL:
             note[hcp] = d[BEST, 0] - value_of(rows, hcp, price, 0 if plain[hcp] else d[STATE, BONUS], draft)
             continue
-        best[0] += d[BEST, 0]
-        if not plain[hcp]:
-            best[0] -= mandatory_bonus(rows, 0, d)
-        if window == 0 and task != SAMPLE:
-            continue
-        kept = 1
-        weight[0] = 1.0
-        if window == 0:
-            found = 1
-        elif found > 1:
-            kept = spread(found, temperature, d, weight)
         if task == SAMPLE:
-            a = _drawn(hcp, found, weight)
-            note[hcp] = TORN if kept > 1 else NEAR if found > 1 else 0
+            near = 0
+            for a in range(found):
+                weight[a] = float(d[BEST, a])
+                near += d[BEST, a] > d[BEST, 0] - window
+            kept = spread(weight, 0, found, temperature) if temperature > 0.0 else 1
+            a = _drawn(hcp, found, weight) if kept > 1 else 0
+            note[hcp] = TORN if kept > 1 else NEAR if near > 1 else 0
             if plain[hcp]:
                 if d[KEY, a] >= 0:
                     draft.rank[d[KEY, a]] = 1
             else:
                 write(rows, hcp, d, a, draft)
             continue
+        worth = d[BEST, 0] if plain[hcp] else d[BEST, 0] - mandatory_bonus(rows, 0, d)
+        best[0] += worth
         first, first_choice = at, choices
         for a in range(found):
-            if weight[a] > 0.0 and at >= 0:
-                at = _note_choice(rows, hcp, plain[hcp], a, d, torn, at)
+            if at >= 0 and d[BEST, a] > d[BEST, 0] - max(window, 1):
+                begin, at = at, _note_choice(rows, hcp, plain[hcp], a, d, torn, at)
+                torn.worth[choices] = float(d[BEST, a] - d[BEST, 0] + worth)
+                for j in range(begin, at):
+                    torn.worth[choices] += price[torn.resource[j]] * torn.amount[j]
                 choices += 1
                 torn.entry[choices] = at
-        if at < 0:  # no room to note all its choices: it takes the best one
-            at, choices, kept = first, first_choice, 0
-        elif kept > 1:
-            squares, gain, choice = 0.0, 0.0, first_choice
-            for a in range(found):
-                if weight[a] > 0.0:
-                    for j in range(torn.entry[choice], torn.entry[choice + 1]):
-                        use[torn.resource[j]] += weight[a] * torn.amount[j]
-                    choice += 1
-                    squares += weight[a] * weight[a]
-                    gain += weight[a] * (d[BEST, a] - d[BEST, 0])
-            floats[0] += gain + 0.5 * temperature * (1.0 - squares)
-            floats[1] -= gain
-            torn_hcps += 1
-            torn.choice[torn_hcps] = choices
-        else:
+        if at < 0 or choices == first_choice + 1:  # one choice, or no room to note them all: then it takes the best one
+            best[1] += worth
+            at = _note_choice(rows, hcp, plain[hcp], 0, d, torn, first)
             for j in range(first, at):
                 use[torn.resource[j]] += torn.amount[j]
             at, choices = first, first_choice
+        else:
+            torn_hcps += 1
+            torn.choice[torn_hcps] = choices
     return torn_hcps
 
 
