@@ -215,9 +215,7 @@ def _seat(model: Model, problem: Problem, hcp: int, picks: dict[int, list[int]],
                 model.row(0.0 if position == 0 else -np.inf, {**here, **before}, 0.0)
                 before = dict.fromkeys(here, -1.0)
             for product in {int(c.product[row]) for row in details}:
-                model.row(
-                    0.0, {picks[row][number * seats + p]: 1.0 for row in details if c.product[row] == product for p in range(seats)}, 1.0
-                )
+                model.row(0.0, {picks[row][number * seats + p]: 1.0 for row in details if c.product[row] == product for p in range(seats)}, 1.0)
 
 
 def faults(problem: Problem, plan: Any) -> list[str]:

@@ -131,7 +131,11 @@ def test_values_that_would_overflow_are_refused_and_named() -> None:
     problem = draw(Shape(), 3)
     with pytest.raises(ArbiterError, match="value"):
         arbitrate(
-            replace(problem.candidates, value=np.full(len(problem.candidates.value), 2**62)), problem.calls, problem.resources, problem.limits, agents=problem.agents
+            replace(problem.candidates, value=np.full(len(problem.candidates.value), 2**62)),
+            problem.calls,
+            problem.resources,
+            problem.limits,
+            agents=problem.agents,
         )
 
 

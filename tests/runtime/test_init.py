@@ -36,7 +36,12 @@ def test_an_example_is_whole(example: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("example", "data", "word"),
-    [("three-brands", None, "no example"), ("detailing", None, "needs its data"), ("detailing", "nowhere", "counts.csv"), ("two-brands", "nowhere", "generates")],
+    [
+        ("three-brands", None, "no example"),
+        ("detailing", None, "needs its data"),
+        ("detailing", "nowhere", "counts.csv"),
+        ("two-brands", "nowhere", "generates"),
+    ],
 )
 def test_a_wrong_call_of_init_says_what_to_do_and_makes_nothing(example: str, data: str | None, word: str, tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match=word):

@@ -54,9 +54,7 @@ def _settle(rows: Rows, draft: Draft, price: Ints, d: Table, number: Bytes, posi
 
 
 @kernel
-def _settle_call(
-    rows: Rows, hcp: int, call: int, draft: Draft, price: Ints, d: Table, number: Bytes, position: Bytes, value: Ints, rent: Ints
-) -> None:
+def _settle_call(rows: Rows, hcp: int, call: int, draft: Draft, price: Ints, d: Table, number: Bytes, position: Bytes, value: Ints, rent: Ints) -> None:
     first, calls, count = rows.start[hcp], draft.made[call], 0
     for row in range(first, rows.start[hcp + 1]):
         if rows.call[row] == call and draft.rank[row] > 0:

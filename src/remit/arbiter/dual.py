@@ -77,7 +77,7 @@ class Dual:
         positive = value[value > 0]
         self._scale = float(positive.sum()) / len(positive) if len(positive) else 0.0
         self._typical = typical_amounts(sweeper)
-        self._every, self._reach, self.sweeps = 1, self._typical, 0
+        self._every, self._reach, self.sweeps = 1, np.zeros(len(scarce.capacity)), 0
 
     def solve(self, start: Ints | None = None) -> Prices:
         """The prices of least bound found, from `start` or from nothing."""
@@ -121,7 +121,7 @@ class Dual:
 
     def _balance(self, point: _Point, best: _Point | None, temperature: float) -> tuple[_Point, _Point]:
         """Newton's steps until the imbalance is worth no more than a few times what smoothing gives up; also the point of least bound so far."""
-        self._reach = REACH * temperature / self._typical
+        self._reach = np.maximum(COOLING * self._reach, REACH * temperature / self._typical)
         best, moved = _lower(best, point), True
         enough = BALANCED if self._every == 1 else ROUGHLY
         while moved and self._left(point) > enough * point.given_up and self.sweeps < SWEEPS:
@@ -193,7 +193,7 @@ class Dual:
             new = self._at(self._model_minimum(point, temperature), temperature)
             past = new.slope * point.slope < 0
             if new.smooth < point.smooth:
-                self._reach = np.clip(np.where(past, 0.5, 2.0) * self._reach, 0.01 * unit, 32.0 * unit)
+                self._reach = np.clip(np.where(past, 0.5, 2.0) * self._reach, 0.01 * unit, HOT * self._scale / self._typical)
                 return new, True
             self._reach *= np.where(past, 0.2, 0.6)
         return point, False
@@ -231,4 +231,3 @@ def _dot(left: Ints | Floats, right: Floats) -> float:
     for each in (left * right).tolist():
         total += each
     return total
-

@@ -17,9 +17,7 @@ NOTES = VICTIMS + 2
 
 
 @entry
-def move(
-    owned: Rows, task: int, items: Ints, price: Ints, free: Ints, d: Table, plan: Draft, notes: Shorts, start: Ints, users: Ints, most: int
-) -> int:
+def move(owned: Rows, task: int, items: Ints, price: Ints, free: Ints, d: Table, plan: Draft, notes: Shorts, start: Ints, users: Ints, most: int) -> int:
     """Change the choices of some HCPs; returns how many changed. `users[start[r]:start[r + 1]]` are HCPs that may use resource r.
 
     REVISE: each HCP of `items` takes its best choice at `price` that fits, if that is worth more at the prices `free`; until the floor of resource `most`
@@ -46,9 +44,7 @@ def move(
 
 
 @kernel
-def _least_loss(
-    rows: Rows, resource: int, hcp: int, price: Ints, d: Table, draft: Draft, note: Shorts, users: Ints, most: int, turn: int
-) -> int:
+def _least_loss(rows: Rows, resource: int, hcp: int, price: Ints, d: Table, draft: Draft, note: Shorts, users: Ints, most: int, turn: int) -> int:
     """The user, other than `hcp`, that loses least per micro-unit of the resource that it would give up; -1 if none would give up any."""
     best, least, tried, lack = -1, 0.0, 0, -draft.left[resource]
     for k in range(len(users)):
@@ -70,9 +66,7 @@ def _least_loss(
 
 
 @part
-def _exchange(
-    rows: Rows, hcp: int, price: Ints, free: Ints, d: Table, draft: Draft, notes: Shorts, start: Ints, users: Ints, most: int
-) -> bool:
+def _exchange(rows: Rows, hcp: int, price: Ints, free: Ints, d: Table, draft: Draft, notes: Shorts, start: Ints, users: Ints, most: int) -> bool:
     short, count = lacking(draft), 0
     victim = np.zeros(VICTIMS, dtype=np.int64)
     use_of(rows, hcp, draft, -1)

@@ -30,9 +30,7 @@ class Answer:
     shortfalls: tuple[Shortfall, ...]
 
 
-def arbitrate(
-    candidates: Candidates, calls: Calls, resources: Resources, limits: Limits, *, agents: int, displaced: bool = False, threads: int = 1
-) -> Plan:
+def arbitrate(candidates: Candidates, calls: Calls, resources: Resources, limits: Limits, *, agents: int, displaced: bool = False, threads: int = 1) -> Plan:
     """Choose jointly among all candidates: the plan of greatest value found, with prices, and a bound on the value of any feasible plan.
 
     The plan never breaks a capacity or a limit; floors and mandatory candidates that it could not meet are its `shortfalls`, and its bound then is that of
