@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from problems import MICRO, Problem, Shape, draw, exact, faults  # noqa: E402 - a neighbour, not a package
+from problems import MICRO, Problem, Shape, draw, exact, faults
 
 from remit.arbiter import ArbiterError, arbitrate, arbitrate_one
 from remit.terms.problems import Plan

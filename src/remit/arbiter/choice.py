@@ -21,9 +21,9 @@ from remit.arbiter.desk import (
     ENTRY_END,
     FILLED,
     FILLED_BEFORE,
+    FIRST_KIND,
     GAIN,
     GAIN_BEFORE,
-    FIRST_KIND,
     GROUP,
     KINDS,
     LEAST,
@@ -203,7 +203,7 @@ def _take(d: Table, level: int, times: int, left: Ints) -> bool:
 def _bound(d: Table, level: int, seats: int) -> int:
     """The most that a choice can be worth that continues the path from `level`."""
     alone = max(level, d[STATE, ALONE_FROM])
-    bound = d[STATE, GAIN] + d[SUM, min(alone + d[STATE, ROOM_LEFT], d[STATE, LEVELS])] - d[SUM, alone]
+    bound: int = d[STATE, GAIN] + d[SUM, min(alone + d[STATE, ROOM_LEFT], d[STATE, LEVELS])] - d[SUM, alone]
     if level < alone:
         bound += d[AFTER, level]
         bound += d[SUM, level] if d[SORT, level] == CALLS else _details_bound(d, level, seats)
@@ -218,7 +218,7 @@ def _details_bound(d: Table, level: int, seats: int) -> int:
         value = d[VALUE, level + k]
         gain = worth_up(value, d[POSITION, (filled + k) // calls if value >= 0 else seats - 1]) - d[LEAST, level + k]
         total += max(gain, 0)
-    return min(total, d[SUM, level])
+    return int(min(total, d[SUM, level]))
 
 
 @kernel
@@ -246,7 +246,7 @@ def _threshold(d: Table, found: int, keep: int, window: int) -> int:
     if found == 0:
         return NOTHING
     lowest = d[BEST, 0] - window
-    return max(lowest, d[BEST, keep - 1]) if found == keep else lowest
+    return int(max(lowest, d[BEST, keep - 1]) if found == keep else lowest)
 
 
 @kernel

@@ -175,7 +175,7 @@ def step_down(rows: Rows, hcp: int, price: Ints, d: Table, draft: Draft) -> int:
     loss = value_of(rows, hcp, price, d[STATE, BONUS], draft) - d[BEST, 0]
     write(rows, hcp, d, 0, draft)
     use_of(rows, hcp, draft, 1)
-    return loss
+    return int(loss)
 
 
 @kernel
@@ -185,10 +185,10 @@ def overdrawn(rows: Rows, hcp: int, draft: Draft) -> int:
         if draft.rank[row] > 0:
             for j in range(rows.use.start[row], rows.use.start[row + 1]):
                 if draft.left[rows.use.resource[j]] < 0:
-                    return rows.use.resource[j]
+                    return int(rows.use.resource[j])
     for call in range(rows.call_start[hcp], rows.call_start[hcp + 1]):
         if draft.made[call] > 0:
             for j in range(rows.call_use.start[call], rows.call_use.start[call + 1]):
                 if draft.left[rows.call_use.resource[j]] < 0:
-                    return rows.call_use.resource[j]
+                    return int(rows.call_use.resource[j])
     return -1

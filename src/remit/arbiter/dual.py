@@ -153,7 +153,8 @@ class Dual:
     def bound(self, price: Ints, best: int) -> int:
         """The bound that `price` gives, rounded up, if the HCPs' best choices there sum to `best`."""
         limit = np.where(price > 0, self._scarce.capacity, np.minimum(self._scarce.floor, self._scarce.capacity))
-        return best - (-sum(each * most for each, most in zip(price.tolist(), limit.tolist(), strict=True)) // MICRO)
+        priced = sum(int(each) * int(most) for each, most in zip(price, limit, strict=True))
+        return best - (-priced // MICRO)
 
     def _at(self, price: Ints, temperature: float) -> _Point:
         """Look at all HCPs."""

@@ -6,11 +6,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from numba import njit  # type: ignore[import-untyped]  # numba ships no types
-from numba.core import cgutils  # type: ignore[import-untyped]  # numba ships no types
-from numba.extending import intrinsic  # type: ignore[import-untyped]  # numba ships no types
+import numba
+import numba.core.cgutils
+import numba.extending
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# Numba's own types know neither all of its options nor what its intrinsics return.
+njit: Any = numba.njit
+cgutils: Any = numba.core.cgutils
+intrinsic: Any = numba.extending.intrinsic
 
 
 def kernel(function: F) -> F:

@@ -8,7 +8,6 @@ from remit.arbiter.draft import Draft, bare_draft, lacking, overdrawn, own_use, 
 from remit.arbiter.kernel import bare, entry, kernel, part
 from remit.arbiter.rows import Ints, Rows, Shorts, Table, bare_rows
 
-
 REVISE, EXCHANGE, RELIEVE = 0, 1, 2
 VICTIMS = 6
 """How many HCPs may step aside for one."""

@@ -45,7 +45,7 @@ def arbitrate(candidates: Candidates, calls: Calls, resources: Resources, limits
     with ThreadPoolExecutor(threads) as pool:
         solved = _solve(rows, scarce, pool, threads, None)
         others = [_others(rows, scarce, agent, each, pool, threads, solved) for each in range(agents)] if displaced else None
-    return _plan(rows, scarce, agent, agents, solved, others)
+    return _plan(scarce, agent, agents, solved, others)
 
 
 def arbitrate_one(candidates: Candidates, calls: Calls, limits: Limits, price: Column, remaining: Column) -> Answer:
@@ -103,7 +103,7 @@ def _others(rows: Rows, scarce: Scarce, agent: Shorts, each: int, pool: ThreadPo
     return int(_solve(without, scarce, pool, threads, solved.prices.price).settled.value[~own].sum())
 
 
-def _plan(rows: Rows, scarce: Scarce, agent: Shorts, agents: int, solved: _Solved, others: list[int] | None) -> Plan:
+def _plan(scarce: Scarce, agent: Shorts, agents: int, solved: _Solved, others: list[int] | None) -> Plan:
     settled, draft = solved.settled, solved.draft
     value, rent = np.zeros(agents, dtype=np.int64), np.zeros(agents, dtype=np.int64)
     np.add.at(value, agent, settled.value)

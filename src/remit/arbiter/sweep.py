@@ -70,8 +70,8 @@ class Sweeper:
         use, best = np.zeros((count, self.resources)), np.zeros((count, 2), dtype=np.int64)
         self._each(price, window, self._nothing, LOOK, use=use, best=best, step=step)
         total = np.zeros(self.resources)
-        for part in range(count):
-            total += use[part]
+        for each in range(count):
+            total += use[each]
         return Look(step * sum(best[:, 0].tolist()), step * sum(best[:, 1].tolist()), step * total)
 
     def flat(self) -> Torn:
@@ -129,9 +129,9 @@ class Sweeper:
 
         def run(worker: int) -> None:
             table, weight = self.desks[worker]
-            for part in range(worker, count, len(self.desks)):
-                low, high = self.parts[part]
-                self.counts[part] = _look(
+            for each in range(worker, count, len(self.desks)):
+                low, high = self.parts[each]
+                self.counts[each] = _look(
                     self.rows,
                     self.plain,
                     low,
@@ -140,9 +140,9 @@ class Sweeper:
                     temperature,
                     table,
                     weight,
-                    use[part],
-                    self.torn[part],
-                    best[part],
+                    use[each],
+                    self.torn[each],
+                    best[each],
                     draft,
                     task,
                     self._note,
@@ -309,7 +309,7 @@ def _could_change(rows: Rows, hcp: int, draft: Draft, wanted: Flags, fitting: bo
 
 @kernel
 def _uses(use: Use, row: int, wanted: Flags) -> bool:
-    for j in range(use.start[row], use.start[row + 1]):
+    for j in range(use.start[row], use.start[row + 1]):  # noqa: SIM110  # numba compiles no generators
         if wanted[use.resource[j]]:
             return True
     return False

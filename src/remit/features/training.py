@@ -57,10 +57,10 @@ def training_frames(
 ) -> tuple[pl.DataFrame, ...]:
     """Features at each of `instants`, with what happened in so many periods from the one that contains the instant, as known at `known_at`.
 
-    Returns a frame per number in `periods`: the rows of `build` whose outcome is known in every one of those periods, by instant, with `instant`, `outcome` (units, Float64) and per
-    channel `given_{channel}` (Float64, touches about the product from the instant to the end of its period; null if touches are unknown). Features use
-    rows received by their instant; outcomes and touches given, rows received by `known_at`. `tables_at(instant)` gives the tables as they stood at the
-    instant; tables that keep every restatement serve for all. Raises `FeatureError` if no instant has a known outcome.
+    Returns a frame per number in `periods`: the rows of `build` whose outcome is known in every one of those periods, by instant, with `instant`, `outcome`
+    (units, Float64) and per channel `given_{channel}` (Float64, touches about the product from the instant to the end of its period; null if touches are
+    unknown). Features use rows received by their instant; outcomes and touches given, rows received by `known_at`. `tables_at(instant)` gives the tables
+    as they stood at the instant; tables that keep every restatement serve for all. Raises `FeatureError` if no instant has a known outcome.
     """
     afterwards = _afterwards(tables_at(known_at), known_at, zone)
     parts: list[list[pl.DataFrame]] = [[] for _ in periods]
