@@ -211,6 +211,14 @@ def test_every_command_speaks_json(workspace: Workspace, remit: Remit, tmp_path:
         assert json.loads(ran.stdout)
 
 
+def test_process_logs_name_the_run_and_each_step_and_no_person(workspace: Workspace, remit: Remit) -> None:
+    ran = remit("run", "-w", workspace.root, "--log", "--json")
+    lines = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert len({line["run_id"] for line in lines}) == 1
+    assert {"load feeds", "judge", "choose", "act"} <= {line["step"] for line in lines}
+    assert "H0000" not in ran.stderr
+
+
 def test_a_receipt_verifies_alone_and_a_changed_one_does_not(workspace: Workspace, remit: Remit, tmp_path: Path) -> None:
     with closing(read_ledger(workspace.ledger)) as records:
         number = records.recorded("cycle-0002")[0].chosen.number

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_hex
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from remit.runtime import commands, render
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.init import EXAMPLES
+from remit.runtime.logs import stage_logger
 from remit.terms.errors import RemitError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The operating layer for AI in pharma commercial work.")
@@ -39,11 +41,13 @@ def run(
     workspace: Folder = Path(),
     cycles: Annotated[int, typer.Option(min=1, help="How many cycles to run.")] = 1,
     threads: Threads = _CORES,
+    log: Annotated[bool, typer.Option("--log", help="Write process logs to stderr, as JSON lines with a run_id.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a cycle: load what arrived, ask the agents, judge, choose, record, act."""
-    with render.Progress(quiet=as_json) as progress:
-        for done in commands.run(workspace, cycles, threads, progress):
+    with render.Progress(quiet=as_json or log) as progress:
+        stage = stage_logger(token_hex(8), progress) if log else progress
+        for done in commands.run(workspace, cycles, threads, stage):
             _say(done, as_json, render.run)
 
 
