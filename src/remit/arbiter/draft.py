@@ -8,7 +8,7 @@ from remit.arbiter.choice import choose
 from remit.arbiter.desk import BEST, BONUS, CALLED, COUNT, PICK, STATE
 from remit.arbiter.kernel import bare, kernel, part
 from remit.arbiter.layout import cost
-from remit.arbiter.rows import Ints, Rows, Shorts, Table, Use
+from remit.arbiter.rows import Flags, Ints, Rows, Shorts, Table, Use
 from remit.arbiter.seats import worth_up
 
 
@@ -192,3 +192,36 @@ def overdrawn(rows: Rows, hcp: int, draft: Draft) -> int:
                 if draft.left[rows.call_use.resource[j]] < 0:
                     return int(rows.call_use.resource[j])
     return -1
+
+
+@kernel
+def could_change(rows: Rows, hcp: int, draft: Draft, wanted: Flags, fitting: bool) -> bool:
+    """Whether a candidate that is not chosen uses a wanted resource and, with `fitting`, would fit in what is left and what the HCP uses itself."""
+    for row in range(rows.start[hcp], rows.start[hcp + 1]):
+        if draft.rank[row] > 0:
+            continue
+        call = rows.call[row]
+        uses = _uses(rows.use, row, wanted) or (call >= 0 and _uses(rows.call_use, call, wanted))
+        if uses and (not fitting or _fits(rows, hcp, row, draft)):
+            return True
+    return False
+
+
+@kernel
+def _uses(use: Use, row: int, wanted: Flags) -> bool:
+    """Whether the row uses a wanted resource, or none at all."""
+    if use.start[row] == use.start[row + 1]:
+        return True
+    for j in range(use.start[row], use.start[row + 1]):  # noqa: SIM110  # numba compiles no generators
+        if wanted[use.resource[j]]:
+            return True
+    return False
+
+
+@kernel
+def _fits(rows: Rows, hcp: int, row: int, draft: Draft) -> bool:
+    for j in range(rows.use.start[row], rows.use.start[row + 1]):
+        resource, amount = rows.use.resource[j], rows.use.amount[j]
+        if draft.left[resource] < amount and draft.left[resource] + own_use(rows, hcp, resource, draft) < amount:
+            return False
+    return True

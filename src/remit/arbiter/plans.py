@@ -1,7 +1,7 @@
 """The arbiter's two questions: what to do with all HCPs jointly, and what to do with one HCP at the prices of a plan."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,11 +10,14 @@ from remit.arbiter.desk import desk
 from remit.arbiter.draft import Draft, empty_draft
 from remit.arbiter.dual import Dual, Prices
 from remit.arbiter.errors import ArbiterError
-from remit.arbiter.repair import Repair, fit_one
+from remit.arbiter.repair import SMALL, Repair, fit_one
 from remit.arbiter.rows import LARGEST_VALUE, Ints, Rows, Scarce, Shorts, read, read_agents, read_amounts, read_only, read_scarce
 from remit.arbiter.sweep import Sweeper
 from remit.terms.columns import Column
 from remit.terms.problems import Account, Calls, Candidates, Limits, Plan, Resources, Shortfall
+
+DRAWS = (0.0, 1.0, 10.0)
+"""Parts of the prices' temperature at which the choices of a small problem are drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +81,26 @@ class _Solved:
 def _solve(rows: Rows, scarce: Scarce, pool: ThreadPoolExecutor, threads: int, start: Ints | None) -> _Solved:
     sweeper = Sweeper(rows, len(scarce.capacity), pool, threads)
     prices = Dual(sweeper, scarce).solve(start)
-    draft = Repair(sweeper, scarce).run(prices)
+    draft = _repaired(sweeper, scarce, prices)
     missed = shortfalls(rows, draft, scarce)
     if missed:
         prices, draft = _relaxed(rows, scarce, draft, pool, threads)
         missed = shortfalls(rows, draft, scarce)
     return _Solved(prices, draft, missed, settle(rows, draft, prices.price, sweeper.desks[0][0]))
+
+
+def _repaired(sweeper: Sweeper, scarce: Scarce, prices: Prices) -> Draft:
+    """The draft at these prices; of a small problem, the best of several draws."""
+    if sweeper.hcps > SMALL:
+        return Repair(sweeper, scarce).run(prices)
+    drafts = [Repair(sweeper, scarce).run(replace(prices, temperature=max(part * prices.temperature, 1.0))) for part in DRAWS]
+    return max(drafts, key=lambda draft: _merit(sweeper, scarce, draft))
+
+
+def _merit(sweeper: Sweeper, scarce: Scarce, draft: Draft) -> tuple[int, int]:
+    """Few shortfalls, then much value."""
+    settled = settle(sweeper.rows, draft, np.zeros_like(scarce.capacity), sweeper.desks[0][0])
+    return -len(shortfalls(sweeper.rows, draft, scarce)), int(settled.value.sum())
 
 
 def _relaxed(rows: Rows, scarce: Scarce, draft: Draft, pool: ThreadPoolExecutor, threads: int) -> tuple[Prices, Draft]:
@@ -92,7 +109,7 @@ def _relaxed(rows: Rows, scarce: Scarce, draft: Draft, pool: ThreadPoolExecutor,
     reached = scarce._replace(floor=np.minimum(scarce.floor, scarce.capacity - draft.left))
     sweeper = Sweeper(met, len(scarce.capacity), pool, threads)
     prices = Dual(sweeper, reached).solve()
-    again = Repair(sweeper, reached).run(prices)
+    again = _repaired(sweeper, reached, prices)
     return prices, draft if shortfalls(met, again, reached) else again
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from remit.arbiter.choice import choose
 from remit.arbiter.desk import BEST, BONUS, CALLED, COUNT, KEEP, KEY, PICK, STATE, desk
-from remit.arbiter.draft import Draft, bare_draft, empty_draft, own_use, value_of, write
+from remit.arbiter.draft import Draft, bare_draft, could_change, empty_draft, value_of, write
 from remit.arbiter.kernel import bare, entry, kernel, part
 from remit.arbiter.layout import cost
 from remit.arbiter.rows import Flags, Ints, Rows, Shorts, Table, Use, bare_rows
@@ -293,37 +293,6 @@ def find(rows: Rows, plain: bool, hcp: int, price: Ints, keep: int, window: int,
     return choose(rows, hcp, price, price, False, keep, window, d)
 
 
-@kernel
-def _could_change(rows: Rows, hcp: int, draft: Draft, wanted: Flags, fitting: bool) -> bool:
-    """Whether a candidate that is not chosen uses a wanted resource and, with `fitting`, would fit in what is left and what the HCP uses itself."""
-    for row in range(rows.start[hcp], rows.start[hcp + 1]):
-        if draft.rank[row] > 0:
-            continue
-        call = rows.call[row]
-        uses = call >= 0 and _uses(rows.call_use, call, wanted)
-        uses = uses or _uses(rows.use, row, wanted)
-        if uses and (not fitting or _fits(rows, hcp, row, draft)):
-            return True
-    return False
-
-
-@kernel
-def _uses(use: Use, row: int, wanted: Flags) -> bool:
-    for j in range(use.start[row], use.start[row + 1]):  # noqa: SIM110  # numba compiles no generators
-        if wanted[use.resource[j]]:
-            return True
-    return False
-
-
-@kernel
-def _fits(rows: Rows, hcp: int, row: int, draft: Draft) -> bool:
-    for j in range(rows.use.start[row], rows.use.start[row + 1]):
-        resource, amount = rows.use.resource[j], rows.use.amount[j]
-        if draft.left[resource] < amount and draft.left[resource] + own_use(rows, hcp, resource, draft) < amount:
-            return False
-    return True
-
-
 @entry
 def _look(
     owned: Rows,
@@ -355,7 +324,7 @@ def _look(
     torn_hcps, choices, at = 0, 0, 0
     torn.choice[0], torn.entry[0] = 0, 0
     for hcp in range(low, high, step):
-        if task == POTENTIAL and (not ask[hcp] or not _could_change(rows, hcp, draft, wanted, fitting)):
+        if task == POTENTIAL and (not ask[hcp] or not could_change(rows, hcp, draft, wanted, fitting)):
             note[hcp] = 0
             continue
         found = find(rows, plain[hcp], hcp, price, keep, window, d)
