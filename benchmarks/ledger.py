@@ -80,7 +80,7 @@ def _append_cycle(folder: Path, hcps: int) -> Measured:
     chosen = [_action(number, hcp_id) for number, hcp_id in zip(range(0, len(frame), PER_HCP), frame["hcp_id"].gather_every(PER_HCP), strict=True)]
     with open_ledger(folder, entropy=os.urandom) as ledger:
         start = time.perf_counter()
-        segments = ledger.write_segments(frame, cycle="cycle-1", stream="decisions", schema="bench/1")
+        segments = ledger.write_segments(frame, cycle="cycle-1", stream="decisions", schema="bench/1", workers=2)
         written = time.perf_counter()
         body = {"now": 1, "seed": 2, "inputs": {}, "models": {}, "table": "", "prices": "", "counts": {}, "segments": [part.root for part in segments]}
         ledger.append("cycle-1", [Entry("cycle", "remit.cycle/1", body), *chosen], cycle="cycle-1", segments=segments)

@@ -49,7 +49,7 @@ class Desk:
         return self.write(f"rx/{file}", "\n".join(["hcp_id,product,period,trx,nrx,nbrx,received_at", *rows]) + "\n")
 
     def load(self, now: int | None = None) -> LoadReport:
-        return load(self.feeds, self.warehouse, self.now if now is None else now, self.entropy, lambda hcp: hcp in self.erased)
+        return load(self.feeds, self.warehouse, self.now if now is None else now, self.entropy, self.erased.intersection)
 
     def read(self, table: str, as_of: int | None = None) -> pl.DataFrame:
         return read(self.warehouse, table, self.now if as_of is None else as_of)

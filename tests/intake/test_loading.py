@@ -181,7 +181,7 @@ def test_progress_is_told_before_each_file(desk):
     desk.rx("a.csv")
     desk.rx("b.csv")
     told = []
-    load(desk.feeds, desk.warehouse, desk.now, desk.entropy, lambda _: False, progress=lambda *each: told.append(each))
+    load(desk.feeds, desk.warehouse, desk.now, desk.entropy, lambda _: (), progress=lambda *each: told.append(each))
     assert told == [("rx/a.csv", 0, 2), ("rx/b.csv", 1, 2)]
 
 

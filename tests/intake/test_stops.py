@@ -31,7 +31,7 @@ SCRIPT = textwrap.dedent(
         return replace(*args)
 
     Path.replace = killed
-    load(root / "feeds", root / "warehouse", 1767592800000000, lambda size: next(numbers).to_bytes(size, "big"), lambda hcp: False)
+    load(root / "feeds", root / "warehouse", 1767592800000000, lambda size: next(numbers).to_bytes(size, "big"), lambda hcps: ())
     """
 )
 ROWS = ("H1,alpha,2025-W40,1,,,2025-12-01T00:00:00Z", "H2,alpha,2025-W40,2,,,2025-12-01T00:00:00Z", "H2,alpha,2025-W99,2,,,2025-12-01T00:00:00Z")

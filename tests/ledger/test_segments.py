@@ -100,6 +100,14 @@ def test_rows_are_cut_into_segments_between_hcps_and_every_row_is_in_one(ledger:
     assert_frame_equal(back.drop("number"), frame)
 
 
+def test_other_processes_write_the_same_segments(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(appending, "_ROWS", 3 * PER_HCP)
+    frame = rows(hcps=20)
+    alone, together = (ledger.write_segments(frame, cycle="c", stream="s", schema="x/1", plain=["reason"], workers=workers) for workers in (1, 2))
+    assert len(together) > appending._FEW
+    assert together == alone
+
+
 def test_an_empty_frame_makes_no_segment(ledger: Ledger) -> None:
     assert ledger.write_segments(rows(0), cycle="c", stream="s", schema="x/1") == ()
 

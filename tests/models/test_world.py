@@ -28,7 +28,7 @@ def tables_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Table
     for delivery in two_brands(PHYSICIANS, SEED, later=0):
         (folder / "feeds" / delivery.feed).mkdir(parents=True, exist_ok=True)
         delivery.rows.write_csv(folder / "feeds" / delivery.feed / f"{delivery.name}.csv")
-    load(folder / "feeds", folder / "warehouse", FIRST_CYCLE, _entropy, lambda _: False)
+    load(folder / "feeds", folder / "warehouse", FIRST_CYCLE, _entropy, lambda _: ())
     names = ("hcp", "products", "rx", "touches", "inquiries", "formulary")
     return lambda instant: {name: read(folder / "warehouse", name, instant) for name in names}
 

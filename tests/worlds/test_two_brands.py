@@ -31,7 +31,7 @@ def country(tmp_path_factory):
     for each in deliveries:
         (root / "feeds" / each.feed).mkdir(parents=True, exist_ok=True)
         each.rows.write_csv(root / "feeds" / each.feed / f"{each.name}.csv")
-    reports = [load(root / "feeds", root / "warehouse", FIRST_CYCLE + week * WEEK, os.urandom, lambda _: False) for week in range(5)]
+    reports = [load(root / "feeds", root / "warehouse", FIRST_CYCLE + week * WEEK, os.urandom, lambda _: ()) for week in range(5)]
     return root / "warehouse", deliveries, reports
 
 

@@ -49,6 +49,7 @@ from remit.arbiter.desk import (
     USED,
     USED_BEFORE,
     VALUE,
+    WORTH,
 )
 from remit.arbiter.kernel import kernel, part
 from remit.arbiter.layout import copy_use, lay
@@ -164,8 +165,8 @@ def _count_in(d: Table, level: int, seats: int) -> None:
     else:
         # With several calls, a negative detail counts as if it sat last, until the set is complete and `_negative_seats` corrects it.
         value, calls = d[VALUE, level], d[STATE, USED]
-        position = seats - 1 if value < 0 and calls > 1 else d[STATE, FILLED] // calls
-        d[STATE, GAIN] += worth_up(value, d[POSITION, position]) - d[NET, level]
+        position = d[STATE, FILLED] if calls == 1 else seats - 1 if value < 0 else d[STATE, FILLED] // calls
+        d[STATE, GAIN] += d[WORTH + position, level] - d[NET, level]
         d[STATE, FILLED] += 1
 
 
@@ -214,10 +215,15 @@ def _bound(d: Table, level: int, seats: int) -> int:
 def _details_bound(d: Table, level: int, seats: int) -> int:
     """The most that the details from `level` on can add: the k-th one to be taken is worth no more than the k-th one there is, in the k-th seat."""
     filled, calls, total = d[STATE, FILLED], d[STATE, USED], 0
-    for k in range(min(d[END, level] - level, calls * seats - filled)):
-        value = d[VALUE, level + k]
-        gain = worth_up(value, d[POSITION, (filled + k) // calls if value >= 0 else seats - 1]) - d[LEAST, level + k]
-        total += max(gain, 0)
+    position, beside = filled, 0
+    if calls > 1:
+        position, beside = filled // calls, filled % calls
+    for k in range(level, min(d[END, level], level + calls * seats - filled)):
+        seat = position if d[VALUE, k] >= 0 else seats - 1
+        total += max(d[WORTH + seat, k] - d[LEAST, k], 0)
+        beside += 1
+        if beside == calls:
+            position, beside = position + 1, 0
     return int(min(total, d[SUM, level]))
 
 

@@ -25,7 +25,8 @@ PATH, NEXT, TOOK, GAIN_BEFORE, FILLED_BEFORE, USED_BEFORE, PICKED = 16, 17, 18, 
 ROOM, POSITION, RESOURCE, AMOUNT = 23, 24, 25, 26
 SEAT_CALL, SEAT_POSITION, BEST_CALL, BEST_POSITION = 27, 28, 29, 30
 BEST, COUNT, PICK, CALLED = 31, 32, 33, 33 + KEEP
-HEIGHT = CALLED + KEEP
+WORTH = CALLED + KEEP
+"""The first of one row per position: what the detail of a level is worth there."""
 
 
 def desk(rows: Rows) -> Table:
@@ -33,4 +34,4 @@ def desk(rows: Rows) -> Table:
     candidates, kinds = np.diff(rows.start), np.diff(rows.call_start)
     entries = np.diff(rows.use.start[rows.start]) + np.diff(rows.call_use.start[rows.call_start])
     width = max(int(np.max(candidates + kinds, initial=0)) + 2, int(np.max(entries, initial=0)), rows.channels, len(rows.positions), KEEP + 1)
-    return np.zeros((HEIGHT, width), dtype=np.int64)
+    return np.zeros((WORTH + len(rows.positions), width), dtype=np.int64)

@@ -17,14 +17,17 @@ from remit.terms.encoding import MICRO
 
 CLOSE = 1.5e-5
 """The prices are good enough when a lower temperature would lower the bound by less than this part of it."""
-HOT, WARM, COOLING = 0.3, 0.035, 0.3
+HOT, WARM, COOLING = 0.3, 0.05, 0.3
 """Temperatures, in mean values of a candidate, where the search starts without and with prices to start from; and how one follows another."""
-BALANCED, ROUGHLY = 3.0, 10.0
+BALANCED, ROUGHLY = 5.0, 10.0
+STALLED, PATIENCE = 0.05, 2
+"""A step stalls if it lowers the smoothed dual by less than this part of what smoothing gives up; so many in a row end the search at one temperature."""
 SAMPLED = 2
 REACH, TRIES, SWEEPS = 4.0, 5, 60
+FARTHEST = 3.0
 WIDTH, STEPS = 3.0, 5
 FORCING, ROUNDS = 1e-2, 15
-FEWEST, MOST_SKIPPED = 12_500, 16
+FEWEST, MOST_SKIPPED = 12_500, 8
 """At the highest temperatures a part of the HCPs is enough: at least so many, or every so manieth."""
 
 
@@ -86,17 +89,19 @@ class Dual:
             if len(price):
                 price = np.clip(Master(self._sweeper, self._scarce).solve(), self._lowest, self._scarce.highest)
             return Prices(price, self.bound(price, self._sweeper.look(price, 0.0).best), price, max(WARM * self._scale, 1.0))
-        every = 1 if start is not None else min(max(self._sweeper.hcps // FEWEST, 1), MOST_SKIPPED)
-        temperature = max(self._scale * (HOT if start is None else WARM), 1.0)
+        every, sampled = min(max(self._sweeper.hcps // FEWEST, 1), MOST_SKIPPED), 0
+        temperature = max(self._scale * HOT, 1.0)
+        if start is not None:
+            every, sampled, temperature = max(every // 2, 1), 1, max(COOLING * temperature, 1.0)
         stages: list[tuple[_Point, float]] = []
-        point, best, sampled = None, None, 0
+        point, best = None, None
         while True:
             self._every = every
             point = self._cooled(stages, temperature) if stages and stages[-1][0].model.every == every else self._at(price, temperature)
             point, best = self._balance(point, best, temperature)
             price = point.price
             stages = [*stages[-1:], (point, temperature)]
-            if every == 1 and (self._close(stages) or temperature <= 1.0 or self.sweeps >= SWEEPS):
+            if every == 1 and (self._close(stages, CLOSE if start is None else 10 * CLOSE) or temperature <= 1.0 or self.sweeps >= SWEEPS):
                 break
             temperature = max(temperature * COOLING, 1.0)
             if every > 1:
@@ -107,26 +112,31 @@ class Dual:
             best = _lower(best, self._at(self._ahead(stages, 0.0), 0.0))
         return Prices(best.price, self.bound(best.price, best.model.look.best), price, temperature)
 
-    def _close(self, stages: list[tuple[_Point, float]]) -> bool:
+    def _close(self, stages: list[tuple[_Point, float]], close: float) -> bool:
         """Whether the bound can hardly fall further.
 
         What smoothing gives up falls with the square of the temperature, and the bound's excess is a small part of it, unless many HCPs stay torn, as with
         tied values: then both fall in proportion to it.
         """
         if len(stages) < 2:
-            return False
+            return stages[0][0].given_up <= close * abs(stages[0][0].bound)
         (first, warm), (last, cold) = stages
         steeper = first.given_up / max(last.given_up, 1.0) * cold / warm
-        return last.given_up <= CLOSE * abs(last.bound) * max(steeper * steeper, 1.0)
+        return last.given_up <= close * abs(last.bound) * max(steeper * steeper, 1.0)
 
     def _balance(self, point: _Point, best: _Point | None, temperature: float) -> tuple[_Point, _Point]:
-        """Newton's steps until the imbalance is worth no more than a few times what smoothing gives up; also the point of least bound so far."""
+        """Newton's steps until the imbalance is worth no more than a few times what smoothing gives up, or they stall: of an HCP with many near-best choices
+        only a few are noted, which leaves kinks. Also the point of least bound so far."""
         self._reach = np.maximum(COOLING * self._reach, REACH * temperature / self._typical)
-        best, moved = _lower(best, point), True
+        best, stalled = _lower(best, point), 0
         enough = BALANCED if self._every == 1 else ROUGHLY
-        while moved and self._left(point) > enough * point.given_up and self.sweeps < SWEEPS:
+        while stalled < PATIENCE and self._left(point) > enough * point.given_up and self.sweeps < SWEEPS:
+            before = point
             point, moved = self._step(point, temperature)
+            if not moved:
+                break
             best = _lower(best, point)
+            stalled = stalled + 1 if before.smooth - point.smooth < STALLED * point.given_up else 0
         return point, best
 
     def _cooled(self, stages: list[tuple[_Point, float]], cooler: float) -> _Point:
@@ -194,7 +204,7 @@ class Dual:
             new = self._at(self._model_minimum(point, temperature), temperature)
             past = new.slope * point.slope < 0
             if new.smooth < point.smooth:
-                self._reach = np.clip(np.where(past, 0.5, 2.0) * self._reach, 0.01 * unit, HOT * self._scale / self._typical)
+                self._reach = np.clip(np.where(past, 0.5, 2.0) * self._reach, 0.01 * unit, FARTHEST * self._scale / self._typical)
                 return new, True
             self._reach *= np.where(past, 0.2, 0.6)
         return point, False

@@ -32,6 +32,7 @@ from remit.arbiter.desk import (
     STATE,
     SUM,
     VALUE,
+    WORTH,
 )
 from remit.arbiter.kernel import kernel
 from remit.arbiter.rows import Ints, Rows, Table, Use
@@ -97,27 +98,25 @@ def _put(d: Table, first: int, level: int, sort: int, row: int, net: int, key: i
 
 
 @kernel
-def best_gain(value: int, net: int, d: Table, positions: int) -> int:
-    """The most a detail can add: in the first position, or in the last if its value is negative."""
-    return worth_up(value, d[POSITION, 0] if value >= 0 else d[POSITION, positions - 1]) - net
-
-
-@kernel
 def _lay_call(rows: Rows, hcp: int, call: int, price: Ints, window: int, d: Table, at: int) -> int:
-    level, positions, each = at + 1, len(rows.positions), cost(rows.call_use, call, price)
+    level, last, each = at + 1, len(rows.positions) - 1, cost(rows.call_use, call, price)
     for row in range(rows.start[hcp], rows.start[hcp + 1]):
         if rows.call[row] == call:
             net = cost(rows.use, row, price) - (d[STATE, BONUS] if rows.mandatory[row] else 0)
+            value = rows.value[row]
             # A call that a floor makes worth having may need a detail that is not.
-            if each < 0 or best_gain(rows.value[row], net, d, positions) > -window:
-                _put(d, at + 1, level, DETAIL, row, net, rows.value[row])
+            if each < 0 or worth_up(value, rows.positions[0 if value >= 0 else last]) - net > -window:
+                _put(d, at + 1, level, DETAIL, row, net, value)
                 level += 1
     if level == at + 1:
         return at
     least, total = 1 << 62, 0
     for back in range(level - 1, at, -1):
+        value = d[KEY, back]
+        for p in range(last + 1):
+            d[WORTH + p, back] = worth_up(value, rows.positions[p])
         least = min(least, d[NET, back])
-        total += max(best_gain(d[KEY, back], d[NET, back], d, positions), 0)
+        total += max(d[WORTH if value >= 0 else WORTH + last, back] - d[NET, back], 0)
         d[LEAST, back], d[SUM, back], d[END, back] = least, total, level
     d[SORT, at], d[ROW, at], d[NET, at], d[END, at], d[MOST, at] = CALLS, call, each, level, rows.call_most[call]
     return level

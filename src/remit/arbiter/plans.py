@@ -11,7 +11,7 @@ from remit.arbiter.draft import Draft, empty_draft
 from remit.arbiter.dual import Dual, Prices
 from remit.arbiter.errors import ArbiterError
 from remit.arbiter.repair import SMALL, Repair, fit_one
-from remit.arbiter.rows import LARGEST_VALUE, Ints, Rows, Scarce, Shorts, read, read_agents, read_amounts, read_only, read_scarce
+from remit.arbiter.rows import LARGEST_VALUE, Flags, Ints, Rows, Scarce, Shorts, read, read_agents, read_amounts, read_only, read_scarce
 from remit.arbiter.sweep import Sweeper
 from remit.terms.columns import Column
 from remit.terms.problems import Account, Calls, Candidates, Limits, Plan, Resources, Shortfall
@@ -117,7 +117,15 @@ def _others(rows: Rows, scarce: Scarce, agent: Shorts, each: int, pool: ThreadPo
     """What the other agents' candidates are worth in the plan solved without agent `each`."""
     own = agent == each
     without = rows._replace(value=read_only(np.where(own, -LARGEST_VALUE, rows.value)), mandatory=read_only(rows.mandatory & ~own))
-    return int(_solve(without, scarce, pool, threads, solved.prices.price).settled.value[~own].sum())
+    reachable = scarce._replace(floor=np.minimum(scarce.floor, _most_used(rows, ~own, len(scarce.floor))))
+    return int(_solve(without, reachable, pool, threads, solved.prices.price).settled.value[~own].sum())
+
+
+def _most_used(rows: Rows, allowed: Flags, resources: int) -> Ints:
+    """What all `allowed` candidates and all the calls there could be would use together of each resource."""
+    entries, calls = np.repeat(allowed, np.diff(rows.use.start)), rows.call_use.amount * np.repeat(rows.call_most, np.diff(rows.call_use.start))
+    used = np.bincount(rows.use.resource[entries], rows.use.amount[entries], resources) + np.bincount(rows.call_use.resource, calls, resources)
+    return used.astype(np.int64)
 
 
 def _plan(scarce: Scarce, agent: Shorts, agents: int, solved: _Solved, others: list[int] | None) -> Plan:

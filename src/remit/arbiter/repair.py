@@ -17,11 +17,11 @@ from remit.arbiter.sweep import Sweeper
 SMALL = 2_000
 """HCPs of a problem where everyone may be asked to step aside."""
 ROUNDS = 3
-COOLER = 0.3
-TURNS, NEAR_TURNS = 12, 4
+COOLER, GROWTH = 0.3, 1.5
+TURNS, NEAR_TURNS = 18, 5
 FEW = 0.02
 """A resource is local if it has no more users than this part of the HCPs."""
-TRIES = 12
+TRIES, MORE_TRIES = 12, 64
 WIDER = 1.5
 """How much further than the smoothed dual's temperature an HCP's next choice may lie for it to be asked to step aside."""
 
@@ -50,9 +50,12 @@ class Repair:
         self._meet_floors(prices.price)
         self._settle(prices)
         for _ in range(ROUNDS):
-            if not self._exchange(prices.price, self._free, self._near, self._any, 1 << 40):
+            changed = self._exchange(self._wanting(prices.price, self._near, self._any), prices.price, self._free)
+            if self._sweeper.hcps <= SMALL:
+                changed += self._exchange(self._wanting(self._free, self._all, self._any), self._free, self._free)
+            if not changed:
                 break
-        self._revise(self._wanting(self._free, self._all, self.draft.left > 0), self._free, self._free)
+        self._revise(self._wanting(self._free, self._all, self.draft.left > 0, fitting=True), self._free, self._free)
         return self.draft
 
     def _settle(self, prices: Prices) -> None:
@@ -63,12 +66,13 @@ class Repair:
             if not slack.any():
                 break
             price[slack] = np.maximum(price - bump, 0)[slack]
-            bump[slack] *= 2
+            bump[slack] = np.rint(GROWTH * bump[slack])
             ask, wanted = (self._near, slack) if turn < NEAR_TURNS else (self._all, slack & self._local)
             if not wanted.any():
                 break
-            self._revise(self._wanting(price, ask, wanted), price, price)
-            self._exchange(price, price, ask, wanted, 8 * int(np.count_nonzero(wanted)))
+            hcps = self._wanting(price, ask, wanted)
+            self._revise(hcps, price, price)
+            self._exchange(hcps[: 8 * int(np.count_nonzero(wanted))], price, price)
 
     def _admit(self, price: Ints) -> None:
         """Take what all HCPs' choices use, mandatory ones first, and relieve what is overdrawn."""
@@ -83,7 +87,7 @@ class Repair:
         _take_all(rows, np.flatnonzero(~bound), self.draft)
         self._near &= ~bound
         self._relieve(price, np.flatnonzero(self._near), TRIES)
-        self._relieve(price, np.flatnonzero(~bound), 1 << 40)
+        self._relieve(price, np.flatnonzero(~bound), MORE_TRIES)
         self._near |= bound
 
     def _relieve(self, price: Ints, hcps: Ints, tries: int) -> None:
@@ -100,18 +104,20 @@ class Repair:
             while draft.left[r] > draft.most_left[r] and bump < self._scarce.highest[r]:
                 push = price.copy()
                 push[r] -= bump
-                self._revise(self._wanting(push, self._all, self._any), push, push, r)
+                hcps = self._wanting(push, self._all, self._any)
+                self._revise(hcps, push, push, r)
+                if draft.left[r] > draft.most_left[r] and self._sweeper.hcps <= SMALL:
+                    self._exchange(hcps, push, push)
                 bump *= 4
 
-    def _exchange(self, price: Ints, free: Ints, ask: Flags, wanted: Flags, attempts: int) -> int:
-        """Let HCPs of `ask` whose best choice does not fit take others' place, those who win most first; returns how many did."""
+    def _exchange(self, hcps: Ints, price: Ints, free: Ints) -> int:
+        """Let these HCPs, in order, take others' place if their best choice does not fit; returns how many did."""
         start, users = _users(self._rows, np.flatnonzero(self._near), self.draft)
-        hcps = _most_first(self._sweeper.potentials(price, self.draft, ask, wanted, False))
-        return self._move(EXCHANGE, hcps[:attempts], price, free, start, users, TRIES)
+        return self._move(EXCHANGE, hcps, price, free, start, users, TRIES)
 
-    def _wanting(self, price: Ints, ask: Flags, wanted: Flags) -> Ints:
-        """The HCPs of `ask` that could win at `price` from what is left of the `wanted` resources, most first."""
-        return _most_first(self._sweeper.potentials(price, self.draft, ask, wanted, True))
+    def _wanting(self, price: Ints, ask: Flags, wanted: Flags, fitting: bool = False) -> Ints:
+        """The HCPs of `ask` that could win at `price` with some of the `wanted` resources, most first; with `fitting`, if that would fit by itself."""
+        return _most_first(self._sweeper.potentials(price, self.draft, ask, wanted, fitting))
 
     def _revise(self, hcps: Ints, price: Ints, free: Ints, until: int = -1) -> int:
         nobody = np.zeros(0, dtype=np.int64)

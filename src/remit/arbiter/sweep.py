@@ -19,7 +19,8 @@ from remit.arbiter.layout import cost
 from remit.arbiter.rows import Flags, Ints, Rows, Shorts, Table, Use, bare_rows
 
 Floats = NDArray[np.float64]
-SMALL = 20_000
+SMALL, MANY = 20_000, 6
+"""Candidates of a problem whose HCPs note as many choices as there is room for; and how many they note in a larger one."""
 LOOK, SAMPLE, POTENTIAL = 0, 1, 2
 NEAR, TORN = 1, 2
 GOLDEN = 0.6180339887498949
@@ -57,7 +58,7 @@ class Sweeper:
         _mark_plain(rows, self.plain)
         edges = np.append(np.arange(0, self.hcps, PART), self.hcps)
         self.parts = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-        self.keep = KEEP if rows.start[-1] <= SMALL else 4
+        self.keep = KEEP if rows.start[-1] <= SMALL else MANY
         self.torn = [self._room(low, high) for low, high in self.parts]
         self.counts = np.zeros(len(self.parts), dtype=np.int64)
         self._note = np.zeros(self.hcps, dtype=np.int64)

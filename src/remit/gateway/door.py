@@ -1,7 +1,7 @@
 """The door: what the ledger holds is checked again and cleared, or stopped with a reason."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -35,8 +35,8 @@ def clear(
     recorded = [action for action in records.recorded(cycle) if action.chosen.judged.verdict.ruling is Ruling.AUTONOMOUS and action.entry not in done]
     if not recorded:
         return [], []
-    schema = pl.Schema({name: _KINDS[kind] for name, kind in PROPOSAL_COLUMNS})
-    proposals = pl.DataFrame([asdict(action.chosen.judged.proposal) for action in recorded], schema=schema)
+    said = [action.chosen.judged.proposal for action in recorded]
+    proposals = pl.DataFrame([pl.Series(name, [getattr(each, name) for each in said], _KINDS[kind]) for name, kind in PROPOSAL_COLUMNS])
     facts = gather(proposals, known, charters, people)
     judgement = judge(facts, table)
     cleared, stopped = [], []

@@ -25,7 +25,7 @@ from remit.intake.warehouse import (
 def erase(warehouse: Path, hcp_id: str, entropy: Entropy) -> tuple[tuple[str, str], ...]:
     """Removes every row and bad line about the HCP; returns (old commitment, new commitment) of each segment written anew.
 
-    A stopped erasure is completed by calling it again; `replaced` tells of all that was ever replaced. Let `is_erased` know first, or a later load brings
+    A stopped erasure is completed by calling it again; `replaced` tells of all that was ever replaced. Let `erased_among` know first, or a later load brings
     the HCP back. The delivered files in the folder of feeds are their owner's, and are not touched. Raises `IntakeError`.
     """
     with locked(warehouse):

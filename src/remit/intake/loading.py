@@ -1,7 +1,7 @@
 """Loading: delivered files into segments, bad lines into quarantine, and a report of both."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +23,9 @@ from remit.intake.warehouse import SCHEMA, Entropy, Segment, commitment_of, lock
 Progress = Callable[[str, int, int], None]
 """Called before each file with `feed/file`, its number from 0, and how many there are."""
 
+Erased = Callable[[Iterable[str]], Collection[str]]
+"""Of these HCPs, those that were erased."""
+
 _Key = tuple[str, str, str, int]
 """Feed, table, digest of the delivered file, number of the part: what is loaded once."""
 
@@ -34,7 +37,7 @@ def load(
     warehouse: Path,
     now: int,
     entropy: Entropy,
-    is_erased: Callable[[str], bool],
+    erased_among: Erased,
     *,
     zone: str = "UTC",
     progress: Progress | None = None,
@@ -42,16 +45,16 @@ def load(
     """Loads what is new in the folder `feeds` (one folder per feed) and due at `now` (UTC microseconds) into `warehouse`; returns what became of each file.
 
     A bad line goes to quarantine; a file that breaks as a whole is refused and reported, and the others go on. The same bytes are loaded once,
-    whatever their name. Lines about an HCP for whom `is_erased` says yes are stored nowhere. `zone` is the workspace's, for weeks and months where the
-    feed file names none. A stopped run leaves whole segments or nothing, and the next one goes on from there. Raises `IntakeError` for a bad feed file,
-    an unknown folder, a warehouse in use or a disk that cannot be written.
+    whatever their name. Lines about an HCP that `erased_among` returns, of those it is given, are stored nowhere. `zone` is the workspace's, for weeks and
+    months where the feed file names none. A stopped run leaves whole segments or nothing, and the next one goes on from there. Raises `IntakeError` for a
+    bad feed file, an unknown folder, a warehouse in use or a disk that cannot be written.
     """
     delivered = list(_delivered(feeds, zone))
     with locked(warehouse):
         sweep(warehouse)
         stored = segments(warehouse)
         known = {(each.feed, each.table, each.source_digest, each.part): each.parts for each in stored}
-        loader = _Loader(warehouse, now, entropy, is_erased, known)
+        loader = _Loader(warehouse, now, entropy, erased_among, known)
         reports = []
         for number, (feed, settings, path) in enumerate(delivered):
             if progress:
@@ -78,7 +81,7 @@ class _Loader:
     warehouse: Path
     now: int
     entropy: Entropy
-    is_erased: Callable[[str], bool]
+    erased_among: Erased
     known: dict[_Key, int]
 
     def file(self, feed: Feed, settings: Settings, path: Path) -> FileReport:
@@ -108,7 +111,7 @@ class _Loader:
         hcp = layout.hcp(raw) if layout.hcp else pl.Series("hcp_id", [None], pl.String).new_from_index(0, raw.height)
         if not _due(raw, self.now):
             return FileReport(feed.name, source.path.name, Outcome.NOT_DUE)
-        erased = [each for each in hcp.drop_nulls().unique() if self.is_erased(each)]
+        erased = sorted(self.erased_among(hcp.drop_nulls().unique().to_list()))
         read = raw.height
         if erased:
             kept = ~hcp.is_in(erased).fill_null(False)

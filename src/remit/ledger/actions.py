@@ -5,6 +5,7 @@ INVARIANT (recorded): a `Recorded` is made here alone, from an entry that was re
 
 from collections.abc import Mapping
 from dataclasses import fields
+from enum import Enum
 from typing import Any
 
 from remit.ledger.entries import Entry, Stored
@@ -13,20 +14,22 @@ from remit.terms.proposals import Chosen, Judged, Proposal, Recorded
 from remit.terms.verdicts import Ruling, Verdict
 
 SCHEMA = "remit.action/1"
+_PROPOSAL, _VERDICT = (tuple(field.name for field in fields(kind)) for kind in (Proposal, Verdict))
 
 
-def action_entry(chosen: Chosen, context: Mapping[str, Any] | None = None) -> Entry:
+def action_entry(chosen: Chosen, context: Mapping[str, Any] | None = None, deadline: int | None = None) -> Entry:
     """The entry of a chosen action. All of it is sealed under the HCP's key, with `context`: what else a reader must know of it, such as facts,
-    reasons and prices, as null, booleans, int64, text, and lists and mappings of these."""
+    reasons and prices, as null, booleans, int64, text, and lists and mappings of these. Only the `deadline` (UTC microseconds) of an action that waits for a
+    person stands in the clear, so that what waits is found without opening the rest."""
     payload = {
         "hcp_id": chosen.judged.proposal.hcp_id,
         "number": chosen.number,
-        "proposal": _body(chosen.judged.proposal),
-        "verdict": _body(chosen.judged.verdict),
+        "proposal": _body(chosen.judged.proposal, _PROPOSAL),
+        "verdict": _body(chosen.judged.verdict, _VERDICT),
         "selection": {name: getattr(chosen, name) for name in ("call_number", "position", "probability", "selection", "rep_id")},
         "context": dict(context or {}),
     }
-    return Entry("action", SCHEMA, {}, chosen.judged.proposal.hcp_id, payload)
+    return Entry("action", SCHEMA, {} if deadline is None else {"deadline": deadline}, chosen.judged.proposal.hcp_id, payload)
 
 
 def recorded(stored: Stored) -> Recorded:
@@ -35,12 +38,13 @@ def recorded(stored: Stored) -> Recorded:
         what = "it is no action" if stored.schema != SCHEMA else "the HCP was erased, and the action with it"
         raise LedgerError(what, where=f"entry {stored.seq}")
     payload = stored.payload
-    proposal = Proposal(**{field.name: payload["proposal"][field.name] for field in fields(Proposal)})
+    proposal = Proposal(**{name: payload["proposal"][name] for name in _PROPOSAL})
     said = payload["verdict"]
     lists = {name: tuple(said[name]) for name in ("rules", "reasons", "roles")}
-    verdict = Verdict(**{**{field.name: said[field.name] for field in fields(Verdict)}, **lists, "ruling": Ruling(said["ruling"])})
+    verdict = Verdict(**{**{name: said[name] for name in _VERDICT}, **lists, "ruling": Ruling(said["ruling"])})
     return Recorded(Chosen(Judged(proposal, verdict), payload["number"], **payload["selection"]), stored.cycle, stored.seq)
 
 
-def _body(record: Proposal | Verdict) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in fields(record)}
+def _body(record: Proposal | Verdict, names: tuple[str, ...]) -> dict[str, Any]:
+    values = ((name, getattr(record, name)) for name in names)
+    return {name: value.value if isinstance(value, Enum) else value for name, value in values}

@@ -2,8 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,8 @@ HEAD = "checkpoint"
 """The last checkpoint as a file of its own, by which a log that lost entries is found out."""
 
 _ROWS = 1 << 17
+_FEW = 4
+"""Segments that are written before other processes would have started."""
 _INSERT = "INSERT INTO entries (seq, kind, schema, leaf, hcp, commitment, body, ciphertext) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _TOMBSTONE = "remit.tombstone/1"
 
@@ -89,21 +95,28 @@ class Ledger(Records):
                 self._bury(connection)
         self._publish()
 
-    def write_segments(self, frame: pl.DataFrame, *, cycle: str, stream: str, schema: str, plain: Sequence[str] = ()) -> tuple[Segment, ...]:
+    def write_segments(self, frame: pl.DataFrame, *, cycle: str, stream: str, schema: str, plain: Sequence[str] = (), workers: int = 1) -> tuple[Segment, ...]:
         """Writes the rows of `frame` to segment files, for `append` to record; nothing counts before that.
 
         The first column is `hcp_id` (1 to 64 of A-Z a-z 0-9 _ . : -), and an HCP's rows follow one another; the others are Boolean, Int64 or text, and
         may be null. Text is coded by a list of its values, which stands in the clear: columns of free text or many values belong in `plain`. A row's
-        number is its place in `frame`. Writing the same rows again gives the same files. Raises `LedgerError` with all faults of the frame, or if it
-        speaks of erased HCPs.
+        number is its place in `frame`. Writing the same rows again gives the same files. `workers` is the number of processes, where the rows are many
+        enough to gain by it. Raises `LedgerError` with all faults of the frame, or if it speaks of erased HCPs.
         """
         check_frame(frame, plain)
         labels = {"cycle": cycle, "stream": stream, "schema": schema}
-        return tuple(self._write_segment(frame[start:stop], start, labels, plain) for start, stop in _cuts(frame["hcp_id"]))
+        cuts = _cuts(frame["hcp_id"])
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers > 1 and len(cuts) > _FEW else nullcontext() as pool:
+            parts = (self._part(frame[start:stop], start, labels, plain) for start, stop in cuts)
+            try:
+                return tuple(self._keep(*packed) for packed in (pool.map if pool else map)(_packed, parts))
+            except BrokenProcessPool:
+                raise LedgerError("a process that packs rows was killed", do="Free memory, or allow fewer threads, and run again.") from None
 
-    def _write_segment(self, frame: pl.DataFrame, first: int, labels: Mapping[str, str], plain: Sequence[str]) -> Segment:
-        keys = self.vault.of_people(frame["hcp_id"].unique(), self._entropy)
-        segment, file = pack(frame, first, labels, keys, self.vault.secret, plain)
+    def _part(self, frame: pl.DataFrame, first: int, labels: Mapping[str, str], plain: Sequence[str]) -> tuple[Any, ...]:
+        return frame, first, labels, self.vault.of_people(frame["hcp_id"].unique(), self._entropy), self.vault.secret, plain
+
+    def _keep(self, segment: Segment, file: bytes) -> Segment:
         if not self.segment_path(segment).is_file():
             write_whole(self.segment_path(segment), file)
         return segment
@@ -210,6 +223,10 @@ class Ledger(Records):
         self._check_head(open_checkpoint(note, verifier_keys(self.folder)).size)
         if not path.exists() or path.read_bytes() != note:
             write_whole(path, note)
+
+
+def _packed(part: tuple[Any, ...]) -> tuple[Segment, bytes]:
+    return pack(*part)
 
 
 def _cuts(hcp_ids: pl.Series) -> list[tuple[int, int]]:

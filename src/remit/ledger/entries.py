@@ -5,13 +5,14 @@ commitment to the payload and the ciphertext's SHA-256. Schemas are data: a sche
 one away or changing what it means is a new version, and the old one stays here for ever.
 """
 
-import json
 import re
 from binascii import hexlify
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+
+import orjson
 
 from remit.ledger.errors import LedgerError
 from remit.ledger.merkle import leaf_hash
@@ -137,5 +138,5 @@ def leaf_mark(ref: bytes, commitment: bytes, ciphertext: bytes) -> bytes:
 
 def opened_payload(opened: bytes) -> dict[str, Any]:
     """The payload in salt || payload."""
-    payload: dict[str, Any] = json.loads(opened[SALT:])
+    payload: dict[str, Any] = orjson.loads(opened[SALT:])
     return payload

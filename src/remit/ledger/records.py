@@ -1,6 +1,5 @@
 """Reading the ledger: entries, rows, proofs."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import orjson
 import polars as pl
 import sqlalchemy as sa
 
@@ -90,14 +90,17 @@ class Records:
             raise LedgerError(f"there is no entry {seq}", where=str(self.folder), do=f"Entries are numbered from 0 to {self.size - 1}.")
         return self._open([row])[0]
 
-    def entries(self, *, kind: str | None = None, cycle: str | None = None, hcp_id: str | None = None) -> Iterator[Stored]:
-        """Entries in the order of the log, those about `hcp_id` only if it is given (none if it was erased)."""
+    def entries(self, *, kind: str | None = None, cycle: str | None = None, hcp_id: str | None = None, bodied: bool = False) -> Iterator[Stored]:
+        """Entries in the order of the log, those about `hcp_id` only if it is given (none if it was erased), and with `bodied` those alone that say
+        something in the clear."""
         query = STORED.order_by(ENTRIES.c.seq).limit(_AT_ONCE)
         if kind is not None:
             query = query.where(ENTRIES.c.kind == kind)
             query = query.where(ENTRIES.c.hcp.is_(None)) if kind in _PLAIN else query  # which has an index of its own
         if hcp_id is not None:
             query = query.where(ENTRIES.c.hcp == self._ref(hcp_id))
+        if bodied:
+            query = query.where(ENTRIES.c.body != b"{}")
         for first, size in self._spans(cycle):
             yield from self._within(query, first, size)
 
@@ -205,4 +208,4 @@ def _stored(row: Any, key: HcpKey | None) -> Stored:
         payload = opened_payload(opened)
     hcp = row.hcp.hex() if row.hcp is not None else None
     gone = row.hcp is not None and key is None
-    return Stored(row.seq, row.cycle, row.kind, row.schema, json.loads(row.body), hcp, key.hcp_id if key else None, payload, gone)
+    return Stored(row.seq, row.cycle, row.kind, row.schema, orjson.loads(row.body), hcp, key.hcp_id if key else None, payload, gone)

@@ -49,8 +49,8 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
             proposal, call, context = payload["proposal"], payload["selection"]["call_number"], payload["context"]
             contact = action.seq if call == 0 else -call
             contacts[(proposal["hcp_id"], proposal["channel"], cycle.cycle, contact)] = (proposal["hcp_id"], proposal["channel"], proposal["purpose"], since)
-            if (context["deadline"] or 0) > now:
-                waiting.append(Waiting(action.seq, since, context["deadline"], context["uses"]))
+            if action.body.get("deadline", now) > now:
+                waiting.append(Waiting(action.seq, since, action.body["deadline"], context["uses"]))
     spent = [(int(cycle.body["now"]), cycle.body["used"], 1) for cycle in cycles]
     given_back = [(int(entry.body["since"]), entry.body["uses"], -1) for entry in refused.values()]
     reserved = [(item.since, item.uses, 1) for item in waiting]
@@ -64,15 +64,14 @@ def overdue(records: Records, now: int) -> Iterator[Waiting]:
     """Proposals that waited past their deadline and have no entry that says so."""
     refused = {int(entry.body["action"]) for entry in records.entries(kind="refused")}
     for cycle in [entry for entry in records.entries(kind="cycle") if entry.body["waiting_until"]]:
-        for action, payload in _opened(records, cycle.cycle):
-            context = payload["context"]
-            if context["deadline"] is not None and context["deadline"] <= now and action.seq not in refused:
-                yield Waiting(action.seq, int(cycle.body["now"]), context["deadline"], context["uses"])
+        for action, payload in _opened(records, cycle.cycle, waiting=True):
+            if action.body["deadline"] <= now and action.seq not in refused:
+                yield Waiting(action.seq, int(cycle.body["now"]), action.body["deadline"], payload["context"]["uses"])
 
 
-def _opened(records: Records, cycle: str) -> Iterator[tuple[Stored, dict[str, Any]]]:
-    """The cycle's actions with their payloads; those of erased HCPs are gone and leave nothing behind."""
-    return ((action, action.payload) for action in records.entries(kind="action", cycle=cycle) if action.payload is not None)
+def _opened(records: Records, cycle: str, *, waiting: bool = False) -> Iterator[tuple[Stored, dict[str, Any]]]:
+    """The cycle's actions with their payloads, or only those that wait for a person; those of erased HCPs are gone and leave nothing behind."""
+    return ((action, action.payload) for action in records.entries(kind="action", cycle=cycle, bodied=waiting) if action.payload is not None)
 
 
 def _add(taken: dict[str, int], amounts: Iterable[tuple[int, Mapping[str, int], int]], counts: Callable[[str, int], bool]) -> None:

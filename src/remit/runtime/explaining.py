@@ -71,8 +71,8 @@ def of_receipt(data: bytes) -> dict[str, Any]:
     ]
     if action:
         sentences += [f"Why this HCP: {reason}." for reason in action["context"]["reasons"]]
-        if action["context"]["deadline"]:
-            sentences.append(f"It waits for {', '.join(action['verdict']['roles'])} until {format_instant(action['context']['deadline'])}, then it is refused.")
+        if deadline := parts["action"]["body"].get("deadline"):
+            sentences.append(f"It waits for {', '.join(action['verdict']['roles'])} until {format_instant(deadline)}, then it is refused.")
     ages = {
         "prescriptions": row["rx_age_h"],
         "prescription feed": row["rx_feed_age_h"],

@@ -19,7 +19,7 @@ SELECTION = "joint choice, deterministic"
 
 def cycle_entry(result: Result, recorded: Mapping[str, Any], segments: tuple[Segment, ...], actions: list[Entry]) -> Entry:
     """The entry of the cycle itself: what it was given (`recorded`: now, seed, inputs, models, table), what came out, and nothing about a person."""
-    deadlines = [entry.payload["context"]["deadline"] or 0 for entry in actions if entry.payload]
+    deadlines = [entry.body.get("deadline", 0) for entry in actions]
     body = {
         **recorded,
         "prices": {plan.purpose: dict(zip(plan.resources, np.asarray(plan.plan.price).tolist(), strict=True)) for plan in result.plans},
@@ -35,10 +35,10 @@ def cycle_entry(result: Result, recorded: Mapping[str, Any], segments: tuple[Seg
 
 def action_entries(result: Result, now: int, settings: Settings, charters: tuple[Charter, ...]) -> list[Entry]:
     """One entry for each chosen proposal; its payload is sealed under the HCP's key and holds what it uses, why, and how long it may wait."""
-    chosen = result.decisions.filter(pl.col("probability") > 0)
+    names = [name for name, _ in PROPOSAL_COLUMNS]
+    chosen = result.decisions.filter(pl.col("probability") > 0).select(*names, "number", "call_number", "position", "probability", "rep_id", "territory")
     codes = result.codes.filter(result.decisions["probability"] > 0).to_list()
     by_agent = {charter.agent: charter for charter in charters}
-    names = [name for name, _ in PROPOSAL_COLUMNS]
     entries = []
     for row, code in zip(chosen.iter_rows(named=True), codes, strict=True):
         verdict = result.verdicts[code]
@@ -46,11 +46,10 @@ def action_entries(result: Result, now: int, settings: Settings, charters: tuple
         action = Chosen(Judged(proposal, verdict), row["number"], row["call_number"], row["position"], row["probability"], SELECTION, row["rep_id"])
         context = {
             "territory": row["territory"],
-            "deadline": None if verdict.deadline_us is None else now + verdict.deadline_us,
             "uses": _uses(row, by_agent[row["agent"]], settings),
             "reasons": result.reasons.get(row["number"], []),
         }
-        entries.append(action_entry(action, context))
+        entries.append(action_entry(action, context, None if verdict.deadline_us is None else now + verdict.deadline_us))
     return entries
 
 

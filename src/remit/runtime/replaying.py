@@ -48,7 +48,7 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
             "gone": gone,
             "differs": differs,
         }
-    differs = _compare_all(ledger, cycle_id, body, result, recorded, config)
+    differs = _compare_all(ledger, cycle_id, body, result, recorded, config, threads)
     return {"cycle": cycle_id, "compared": "every decision, price and action, to the byte", "rows": recorded.height, "gone": 0, "differs": differs}
 
 
@@ -63,15 +63,16 @@ def _compare_each(result: Result, recorded: pl.DataFrame) -> list[str]:
     return [f"column `{name}`" for name in _BY_HCP if not again[name].equals(recorded[name].cast(again[name].dtype), null_equal=True)]
 
 
-def _compare_all(ledger: Ledger, cycle_id: str, body: dict[str, Any], result: Result, recorded: pl.DataFrame, config: Config) -> list[str]:
+def _compare_all(ledger: Ledger, cycle_id: str, body: dict[str, Any], result: Result, recorded: pl.DataFrame, config: Config, threads: int) -> list[str]:
     again = result.decisions
     differs = [f"column `{name}`" for name in DECISION_COLUMNS if again.height != recorded.height or not again[name].equals(recorded[name], null_equal=True)]
     if differs:
         return differs
-    written = ledger.write_segments(again.drop("number"), cycle=cycle_id, stream=STREAM, schema=SCHEMA)  # the same rows: the same files, so nothing is written
+    # The same rows make the same files, so nothing is written.
+    written = ledger.write_segments(again.drop("number"), cycle=cycle_id, stream=STREAM, schema=SCHEMA, workers=threads)
     actions = action_entries(result, int(body["now"]), config.settings, config.charters)
     fresh = cycle_entry(result, {name: body[name] for name in ("now", "seed", "inputs", "models", "table")}, written, actions)
     differs += [f"`{name}` of the cycle" for name in fresh.body if canonical({name: fresh.body[name]}) != canonical({name: body.get(name)})]
-    held = {canonical(action.payload) for action in ledger.entries(kind="action", cycle=cycle_id) if action.payload is not None}
-    derived = {canonical(action.payload) for action in actions if action.payload is not None}
+    held = {canonical({"body": each.body, "payload": each.payload}) for each in ledger.entries(kind="action", cycle=cycle_id) if not each.gone}
+    derived = {canonical({"body": each.body, "payload": each.payload}) for each in actions}
     return differs + ([f"{len(held ^ derived)} actions"] if held != derived else [])

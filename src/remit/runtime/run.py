@@ -112,7 +112,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
         "models": dict(models.digests),
         "table": inputs.table.digest,
     }
-    written = ledger.write_segments(result.decisions.drop("number"), cycle=cycle_id, stream=STREAM, schema=SCHEMA)
+    written = ledger.write_segments(result.decisions.drop("number"), cycle=cycle_id, stream=STREAM, schema=SCHEMA, workers=threads)
     stage("commit to the ledger")
     actions = action_entries(result, now, settings, config.charters)
     failures = [Entry("failure", "remit.failure/1", {"agent": failure.agent, "error": failure.error, "at": now}) for failure in result.failures]
@@ -134,7 +134,7 @@ def _finish(workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str,
 
 
 def _load(workspace: Workspace, config: Config, ledger: Ledger, now: int, entropy: Entropy) -> LoadReport:
-    return load(workspace.feeds, workspace.warehouse, now, entropy, ledger.is_erased, zone=config.settings.zone)
+    return load(workspace.feeds, workspace.warehouse, now, entropy, ledger.erased_among, zone=config.settings.zone)
 
 
 def _inputs(workspace: Workspace, config: Config, ledger: Ledger, models: training.Models, upto: int, now: int, threads: int) -> Inputs:
