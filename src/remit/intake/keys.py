@@ -12,13 +12,16 @@ def repeats(rows: pl.DataFrame, key: tuple[str, ...]) -> tuple[Positions, Positi
 
     Sorts hashes of the key, which is several times faster than grouping by long text keys, and compares the keys themselves where hashes are equal.
     """
-    hashes = rows.select(pl.sum_horizontal(pl.col(name).hash(number) for number, name in enumerate(key))).to_series().to_numpy()
-    ranked = np.sort(hashes)
-    if (ranked[1:] != ranked[:-1]).all():
+    hashed = rows.select(pl.sum_horizontal(pl.col(name).hash(number) for number, name in enumerate(key))).to_series()
+    ranked = np.sort(hashed.to_numpy())
+    several = pl.Series(ranked[1:][ranked[1:] == ranked[:-1]])
+    if several.is_empty():
         return np.empty(0, np.int64), np.empty(0, np.int64)
+    places = hashed.is_in(several.implode()).arg_true().to_numpy().astype(np.int64)
+    hashes = hashed.to_numpy()[places]
     order = np.argsort(hashes, kind="stable")
     again = hashes[order[1:]] == hashes[order[:-1]]
-    earlier, later = order[:-1][again], order[1:][again]
+    earlier, later = places[order[:-1][again]], places[order[1:][again]]
     if not rows[earlier].select(key).equals(rows[later].select(key)):
         return _exact_repeats(rows, key)
     return earlier, later

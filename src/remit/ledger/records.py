@@ -200,12 +200,11 @@ class Records:
 
 
 def _stored(row: Any, key: HcpKey | None) -> Stored:
+    seq, kind, schema, _, hcp, commitment, body, ciphertext, _, cycle = row
     payload = None
     if key is not None:
-        opened = unseal(key.key, seal_context(row.cycle, row.kind, row.schema), row.ciphertext)
-        if opened is None or sha256(opened).digest() != row.commitment:
-            raise LedgerError("the payload does not open", where=f"ledger.db, entry {row.seq}", do="Run `remit verify`; restore from the backup.")
+        opened = unseal(key.key, seal_context(cycle, kind, schema), ciphertext)
+        if opened is None or sha256(opened).digest() != commitment:
+            raise LedgerError("the payload does not open", where=f"ledger.db, entry {seq}", do="Run `remit verify`; restore from the backup.")
         payload = opened_payload(opened)
-    hcp = row.hcp.hex() if row.hcp is not None else None
-    gone = row.hcp is not None and key is None
-    return Stored(row.seq, row.cycle, row.kind, row.schema, orjson.loads(row.body), hcp, key.hcp_id if key else None, payload, gone)
+    return Stored(seq, cycle, kind, schema, orjson.loads(body), hcp and hcp.hex(), key.hcp_id if key else None, payload, hcp is not None and key is None)

@@ -18,23 +18,21 @@ def reasons(model: LeadScore, frame: pl.DataFrame, viewer: AbstractSet[Label], *
     named only if the viewer holds all its labels, and none that is labelled `pdrp` for a physician under PDRP. Meant for the rows that were chosen:
     the cost grows with the trees' leaves.
     """
-    protected = model.inputs.protected(frame)
-    hidden = hidden_rows(frame).to_numpy()
-    keys = frame.select("hcp_id", "product")
-    parts = []
-    added = model.contributions(protected, threads=threads)
-    for place, column in enumerate(model.inputs.columns):
-        shown = column.labels <= viewer
-        allowed = np.full(len(frame), shown) & ~(hidden & (Label.PDRP in column.labels))
-        factor = np.rint(np.exp(added[:, place]) * MICRO).astype(np.int64)
-        strength = np.rint(np.abs(added[:, place]) * MICRO).astype(np.int64)
-        parts.append(
-            keys.with_columns(
-                place=pl.lit(place), feature=pl.lit(column.name), says=pl.lit(column.says), factor=pl.Series(factor), strength=pl.Series(strength)
-            ).filter(pl.Series(allowed & (strength > 0)))
-        )
-    ranked = pl.concat(parts).sort(["hcp_id", "product", "strength", "place"], descending=[False, False, True, False])
-    ranked = ranked.with_columns(rank=pl.int_range(1, pl.len() + 1).over("hcp_id", "product")).filter(pl.col("rank") <= most)
+    frame = frame.sort("hcp_id", "product")
+    columns, hidden = model.inputs.columns, hidden_rows(frame).to_numpy()
+    added = model.contributions(model.inputs.protected(frame), threads=threads)[:, : len(columns)]
+    shown, pdrp = (np.array(flags, bool) for flags in ([column.labels <= viewer for column in columns], [Label.PDRP in column.labels for column in columns]))
+    strength = np.rint(np.abs(added) * MICRO).astype(np.int64) * (shown & ~(hidden[:, None] & pdrp))
+    place = np.argsort(-strength, axis=1, kind="stable")[:, :most]  # of equals, the first column
+    row, rank = np.nonzero(np.take_along_axis(strength, place, axis=1))
+    place = place[row, rank]
+    names, says = (pl.Series(texts, dtype=pl.String) for texts in ([column.name for column in columns], [column.says for column in columns]))
+    ranked = frame.select("hcp_id", "product")[row].with_columns(
+        pl.Series("rank", rank + 1, pl.Int64),
+        feature=names.gather(place),
+        says=says.gather(place),
+        factor=pl.Series(np.rint(np.exp(added[row, place]) * MICRO).astype(np.int64)),
+    )
     percent = (pl.col("factor") - MICRO).abs() // 10_000
     way = pl.when(pl.col("factor") >= MICRO).then(pl.lit("raises")).otherwise(pl.lit("lowers"))
     return ranked.select("hcp_id", "product", "rank", "feature", "factor", text=pl.format("{} {} the expectation by {}%", "says", way, percent))

@@ -11,7 +11,7 @@ from remit.models.reasons import reasons
 from remit.runtime.carry import Carried
 from remit.runtime.cycle import Inputs
 from remit.runtime.settings import Settings
-from remit.runtime.training import THREADS, Models, feature_catalogue
+from remit.runtime.training import Models, feature_catalogue
 from remit.runtime.workspace import Config, Workspace
 from remit.terms.instants import HOUR
 from remit.terms.labels import Label
@@ -40,7 +40,7 @@ def assemble(workspace: Workspace, config: Config, models: Models, carried: Carr
         inquiries=known_tables["inquiries"],
         cover=cover(state(workspace.warehouse, "alignments", now, only=only), settings),
         contacts=pl.concat([_contacts(known_tables["touches"]), carried.contacts]),
-        scores=_scores(models, features, now),
+        scores=_scores(models, features, now, threads),
         feed_age_h={feed: (now - at) // HOUR for feed, at in loads.items()},
         model_age_h=(now - models.trained_to) // HOUR,
     )
@@ -55,7 +55,7 @@ def assemble(workspace: Workspace, config: Config, models: Models, carried: Carr
         values=dict(products.select("product", "value_minor").iter_rows()),
         capacity=dict(capacities(workspace, now, only).select("resource", "capacity").iter_rows()),
         taken=carried.taken,
-        explain=lambda rows: reasons(models.lead, features.join(rows, on=["hcp_id", "product"], how="semi"), viewer, threads=THREADS),
+        explain=lambda rows: reasons(models.lead, features.join(rows, on=["hcp_id", "product"], how="semi"), viewer, threads=threads),
         threads=threads,
     )
 
@@ -80,6 +80,6 @@ def _contacts(touches: pl.DataFrame) -> pl.DataFrame:
     return first.select("hcp_id", "channel", "purpose", at="occurred_at")
 
 
-def _scores(models: Models, features: pl.DataFrame, now: int) -> pl.DataFrame:
+def _scores(models: Models, features: pl.DataFrame, now: int, threads: int) -> pl.DataFrame:
     newest = features.select("hcp_id", "product", rx_at=pl.lit(now, pl.Int64) - pl.col("rx_data_age_us"))
-    return models.lead.predict(features, threads=THREADS).join(newest, on=["hcp_id", "product"], how="left", maintain_order="left")
+    return models.lead.predict(features, threads=threads).join(newest, on=["hcp_id", "product"], how="left", maintain_order="left")

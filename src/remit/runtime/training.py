@@ -18,7 +18,7 @@ from remit.terms.encoding import canonical
 from remit.terms.instants import add_span
 
 THREADS = 1
-"""Threads of the trees: on data of this size more of them wait for each other longer than they work. The bytes are the same for any number."""
+"""Threads of training: on data of this size more of them wait for each other longer than they work. The bytes are the same for any number."""
 
 TablesAt = Callable[[int, list[str]], Mapping[str, pl.DataFrame]]
 

@@ -10,6 +10,7 @@ from remit.terms.errors import EncodingError
 MICRO = 1_000_000
 """Values, prices and usage are int64 counts of one millionth of their unit."""
 
+_PLAIN, _HOLDING = frozenset({str, bool, type(None)}), frozenset({dict, list, tuple})
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -30,14 +31,21 @@ def digest(data: bytes) -> str:
 
 def _sound(value: object) -> bool:
     """Whether a value of the plain types has a canonical form: quick, and silent about why not."""
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return True
-    if kind is int:
-        return -(2**63) <= value < 2**63  # type: ignore[operator]  # an int, by its type
+    kind: type = type(value)
     if kind is dict:
-        return all(type(key) is str and _sound(item) for key, item in value.items())  # type: ignore[attr-defined]  # a dict, by its type
-    return kind in (list, tuple) and all(map(_sound, value))  # type: ignore[call-overload]  # a list or tuple, by its type
+        if not {str}.issuperset(map(type, value)):  # type: ignore[call-overload]  # a dict, by its type
+            return False
+        value = value.values()  # type: ignore[attr-defined]  # a dict, by its type
+    elif kind not in (list, tuple):
+        value = (value,)
+    for item in value:  # type: ignore[attr-defined]  # items, by now
+        kind = type(item)
+        if kind is int:
+            if not -(2**63) <= item < 2**63:
+                return False
+        elif kind not in _PLAIN and (kind not in _HOLDING or not _sound(item)):
+            return False
+    return True
 
 
 def _check(value: object, path: str) -> None:
