@@ -56,6 +56,16 @@ def test_a_plan_keeps_every_rule_and_lies_between_nothing_and_the_best_and_the_b
     assert np.median(gaps) < 1e-6
 
 
+@pytest.mark.parametrize("tied", [False, True], ids=["even", "tied"])
+def test_on_a_large_problem_the_bound_is_that_of_the_linear_programme_and_the_plan_is_near_it(tied: bool) -> None:
+    problem = draw(Shape(hcps=6_000, candidates=12, kinds=0, resources=12, groups=0.0, tightness=0.6, tied=tied), 7)
+    plan, best = solved(problem, threads=2), exact(problem, integer=False)
+    assert best is not None
+    assert faults(problem, plan) == []
+    assert 0 <= plan.bound / (best * MICRO) - 1 < 1e-5
+    assert 0 <= 1 - plan.value / (best * MICRO) < 5e-4
+
+
 @pytest.mark.parametrize("seed", range(100))
 def test_one_more_unit_is_worth_at_most_its_price(seed: int) -> None:
     problem = draw(Shape(fractional=False, hcps=5), seed)

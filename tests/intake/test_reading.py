@@ -177,3 +177,26 @@ def test_repeats_are_found_exactly_with_hashes_and_without(rows):
     pairs = [sorted(zip(*(each.tolist() for each in find(frame, ("x", "y"))), strict=True)) for find in (repeats, _exact_repeats)]
     truth = [(i, next((j for j in range(i + 1, len(rows)) if rows[j] == rows[i]), None)) for i in range(len(rows))]
     assert pairs[0] == pairs[1] == [pair for pair in truth if pair[1] is not None]
+
+
+def test_a_bad_line_that_may_be_an_opt_out_counts_as_one_until_a_later_statement(desk):
+    good = ["H1,email,promotional,opt_in,2025-01-01,,2025-01-02", "H2,email,promotional,opt_in,2025-01-01,,2025-01-02", "H3,call,service,opt_in,2025-01-01,,"]
+    bad = [
+        "H1,email,promotional,opt-out,2025-06-01,,2025-06-02",
+        "H2,,,opt_out,31/12/2025,,",
+        "H3,call,service,opt_in,31/12/2025,,",
+        ",email,promotional,maybe,,,",
+    ]
+    desk.write("consent/a.csv", CONSENT + "\n".join(good + bad) + "\n")
+    report = desk.load()
+    assert (report.quarantined, report.files[0].heeded) == (4, 2)
+    assert "2 of them may be opt-outs" in report.warnings[0]
+    said = {(row["hcp_id"], row["channel"], row["purpose"]): row["status"] for row in desk.state("consent").iter_rows(named=True)}
+    assert said[("H1", "email", "promotional")] == "opt_out"
+    assert {key[1:] for key, status in said.items() if key[0] == "H2" and status == "opt_out"} == {
+        (channel, purpose) for channel in ("email", "call") for purpose in ("promotional", "medical", "service")
+    }
+    assert said[("H3", "call", "service")] == "opt_in"
+    desk.write("consent/b.csv", CONSENT + "H1,email,promotional,opt_in,2026-01-06,,2026-01-06\n")
+    desk.load(parse_instant("2026-01-07"))
+    assert desk.state("consent", parse_instant("2026-01-07")).row(0, named=True)["status"] == "opt_in"

@@ -115,7 +115,8 @@ class Table:
     """A table of the warehouse, with the contract of the native file that fills it.
 
     `occurred` names the column that says when a row happened. Of rows with the same key the one received last counts. `entity` is empty, or what a
-    dimension says one thing about at an instant; `beside` tells apart rows of one entity that may be in force together.
+    dimension says one thing about at an instant; `beside` tells apart rows of one entity that may be in force together. `heed` gives the rows that bad
+    lines stand for until they are mended, from a file's lines, the numbers of the bad ones, and now.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Table:
     occurred: str
     entity: tuple[str, ...] = ()
     beside: pl.Expr | None = None
+    heed: Callable[[pl.DataFrame, pl.Series, int], pl.DataFrame] | None = None
 
     @property
     def about_hcps(self) -> bool:

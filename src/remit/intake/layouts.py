@@ -17,7 +17,8 @@ class FileLayout:
     """One kind of file of a feed.
 
     `stem` is its name without extension (None: any). `tables` are those that `spread` fills, the first of which keeps the file's bad lines. `hcp` gives the
-    HCP that each line is about, from the cells as text (None: lines are about none). Columns named in `ignored` are known and never loaded.
+    HCP that each line is about, from the cells as text (None: lines are about none). Columns named in `ignored` are known and never loaded. `heed` is
+    as in `Table`.
     """
 
     contract: Contract
@@ -26,6 +27,7 @@ class FileLayout:
     stem: str | None = None
     hcp: Callable[[pl.DataFrame], pl.Series] | None = None
     ignored: tuple[str, ...] = ()
+    heed: Callable[[pl.DataFrame, pl.Series, int], pl.DataFrame] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Feed:
 
 def native(table: Table) -> Feed:
     """The feed whose files hold the table's own columns."""
-    layout = FileLayout(table.contract, (table.name,), lambda good, _: {table.name: good}, hcp=_native_hcp if table.about_hcps else None)
+    layout = FileLayout(table.contract, (table.name,), lambda good, _: {table.name: good}, hcp=_native_hcp if table.about_hcps else None, heed=table.heed)
     return Feed(table.name, (layout,))
 
 

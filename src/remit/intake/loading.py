@@ -119,8 +119,9 @@ class _Loader:
         checked = check(raw, layout.contract, settings.zone)
         checked = checked.without(_from_the_future(checked.good, self.now))
         bad = quarantined_lines(raw, hcp, checked.broken, feed.name, source.path.name)
-        report = _reported(feed.name, source.path.name, checked, bad.height, read - raw.height, settings)
-        spread = layout.spread(checked.good, settings)
+        heeded = layout.heed(raw, checked.broken["line"].unique(), self.now) if layout.heed else checked.good.clear()
+        report = _reported(feed.name, source.path.name, checked, bad.height, read - raw.height, heeded["line"].n_unique(), settings)
+        spread = layout.spread(pl.concat([checked.good, heeded.select(checked.good.columns)]), settings)
         for table in tables:
             mine = bad if table == layout.tables[0] else bad.clear()
             self._store(stamped(spread[table], TABLES[table], settings, self.now), mine, report, table, digest, number, max(1, len(source.parts)))
@@ -170,10 +171,10 @@ def _from_the_future(good: pl.DataFrame, now: int) -> pl.DataFrame:
     return pl.DataFrame({"line": late}).with_columns(rule=pl.lit("received_at|in_the_future"))
 
 
-def _reported(feed: str, file: str, checked: Checked, bad: int, suppressed: int, settings: Settings) -> FileReport:
+def _reported(feed: str, file: str, checked: Checked, bad: int, suppressed: int, heeded: int, settings: Settings) -> FileReport:
     rules = Counter(checked.broken["rule"].to_list())
     doubtful = bad * 100 > settings.doubtful_percent * (bad + checked.good.height)
-    return FileReport(feed, file, Outcome.LOADED, 0, bad, suppressed, doubtful, dict(sorted(rules.items())))
+    return FileReport(feed, file, Outcome.LOADED, 0, bad, suppressed, doubtful, dict(sorted(rules.items())), heeded=heeded)
 
 
 def _together(parts: list[FileReport]) -> FileReport:
@@ -192,4 +193,5 @@ def _together(parts: list[FileReport]) -> FileReport:
         sum(part.suppressed for part in parts),
         any(part.doubtful for part in parts),
         dict(sorted(rules.items())),
+        heeded=sum(part.heeded for part in parts),
     )

@@ -20,7 +20,7 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class FileReport:
     """One file: rows stored in all tables, lines in quarantine and the count of each broken rule, lines left out because their HCP was erased. `doubtful`: more
-    lines are bad than the feed file allows for; the good ones are loaded all the same."""
+    lines are bad than the feed file allows for; the good ones are loaded all the same. `heeded` bad lines of consent may be opt-outs, and count as such."""
 
     feed: str
     file: str
@@ -31,6 +31,7 @@ class FileReport:
     doubtful: bool = False
     rules: Mapping[str, int] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
+    heeded: int = 0
 
     @property
     def says(self) -> str:
@@ -43,6 +44,7 @@ class FileReport:
         if not (self.rows or self.quarantined or self.suppressed):
             return f"{name}: loaded whole, and has no rows"
         parts = [f"{self.rows} rows", f"{self.quarantined} bad lines in quarantine"] + ([f"{self.suppressed} left out (erased)"] if self.suppressed else [])
+        parts += [f"{self.heeded} of them may be opt-outs and count as such from now on: mend them first"] if self.heeded else []
         return f"{name}: {', '.join(parts)}" + (" - DOUBTFUL: ask who delivers it" if self.doubtful else "")
 
 
@@ -64,10 +66,13 @@ class LoadReport:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a person should look at: refused and doubtful files, empty files, missing tables."""
+        """What a person should look at: refused and doubtful files, what may be opt-outs, empty files, missing tables."""
         files = [
             file.says
             for file in self.files
-            if file.outcome is Outcome.REFUSED or file.doubtful or (file.outcome is Outcome.LOADED and not (file.rows or file.quarantined or file.suppressed))
+            if file.outcome is Outcome.REFUSED
+            or file.doubtful
+            or file.heeded
+            or (file.outcome is Outcome.LOADED and not (file.rows or file.quarantined or file.suppressed))
         ]
         return (*files, *(f"{table}: no file has come" for table in self.missing))

@@ -53,7 +53,7 @@ def verify(folder: Path, *, against: bytes | None = None, verifier_keys: Sequenc
     with _workers(workers) as each:
         verification = _Verification(folder, verifier_keys, each)
         try:
-            verification.run(against, deep=deep, shares=workers)
+            verification.run(against, deep=deep, shares=1 if workers == 1 else 3 * workers)
         except LedgerError as error:
             verification.add(error.where or str(folder), error.what)
     return verification.report()
@@ -95,7 +95,7 @@ class _Verification:
         with reading(records.log) as connection:
             log = batches(connection)
             nodes = {(row[0], row[1]): row[2] for row in connection.execute(sa.select(NODES))}
-        self.checks = self.each([*(partial(check_entries, self.folder, share, deep=deep) for share in _shares(log, shares)), *self.databases()])
+        self.checks = self.each([*self.databases(), *(partial(check_entries, self.folder, share, deep=deep) for share in _shares(log, shares))])
         self.roots_of(log, nodes)
         self.heads(against)
         self.named()
