@@ -8,6 +8,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -97,13 +98,13 @@ def test_what_waits_is_never_written_holds_its_capacity_and_is_refused_past_its_
         settings = read_settings(workspace.settings_file.read_text(), "remit.toml")
         next_week = third.now + 7 * 86_400_000_000
         carried = carry(records, records.size, next_week, settings, {"samples/beta": next_week, "calls/T001": next_week})
-        payloads = [entry.payload["context"] for entry in records.entries(kind="action") if entry.payload]
-    open_then = [payload["uses"] for payload in payloads if (payload["deadline"] or 0) > next_week]
+        waits = [entry for entry in records.entries(kind="action", bodied=True) if entry.payload]
+    open_then = [entry.payload["context"]["uses"] for entry in waits if entry.payload and entry.body["deadline"] > next_week]
     assert sorted(map(str, open_then)) == sorted(str(item.uses) for item in carried.waiting)
     assert carried.taken["samples/beta"] == sum(uses.get("samples/beta", 0) for uses in open_then) > 0
     refusals = [run_cycle(workspace, 1, quiet).refused for _ in range(2)]
     with closing(read_ledger(workspace.ledger)) as records:
-        actions = {entry.seq for entry in records.entries(kind="action", cycle=third.cycle) if (entry.payload or {})["context"]["deadline"]}
+        actions = {entry.seq for entry in records.entries(kind="action", cycle=third.cycle, bodied=True)}
         refused = [entry for entry in records.entries(kind="refused") if entry.body["action"] in actions]
     assert len(actions) == len(refused) == waiting.height
     assert sum(refusals) >= waiting.height
@@ -204,11 +205,23 @@ def test_a_call_list_holds_no_figure_rank_or_reason_and_is_in_order_of_ids(works
 
 
 def test_every_command_speaks_json(workspace: Workspace, remit: Remit, tmp_path: Path) -> None:
-    calls = [("show", what) for what in commands.SHOWN] + [("verify",), ("explain", "cycle-0001/0"), ("migrate",)]
+    calls = [("show", what) for what in commands.SHOWN] + [("verify",), ("explain", "cycle-0001/0"), ("migrate",), ("holdout", "plan", "--effect", "0.05")]
     for call in calls:
         ran = remit(*call, "-w", workspace.root, "--json")
         assert ran.returncode == 0, ran.stderr
         assert json.loads(ran.stdout)
+
+
+def test_a_holdout_plan_sees_smaller_effects_with_more_held_out_and_more_time(workspace: Workspace) -> None:
+    result = commands.holdout_plan(workspace.root, 0.3, 0.9, 0.8)
+    assert [product["product"] for product in result["products"]] == ["alpha", "beta"]
+    for product in result["products"]:
+        seen = [list(share["detectable"].values()) for share in product["shares"]]
+        assert all(low < high for row in seen for high, low in pairwise(row))
+        assert all(low < high for column in zip(*seen, strict=True) for high, low in pairwise(column))
+        for share in product["shares"]:
+            enough = [int(length) for length, effect in share["detectable"].items() if effect <= 0.3]
+            assert share["needed"] == min(enough, default=None)
 
 
 def test_process_logs_name_the_run_and_each_step_and_no_person(workspace: Workspace, remit: Remit) -> None:
@@ -264,6 +277,7 @@ def test_every_decision_is_counted_once(workspace: Workspace) -> None:
         (("explain", "cycle-0001/999999999"), "no decision"),
         (("explain", "gibberish"), "neither a receipt"),
         (("erase", "H9999999"), "H9999999"),
+        (("holdout", "plan", "--effect", "-1"), "part of the mean"),
         (("verify", "--against", "/nowhere"), "/nowhere"),
     ],
 )

@@ -17,6 +17,9 @@ from remit.terms.errors import RemitError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The operating layer for AI in pharma commercial work.")
 
+holdout = typer.Typer(no_args_is_help=True, help="Who is left alone, so that what acting changes can be known.")
+app.add_typer(holdout, name="holdout")
+
 _CORES = os.cpu_count() or 1
 
 Folder = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace's folder.")]
@@ -121,6 +124,18 @@ def erase(
 def migrate(workspace: Folder = Path(), as_json: AsJson = False) -> None:
     """Move a workspace to this release's version."""
     _say(commands.migrate(workspace), as_json, render.migrate)
+
+
+@holdout.command("plan")
+def holdout_plan(
+    effect: Annotated[float, typer.Option(help="The effect to see, as a part of the mean outcome: 0.05 is 5%.")],
+    workspace: Folder = Path(),
+    level: Annotated[float, typer.Option(help="Of the two-sided interval.")] = 0.9,
+    power: Annotated[float, typer.Option(help="The probability of seeing the effect if it is there.")] = 0.8,
+    as_json: AsJson = False,
+) -> None:
+    """Say how long an experiment must run, and with how many left alone, to see an effect of this size."""
+    _say(commands.holdout_plan(workspace, effect, level, power), as_json, render.holdout_plan)
 
 
 def _say(result: dict[str, Any], as_json: bool, render_text: Callable[[dict[str, Any]], None]) -> None:

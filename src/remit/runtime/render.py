@@ -172,6 +172,19 @@ _SHOW = {
 }
 
 
+def holdout_plan(result: dict[str, Any]) -> None:
+    """What each share and length would see."""
+    for product in result["products"]:
+        lengths = list(product["shares"][0]["detectable"])
+        _line(f"{product['product']}: {product['units']:,} physicians with reports, {product['mean']} {product['outcome']} each a period on the mean.")
+        rows = [
+            [f"{each['share']:.0%}", each["held"], each["needed"] or "more", *(f"{each['detectable'][length]:.1%}" for length in lengths)]
+            for each in product["shares"]
+        ]
+        _table(["held out", "physicians", f"periods for {result['effect']:.1%}", *(f"seen in {length}" for length in lengths)], rows)
+    _line(f"With power {result['power']:.0%} and {result['level']:.0%} intervals, from prescriptions settled by {result['settled']}.")
+
+
 def explain(result: dict[str, Any]) -> None:
     """One decision in sentences."""
     for sentence in result["says"]:

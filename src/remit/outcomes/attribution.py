@@ -1,0 +1,76 @@
+"""Who earned it? Credit across channels from paths of touches. Correlation, not effect: a holdout by channel comes first, these stand beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from remit.outcomes.errors import OutcomeError
+
+Floats = npt.NDArray[np.float64]
+
+_START, _WON, _LOST = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The channels of one sequence of touches, in order; the value it earned, how often it ended in success, and how often in nothing."""
+
+    channels: tuple[str, ...]
+    conversions: float
+    value: float
+    nothing: float
+
+
+def shapley(paths: Sequence[Path]) -> dict[str, float]:
+    """Each channel's share of the value: its Shapley value in the game where a set of channels earns what paths within it earn (Zhao et al. 2018)."""
+    credit: dict[str, float] = {}
+    for path in _checked(paths):
+        members = sorted(set(path.channels))
+        for channel in members:
+            credit[channel] = credit.get(channel, 0.0) + path.value / len(members)
+    return dict(sorted(credit.items()))
+
+
+def markov(paths: Sequence[Path]) -> dict[str, float]:
+    """Each channel's share of the value, in proportion to the conversions that a first-order Markov chain of the paths loses without it (Anderl 2016)."""
+    channels = sorted({channel for path in _checked(paths) for channel in path.channels})
+    place = {channel: number + 3 for number, channel in enumerate(channels)}
+    moves = np.zeros((len(channels) + 3, len(channels) + 3))
+    for path in paths:
+        steps = [_START, *(place[channel] for channel in path.channels)]
+        for here, there in pairwise(steps):
+            moves[here, there] += path.conversions + path.nothing
+        moves[steps[-1], _WON] += path.conversions
+        moves[steps[-1], _LOST] += path.nothing
+    whole = _winning(moves)
+    lost = {channel: max(whole - _winning(_without(moves, place[channel])), 0.0) for channel in channels}
+    total, value = sum(lost.values()), sum(path.value for path in paths)
+    return {channel: value * part / total if total else 0.0 for channel, part in lost.items()}
+
+
+def _winning(moves: Floats) -> float:
+    """The probability that the chain ends in success."""
+    transient = [state for state in range(len(moves)) if state not in (_WON, _LOST)]
+    leaving = moves[transient].sum(axis=1)
+    chance = moves[transient] / np.where(leaving == 0, 1.0, leaving)[:, None]
+    inner = chance[:, transient]
+    return float(np.linalg.solve(np.eye(len(transient)) - inner, chance[:, _WON])[0])
+
+
+def _without(moves: Floats, gone: int) -> Floats:
+    """The chain in which whoever comes to `gone` is lost."""
+    cut = moves.copy()
+    cut[:, _LOST] += cut[:, gone]
+    cut[:, gone], cut[gone] = 0.0, 0.0
+    return cut
+
+
+def _checked(paths: Sequence[Path]) -> Sequence[Path]:
+    faults = [f"path {number} has no channel" for number, path in enumerate(paths) if not path.channels]
+    faults += [f"path {number} counts less than nothing" for number, path in enumerate(paths) if min(path.conversions, path.nothing) < 0]
+    if faults or not paths:
+        raise OutcomeError("the paths cannot be attributed", faults=faults or ["there are none"], do="Give paths of at least one channel.")
+    return paths
