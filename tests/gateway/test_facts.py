@@ -32,6 +32,7 @@ def known(**tables: pl.DataFrame) -> Known:
         "cover": frame({"hcp_id": text, "product": text, "channel": text, "rep_id": text, "territory": text}),
         "contacts": frame({"hcp_id": text, "channel": text, "purpose": text, "at": whole}),
         "scores": frame({"hcp_id": text, "product": text, "lead_score": whole, "rx_at": whole}),
+        "held": pl.Series("hcp_id", [], text),
     }
     return Known(now=NOW, feed_age_h={"consent": 5}, model_age_h=None, **{**empty, **tables})  # type: ignore[arg-type]  # frames by name
 

@@ -41,6 +41,12 @@ def test_who_has_enrolled_keeps_their_side_and_small_cohorts_are_held_out_too() 
     assert 140 <= held <= 240
 
 
+def test_with_nobody_new_nobody_is_drawn() -> None:
+    enrolled = enrol(people(50), 100_000, KEY, "trial")
+    again = enrol(people(50), 100_000, KEY, "trial", enrolled)
+    assert (again.height, again.schema) == (0, enrolled.schema)
+
+
 def test_a_holdout_is_asked_for_properly() -> None:
     with pytest.raises(OutcomeError) as error:
         enrol(pl.concat([people(2), people(1)]), 0, KEY, "trial")

@@ -21,6 +21,7 @@ class Known:
     - `cover`: who covers whom now — a row per (hcp_id, product, channel) with `rep_id` and `territory`.
     - `contacts`: every contact by anyone — hcp_id, channel, purpose, `at`.
     - `scores`: a row per (hcp_id, product) with `lead_score` (micro-units) and `rx_at`, the end of the newest prescription period known.
+    - `held`: the ids of HCPs whom promotion leaves alone.
     - `feed_age_h`: hours since each feed last loaded whole; a feed that never did is absent.
     - `model_age_h`: hours since the end of the data that trained the response model, or None.
     """
@@ -33,6 +34,7 @@ class Known:
     cover: pl.DataFrame
     contacts: pl.DataFrame
     scores: pl.DataFrame
+    held: pl.Series
     feed_age_h: Mapping[str, int]
     model_age_h: int | None
 
@@ -50,6 +52,7 @@ def gather(proposals: pl.DataFrame, known: Known, charters: Iterable[Charter], p
         .with_columns(
             charter_channel=pl.col("charter_channels").list.contains(pl.col("channel")),
             charter_product=pl.col("charter_products").list.contains(pl.col("product")),
+            held_out=pl.col("hcp_id").is_in(known.held.implode()),
         )
         .drop("charter_channels", "charter_products")
         .join(hcp, on="hcp_id", how="left", maintain_order="left")

@@ -137,6 +137,10 @@ class Records:
         """Those of `hcp_ids` that were erased: nothing may be written about them again."""
         return self.vault.erased_among(hcp_ids)
 
+    def draw_key(self) -> bytes:
+        """The key of random draws: nobody who lacks the vault's secret can foresee or choose them."""
+        return self.vault.draw_key()
+
     def holds(self, hcp_id: str) -> bool:
         """Whether anything has been written about this HCP and not erased."""
         return self.vault.of_person(hcp_id) is not None

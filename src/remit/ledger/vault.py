@@ -122,6 +122,10 @@ class Vault:
         macs = set(connection.execute(sa.select(ERASED.c.mac)).scalars())
         return frozenset(hcp_id for hcp_id in hcp_ids if self._mac(hcp_id) in macs) if macs else frozenset()
 
+    def draw_key(self) -> bytes:
+        """A key of its own, derived from the secret."""
+        return hmac.digest(self.secret, b"remit/draw/1\x00", "sha256")
+
     def _mac(self, hcp_id: str) -> bytes:
         return hmac.digest(self.secret, b"remit/erased/1\x00" + hcp_id.encode(), "sha256")
 

@@ -30,11 +30,12 @@ def enrol(units: pl.DataFrame, share: int, key: bytes, experiment: str, enrolled
     new = units.select("unit", pl.col("stratum").fill_null(""))
     new = new if enrolled is None else new.join(enrolled, on="unit", how="anti")
     hashed = new.with_columns(pl.Series("ticket", [_ticket(key, experiment, "unit", unit) for unit in new["unit"]], pl.Float64))
-    starts = {stratum: _ticket(key, experiment, "start", first) for stratum, first in new.group_by("stratum").agg(pl.col("unit").min()).iter_rows()}
+    firsts = new.group_by("stratum").agg(pl.col("unit").min())
+    starts = firsts.with_columns(pl.Series("start", [_ticket(key, experiment, "start", first) for first in firsts["unit"]], pl.Float64)).drop("unit")
     ranked = hashed.sort("stratum", "ticket", "unit").with_columns(place=pl.int_range(pl.len()).over("stratum"))
-    start = pl.col("stratum").replace_strict(starts, return_dtype=pl.Float64)
+    ranked = ranked.join(starts, on="stratum", how="left", maintain_order="left")
     # Every 1/share-th of the shuffled stratum, from a random start: each unit has the same chance, also in strata smaller than 1/share.
-    steps = pl.col("place") * (share / MICRO) + start
+    steps = pl.col("place") * (share / MICRO) + pl.col("start")
     return ranked.with_columns(held=(steps + share / MICRO).floor() > steps.floor()).select("unit", "stratum", "held").sort("unit")
 
 

@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An experiment over `weeks` periods: `units` in all (clusters count once), `held` of them left alone; the `mean` outcome per unit and period; `spread`, the
+    """An experiment over `weeks` periods: `units` in all (clusters count once), `held` of them left alone; the mean outcome; `spread`, the
     deviation of a unit's mean that its own past does not explain; `detectable`, the smallest effect found with the asked power, as a part of `mean`."""
 
     weeks: int

@@ -20,6 +20,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 holdout = typer.Typer(no_args_is_help=True, help="Who is left alone, so that what acting changes can be known.")
 app.add_typer(holdout, name="holdout")
 
+outcomes = typer.Typer(no_args_is_help=True, help="What acting changed.")
+app.add_typer(outcomes, name="outcomes")
+
 _CORES = os.cpu_count() or 1
 
 Folder = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace's folder.")]
@@ -136,6 +139,16 @@ def holdout_plan(
 ) -> None:
     """Say how long an experiment must run, and with how many left alone, to see an effect of this size."""
     _say(commands.holdout_plan(workspace, effect, level, power), as_json, render.holdout_plan)
+
+
+@outcomes.command("show")
+def outcomes_show(
+    workspace: Folder = Path(),
+    level: Annotated[float, typer.Option(help="Of the two-sided intervals, which hold at all looks together.")] = 0.9,
+    as_json: AsJson = False,
+) -> None:
+    """Show what acting changed against who was left alone, at every settled period since."""
+    _say(commands.outcomes_show(workspace, level), as_json, render.outcomes_show)
 
 
 def _say(result: dict[str, Any], as_json: bool, render_text: Callable[[dict[str, Any]], None]) -> None:

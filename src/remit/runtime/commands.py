@@ -11,7 +11,7 @@ from remit.intake import freshness, read_quarantine, replaced
 from remit.ledger import migrate_ledger, open_ledger, read_ledger
 from remit.runtime import explaining, replaying, reporting, training, verifying
 from remit.runtime.errors import WorkspaceError
-from remit.runtime.holdouts import planned
+from remit.runtime.holdouts import planned, shown
 from remit.runtime.init import create
 from remit.runtime.run import run_cycle
 from remit.runtime.settings import WORKSPACE_VERSION
@@ -125,6 +125,11 @@ def migrate(workspace: Path) -> dict[str, Any]:
 def holdout_plan(workspace: Path, effect: float, level: float, power: float) -> dict[str, Any]:
     """How long an experiment must run, and with how many left alone, to see an effect."""
     return planned(open_workspace(workspace), effect, level, power)
+
+
+def outcomes_show(workspace: Path, level: float) -> dict[str, Any]:
+    """What acting changed against who was left alone."""
+    return shown(open_workspace(workspace), level)
 
 
 def _quarantine(place: Workspace, limit: int) -> dict[str, Any]:

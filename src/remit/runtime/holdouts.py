@@ -1,14 +1,16 @@
-"""`remit holdout plan`: how long an experiment must run, and with how many left alone, to see an effect of the asked size."""
+"""Holdouts in a workspace: planning one, and what acting on the others changed."""
 
 from contextlib import closing
+from dataclasses import asdict
 from typing import Any
 
 import polars as pl
 
 from remit.intake import read, state
 from remit.ledger import read_ledger
-from remit.outcomes import OutcomeError, plan
+from remit.outcomes import Lift, OutcomeError, lift, plan
 from remit.runtime import reporting
+from remit.runtime.enrolment import enrolled
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.workspace import Workspace, config_texts, read_config
 from remit.terms.instants import add_span, format_instant
@@ -26,10 +28,56 @@ def planned(workspace: Workspace, effect: float, level: float, power: float) -> 
     with closing(read_ledger(workspace.ledger)) as records:
         now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
     settled = add_span(now, settings.settle, -1)
-    own = state(workspace.warehouse, "products", now).filter("own").select("product", "outcome").sort("product")
-    rows = read(workspace.warehouse, "rx", now).filter(pl.col("occurred_at") <= settled)
-    products = [_product(product, _history(rows, product, outcome), effect, level, power) | {"outcome": outcome} for product, outcome in own.iter_rows()]
+    rows = _settled(workspace, now, settled)
+    products = [
+        _product(product, _history(rows, product, outcome), effect, level, power) | {"outcome": outcome}
+        for product, outcome in _own(workspace, now).iter_rows()
+    ]
     return {"effect": effect, "level": level, "power": power, "settled": format_instant(settled), "products": products}
+
+
+def shown(workspace: Workspace, level: float) -> dict[str, Any]:
+    """What acting changed against who was left alone, per own product, at every settled period since the first draw. Raises `WorkspaceError`."""
+    settings = read_config(config_texts(workspace)).settings
+    if settings.holdout is None:
+        raise WorkspaceError("nobody is held out", where="remit.toml", do="Add a [holdout] section; `remit holdout plan` says how large and how long.")
+    with closing(read_ledger(workspace.ledger)) as records:
+        now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
+        draws = enrolled(records, settings, records.size)
+    if draws.is_empty():
+        raise WorkspaceError(f"nobody is enrolled in `{settings.holdout.name}` yet", do="Run a cycle: it draws and records who is left alone.")
+    start, settled = int(draws["at"].min()), add_span(now, settings.settle, -1)  # type: ignore[arg-type]  # an Int64 column that is not empty
+    rows = _settled(workspace, now, settled)
+    products = [_lifted(product, outcome, rows, draws, start, level) for product, outcome in _own(workspace, now).iter_rows()]
+    held = int(draws["held"].sum())
+    return {
+        "holdout": settings.holdout.name,
+        "since": format_instant(start),
+        "settled": format_instant(settled),
+        "level": level,
+        "hcps": {"acted": draws.height - held, "held": held},
+        "products": products,
+    }
+
+
+def _lifted(product: str, outcome: str, rows: pl.DataFrame, draws: pl.DataFrame, start: int, level: float) -> dict[str, Any]:
+    mine = rows.filter(pl.col("product") == product).drop_nulls(outcome).join(draws.select("hcp_id", "unit"), on="hcp_id", how="inner")
+    ends = mine.select("period", "occurred_at").unique().sort("occurred_at").with_columns(begins=pl.col("occurred_at").shift(1))
+    since = ends.filter(pl.col("begins") >= start)["period"]
+    if since.is_empty():
+        return {"product": product, "outcome": outcome, "looks": [], "says": ["no period that began after the first draw has settled yet"]}
+    means = mine.group_by("unit", "period").agg(outcome=pl.col(outcome).mean())
+    sides = draws.select("unit", "held").unique("unit", keep="first", maintain_order=True)
+    found: Lift = lift(means, sides, str(since[0]), level=level)
+    return {"product": product, "outcome": outcome, **asdict(found)}
+
+
+def _settled(workspace: Workspace, now: int, settled: int) -> pl.DataFrame:
+    return read(workspace.warehouse, "rx", now).filter(pl.col("occurred_at") <= settled)
+
+
+def _own(workspace: Workspace, now: int) -> pl.DataFrame:
+    return state(workspace.warehouse, "products", now).filter("own").select("product", "outcome").sort("product")
 
 
 def _history(rows: pl.DataFrame, product: str, outcome: str) -> pl.DataFrame:

@@ -25,8 +25,10 @@ def tables(workspace: Workspace, as_of: int, only: Collection[str] | None = None
     return {name: read(workspace.warehouse, name, as_of, only=only, hcps=hcps) for name in READ}
 
 
-def assemble(workspace: Workspace, config: Config, models: Models, carried: Carried, now: int, threads: int, only: Collection[str] | None = None) -> Inputs:
-    """Everything the cycle at `now` depends on."""
+def assemble(
+    workspace: Workspace, config: Config, models: Models, carried: Carried, draws: pl.DataFrame, now: int, threads: int, only: Collection[str] | None = None
+) -> Inputs:
+    """Everything the cycle at `now` depends on. `draws` says who is held out (`holdouts.ENROLMENT`)."""
     settings = config.settings
     loads = {fresh.table: fresh.last_load for fresh in freshness(workspace.warehouse, now, only=only) if fresh.last_load is not None}
     known_tables = tables(workspace, now, only)
@@ -41,6 +43,7 @@ def assemble(workspace: Workspace, config: Config, models: Models, carried: Carr
         cover=cover(state(workspace.warehouse, "alignments", now, only=only), settings),
         contacts=pl.concat([_contacts(known_tables["touches"]), carried.contacts]),
         scores=_scores(models, features, now, threads),
+        held=draws.filter("held")["hcp_id"],
         feed_age_h={feed: (now - at) // HOUR for feed, at in loads.items()},
         model_age_h=(now - models.trained_to) // HOUR,
     )

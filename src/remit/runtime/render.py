@@ -185,6 +185,20 @@ def holdout_plan(result: dict[str, Any]) -> None:
     _line(f"With power {result['power']:.0%} and {result['level']:.0%} intervals, from prescriptions settled by {result['settled']}.")
 
 
+def outcomes_show(result: dict[str, Any]) -> None:
+    """The lift of each product, look by look."""
+    hcps = result["hcps"]
+    _line(f"Holdout {result['holdout']} since {result['since']}: {hcps['acted']:,} physicians acted on, {hcps['held']:,} left alone.")
+    for product in result["products"]:
+        _line(f"{product['product']}, {product['outcome']} each a period:")
+        names = ("effect", "low", "high", "held_mean")
+        if product["looks"]:
+            _table(["periods", *names], [[look["periods"], *(f"{look[name]:.4f}" for name in names)] for look in product["looks"]])
+        for doubt in product["says"]:
+            _line(f"  ! {doubt}")
+    _line(f"{result['level']:.0%} intervals that hold at all looks together; prescriptions settled by {result['settled']}.")
+
+
 def explain(result: dict[str, Any]) -> None:
     """One decision in sentences."""
     for sentence in result["says"]:

@@ -9,6 +9,7 @@ from remit.ledger import Ledger
 from remit.runtime import training
 from remit.runtime.carry import carry
 from remit.runtime.cycle import DECISION_COLUMNS, Result, cycle
+from remit.runtime.enrolment import enrolled
 from remit.runtime.inputs import assemble, capacities
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
 from remit.runtime.reporting import cycle_body
@@ -34,7 +35,7 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
     models = training.load(workspace, body["models"])
     stated = dict(capacities(workspace, now, only).select("resource", "valid_from").iter_rows())
     carried = carry(ledger, upto, now, config.settings, stated)
-    result = cycle(assemble(workspace, config, models, carried, now, threads, only), stage)
+    result = cycle(assemble(workspace, config, models, carried, enrolled(ledger, config.settings, upto, cycle_id), now, threads, only), stage)
     stage("compare")
     found = [ledger.read_segment(segment) for segment in ledger.segments(cycle_id, STREAM)]
     recorded = pl.concat([each.frame for each in found]) if found else result.decisions.clear()

@@ -6,12 +6,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from time import time_ns
 
+import polars as pl
+
 from remit.gateway import Known, Stopped, clear, deliver, lists
 from remit.intake import LoadReport, load, segments, state
-from remit.ledger import Entry, Ledger, create_ledger, open_ledger
+from remit.ledger import Entry, Ledger, Segment, create_ledger, open_ledger
 from remit.runtime import training
 from remit.runtime.carry import carry, overdue
 from remit.runtime.cycle import Inputs, Result, cycle
+from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
+from remit.runtime.enrolment import draw, enrolled, stream
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.inputs import assemble, capacities, tables
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
@@ -98,7 +102,9 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     refused = _refuse_overdue(ledger, cycle_id, now)
     stage("read the warehouse")
     log_size = ledger.size
-    inputs = _inputs(workspace, config, ledger, models, log_size, now, threads)
+    before = enrolled(ledger, settings, log_size)
+    new = draw(state(workspace.warehouse, "hcp", now), settings, before, ledger.draw_key(), now)
+    inputs = _inputs(workspace, config, ledger, models, log_size, pl.concat([before, new]), now, threads)
     result = cycle(inputs, stage)
     stage("write segments")
     recorded = {
@@ -113,11 +119,14 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
         "table": inputs.table.digest,
     }
     written = ledger.write_segments(result.decisions.drop("number"), cycle=cycle_id, stream=STREAM, schema=SCHEMA, workers=threads)
+    draws: tuple[Segment, ...] = ()
+    if settings.holdout is not None:
+        draws = ledger.write_segments(new, cycle=cycle_id, stream=stream(settings.holdout), schema=HOLDOUT_SCHEMA, plain=["unit"])
     stage("commit to the ledger")
     actions = action_entries(result, now, settings, config.charters)
     failures = [Entry("failure", "remit.failure/1", {"agent": failure.agent, "error": failure.error, "at": now}) for failure in result.failures]
     entries = [cycle_entry(result, recorded, written, actions), *failures, *actions]
-    ledger.append(cycle_id, entries, cycle=cycle_id, segments=written, expected_size=log_size)
+    ledger.append(cycle_id, entries, cycle=cycle_id, segments=(*written, *draws), expected_size=log_size)
     stopped, files = _hand_over(workspace, config, ledger, cycle_id, inputs, stage)
     return Done(cycle_id, now, loaded, result, inputs.known, settings, trained, refused, stopped, files, ledger.size)
 
@@ -128,7 +137,9 @@ def _finish(workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str,
     stage("load feeds")
     loaded = _load(workspace, config, ledger, now, entropy)
     stage("read the warehouse")
-    inputs = _inputs(workspace, config, ledger, training.load(workspace, body["models"]), int(body["inputs"]["log"]), now, threads)
+    upto = int(body["inputs"]["log"])
+    draws = enrolled(ledger, config.settings, upto, cycle_id)
+    inputs = _inputs(workspace, config, ledger, training.load(workspace, body["models"]), upto, draws, now, threads)
     stopped, files = _hand_over(workspace, config, ledger, cycle_id, inputs, stage)
     return Done(cycle_id, now, loaded, None, inputs.known, config.settings, False, 0, stopped, files, ledger.size)
 
@@ -137,9 +148,9 @@ def _load(workspace: Workspace, config: Config, ledger: Ledger, now: int, entrop
     return load(workspace.feeds, workspace.warehouse, now, entropy, ledger.erased_among, zone=config.settings.zone)
 
 
-def _inputs(workspace: Workspace, config: Config, ledger: Ledger, models: training.Models, upto: int, now: int, threads: int) -> Inputs:
+def _inputs(workspace: Workspace, config: Config, ledger: Ledger, models: training.Models, upto: int, draws: pl.DataFrame, now: int, threads: int) -> Inputs:
     stated = dict(capacities(workspace, now).select("resource", "valid_from").iter_rows())
-    return assemble(workspace, config, models, carry(ledger, upto, now, config.settings, stated), now, threads)
+    return assemble(workspace, config, models, carry(ledger, upto, now, config.settings, stated), draws, now, threads)
 
 
 def _refuse_overdue(ledger: Ledger, cycle_id: str, now: int) -> int:

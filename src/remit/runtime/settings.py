@@ -1,5 +1,6 @@
 """`remit.toml`: what a workspace is, in one page."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,15 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
+class Holdout:
+    """An experiment: `share` (millionths) of the HCPs, drawn one by one or `by` practice, are left alone by promotion."""
+
+    name: str
+    share: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A workspace's settings. Spans are texts such as `1 week`; instants are UTC microseconds; `positions` are millionths.
 
@@ -53,6 +63,7 @@ class Settings:
     horizon: int
     train_on: int
     channels: Mapping[str, Channel]
+    holdout: Holdout | None = None
 
 
 def read_settings(text: str, where: str) -> Settings:
@@ -81,6 +92,7 @@ def read_settings(text: str, where: str) -> Settings:
         horizon=training.whole("horizon", least=1),
         train_on=training.whole("train_on", least=1),
         channels={name: _channel(name, channel) for name, channel in document.tables("channels").items()},
+        holdout=_holdout(document.table("holdout")) if "holdout" in document.names() else None,
     )
     for part in (clock, contacts, training, document):
         part.close()
@@ -112,6 +124,16 @@ def _channel(name: str, document: Document) -> Channel:
     )
     document.close()
     return channel
+
+
+def _holdout(document: Document) -> Holdout:
+    holdout = Holdout(document.text("name"), document.micro("share"), document.text("by", "hcp", among=("hcp", "practice")))
+    if not 0 < holdout.share < MICRO:
+        document.fault("share", "must lie between 0 and 1, such as 0.1")
+    if not re.fullmatch(r"[a-z0-9-]{1,40}", holdout.name):
+        document.fault("name", "must be 1 to 40 of a-z 0-9 -")
+    document.close()
+    return holdout
 
 
 def _positions(contacts: Document) -> tuple[int, ...]:

@@ -1,0 +1,43 @@
+"""Who is left alone: drawn once, recorded in the ledger, read back for every cycle after."""
+
+import polars as pl
+
+from remit.ledger import Records
+from remit.outcomes import enrol
+from remit.runtime.settings import Holdout, Settings
+
+SCHEMA = "remit.holdout/1"
+ENROLMENT = pl.Schema({"hcp_id": pl.String, "unit": pl.String, "stratum": pl.String, "held": pl.Boolean, "at": pl.Int64})
+"""Who was enrolled in an experiment: the unit that was drawn (an HCP or a practice), its stratum, whether it is left alone, and since when."""
+
+
+def stream(holdout: Holdout) -> str:
+    """Where an experiment's draws lie in the ledger."""
+    return f"holdout/{holdout.name}"
+
+
+def enrolled(records: Records, settings: Settings, upto: int, cycle: str | None = None) -> pl.DataFrame:
+    """The recorded draws of the settings' experiment among the log's first `upto` entries, and in `cycle`: `ENROLMENT`, none if there is no experiment."""
+    frames = [pl.DataFrame(schema=ENROLMENT)]
+    if settings.holdout is not None:
+        for entry in records.entries(kind="segment"):
+            if entry.body["stream"] == stream(settings.holdout) and (entry.seq < upto or entry.cycle == cycle):
+                frames += [records.read_segment(each).frame.select(ENROLMENT.names()) for each in records.segments(entry.cycle, stream(settings.holdout))]
+    return pl.concat(frames).unique("hcp_id", keep="first", maintain_order=True)
+
+
+def draw(hcp: pl.DataFrame, settings: Settings, before: pl.DataFrame, key: bytes, now: int) -> pl.DataFrame:
+    """The draws of HCPs that have none yet, sorted: `ENROLMENT`. Whoever joins a practice that was drawn takes its side."""
+    holdout = settings.holdout
+    if holdout is None:
+        return pl.DataFrame(schema=ENROLMENT)
+    new = hcp.join(before, on="hcp_id", how="anti").select(
+        "hcp_id",
+        unit=pl.coalesce("practice_id", "hcp_id") if holdout.by == "practice" else pl.col("hcp_id"),
+        stratum=pl.lit("") if holdout.by == "practice" else pl.col("specialty").fill_null(""),
+    )
+    known = before.select("unit", "held").unique("unit", keep="first", maintain_order=True)
+    drawn = enrol(new.unique("unit", keep="first", maintain_order=True).select("unit", "stratum"), holdout.share, key, holdout.name, known)
+    sides = pl.concat([known, drawn.select("unit", "held")])
+    rows = new.join(sides, on="unit", how="inner").with_columns(at=pl.lit(now, pl.Int64))
+    return rows.select(ENROLMENT.names()).sort("hcp_id")
