@@ -3,7 +3,19 @@
 from remit.models.checks import check_estimator
 from remit.models.errors import ModelError
 from remit.models.estimators import ESTIMATORS, lead_score, response
+from remit.models.influence import Effect, Influence, peer_influence
 from remit.models.reasons import reasons
 from remit.models.stored import model_digest
 
-__all__ = ["ESTIMATORS", "ModelError", "check_estimator", "lead_score", "model_digest", "reasons", "response"]
+__all__ = [
+    "ESTIMATORS",
+    "Effect",
+    "Influence",
+    "ModelError",
+    "check_estimator",
+    "lead_score",
+    "model_digest",
+    "peer_influence",
+    "reasons",
+    "response",
+]
