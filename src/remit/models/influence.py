@@ -74,7 +74,8 @@ def _exposure(ids: pl.Series, period: npt.NDArray[np.int64], ties: pl.DataFrame,
     before = period[target][:, None] < np.arange(1, periods + 1)[None, :]
     share = np.zeros((len(ids), periods))
     np.add.at(share, source, before.astype(float))
-    return share / np.maximum(named, 1.0)[:, None]
+    exposure: Floats = share / np.maximum(named, 1.0)[:, None]
+    return exposure
 
 
 def _controls(columns: pl.DataFrame) -> Floats:
