@@ -28,24 +28,33 @@ def main() -> None:
     if asked.one:
         print(json.dumps([asdict(row) for row in import_module(f"benchmarks.{asked.one}").measure(asked.quick)]))
         return
-    rows = []
+    rows, before = [], _taken()
     for name in asked.names or NAMES:
         print(f"{name} ...", file=sys.stderr, flush=True)
         command = [sys.executable, "-m", "benchmarks", "--one", name, *(["--quick"] if asked.quick else [])]
         ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         rows += json.loads(ran.stdout.splitlines()[-1])
-    page = _page(rows, asked.quick)
+    after = _taken()
+    page = _page(rows, asked.quick, (after[0] - before[0]) / max(after[1] - before[1], 1))
     print(page)
     if asked.write:
         PAGE.write_text(page)
 
 
-def _page(rows: list[dict[str, str | bool | None]], quick: bool) -> str:
+def _taken() -> tuple[int, int]:
+    """The processor's time so far that the host gave to others, and that was asked for (in ticks); nothing where the system does not say."""
+    stat = Path("/proc/stat")
+    ticks = [int(text) for text in stat.read_text().split("\n", 1)[0].split()[1:9]] if stat.is_file() else [0] * 8
+    return ticks[7], sum(ticks) - ticks[3] - ticks[4]
+
+
+def _page(rows: list[dict[str, str | bool | None]], quick: bool, taken: float) -> str:
     machine = f"{_processor()}, {os.cpu_count()} cores, {_memory_gib()} GiB, Python {platform.python_version()}"
     lines = [
         "# Benchmarks",
         "",
         f"Measured by `make bench`{' with small sizes' if quick else ''} on {datetime.now(UTC):%Y-%m-%d}, on {machine}.",
+        f"The host gave {taken:.0%} of the time that was asked for to others.",
         "",
         "| work | reach | measured | beside it, in the same run | reached |",
         "|---|---|---|---|---|",
