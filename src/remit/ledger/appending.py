@@ -106,7 +106,7 @@ class Ledger(Records):
         check_frame(frame, plain)
         labels = {"cycle": cycle, "stream": stream, "schema": schema}
         cuts = _cuts(frame["hcp_id"])
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers > 1 and len(cuts) > _FEW else nullcontext() as pool:
+        with ProcessPoolExecutor(min(workers, len(cuts)), mp_context=get_context("spawn")) if workers > 1 and len(cuts) > _FEW else nullcontext() as pool:
             parts = (self._part(frame[start:stop], start, labels, plain) for start, stop in cuts)
             try:
                 return tuple(self._keep(*packed) for packed in (pool.map if pool else map)(_packed, parts))

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from remit.ledger import Records
+from remit.ledger import Records, Segment
 from remit.outcomes import enrol
 from remit.runtime.settings import Holdout, Settings
 
@@ -22,7 +22,7 @@ def enrolled(records: Records, settings: Settings, upto: int, cycle: str | None 
     if settings.holdout is not None:
         for entry in records.entries(kind="segment"):
             if entry.body["stream"] == stream(settings.holdout) and (entry.seq < upto or entry.cycle == cycle):
-                frames += [records.read_segment(each).frame.select(ENROLMENT.names()) for each in records.segments(entry.cycle, stream(settings.holdout))]
+                frames.append(records.read_segment(Segment.from_body(entry.cycle, entry.body)).frame.select(ENROLMENT.names()))
     return pl.concat(frames).unique("hcp_id", keep="first", maintain_order=True)
 
 
