@@ -200,3 +200,10 @@ def test_a_bad_line_that_may_be_an_opt_out_counts_as_one_until_a_later_statement
     desk.write("consent/b.csv", CONSENT + "H1,email,promotional,opt_in,2026-01-06,,2026-01-06\n")
     desk.load(parse_instant("2026-01-07"))
     assert desk.state("consent", parse_instant("2026-01-07")).row(0, named=True)["status"] == "opt_in"
+
+
+def test_a_bad_line_without_a_readable_hcp_or_any_channel_stands_for_nobody(desk):
+    desk.write("consent/a.csv", CONSENT + "H 1,,promotional,opt_out,2025-06-01,,\nH2,,promotional,opt_out,2025-06-01,,\n")
+    report = desk.load()
+    assert (report.quarantined, report.files[0].heeded) == (2, 0)
+    assert desk.state("consent").is_empty()

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from remit.intake.contracts import Contract, Table, Validity, hcp_id, text
+from remit.intake.contracts import HCP_ID, Contract, Table, Validity, hcp_id, text
 from remit.terms.labels import Label
 
 _COM = Label.COMMERCIAL
@@ -22,7 +22,7 @@ def opt_outs(raw: pl.DataFrame, bad: pl.Series, now: int) -> pl.DataFrame:
     """Bad lines that name an HCP and do not clearly say opt-in, as opt-outs from now on; for every channel of the file, or purpose, where they name none."""
     cell = {name: pl.col(name).str.strip_chars() for name in ("hcp_id", "channel", "purpose", "status")}
     lines = raw.filter(pl.col("line").is_in(bad.implode())).select("line", **cell)
-    lines = lines.filter((pl.col("hcp_id").fill_null("") != "") & (pl.col("status").fill_null("") != "opt_in"))
+    lines = lines.filter(pl.col("hcp_id").str.contains(HCP_ID).fill_null(value=False), pl.col("status").fill_null("") != "opt_in")
     channels = sorted(set(raw["channel"].str.strip_chars().drop_nulls()) - {""})
     return (
         lines.with_columns(
@@ -31,6 +31,7 @@ def opt_outs(raw: pl.DataFrame, bad: pl.Series, now: int) -> pl.DataFrame:
         )
         .explode("channel")
         .explode("purpose")
+        .drop_nulls("channel")
         .with_columns(status=pl.lit("opt_out"), valid_from=pl.lit(now, pl.Int64), valid_to=pl.lit(None, pl.Int64), received_at=pl.lit(now, pl.Int64))
     )
 
