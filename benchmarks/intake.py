@@ -41,7 +41,7 @@ def measure(quick: bool) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         write_touches(Path(folder), 100_000 if quick else 2_000_000)
         rows.append(_touches(folder))
-    return [*rows, _world(2_000)]
+    return [*rows, _world(2_000), _world_alone(10_000 if quick else 1_000_000)]
 
 
 def _prescriptions(folder: str, size: str, *, full: bool) -> list[Row]:
@@ -84,6 +84,17 @@ def _touches(folder: str) -> Row:
         f"{loaded / took / 1e6:.2f} million good rows a second",
         None,
     )
+
+
+def _world_alone(physicians: int) -> Row:
+    took, _, peak, told = _apart("job_world", str(physicians))
+    work = f"make the two-brands country, {physicians:,} physicians, 52 weeks, {told / 1e6:.0f} million rows"
+    return Row(work, "reported", f"{took:.0f} s, {peak:.1f} GB", "", None)
+
+
+def job_world(physicians: str) -> int:
+    """Makes the country's files one by one; returns how many rows they have."""
+    return sum(each.rows.height for each in two_brands(int(physicians), 1))
 
 
 def _world(physicians: int) -> Row:

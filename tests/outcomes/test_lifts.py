@@ -36,19 +36,40 @@ def test_the_effect_is_found_and_its_interval_holds_it() -> None:
     assert all(look.low <= 1.0 <= look.high for look in found)
 
 
-def test_what_the_plan_calls_detectable_is_detected() -> None:
-    outcomes, _ = trial(0, units=1_000, weeks=PAST)
-    planned = plan(outcomes, PAST, 0.3, level=0.9, power=0.8)
-    assert 0 < planned.detectable < 0.5
-    assert plan(outcomes, 4, 0.3).detectable > 0
-    half = plan(outcomes.filter(pl.col("unit") < 500), PAST, 0.3).detectable
-    assert 1.2 < half / planned.detectable < 1.7
-    found = 0
-    for seed in range(1, 61):
-        look = lift(*trial(seed, units=1_000, weeks=PAST, effect=planned.detectable * planned.mean), PAST).looks[-1]
-        fixed = (look.high - look.effect) / 2.2  # a single look reaches about half as far as the last of many
-        found += look.effect > fixed
-    assert found >= 36
+@pytest.mark.parametrize("weeks", [4, 12])
+def test_what_the_plan_calls_detectable_some_look_detects_as_often_as_it_says(weeks: int) -> None:
+    outcomes, _ = trial(0, units=4_000, weeks=12)
+    (planned,) = plan(outcomes, weeks, [0.3], level=0.9, power=0.8)
+    assert planned.detectable is not None
+    effect = planned.detectable * planned.mean
+    found = [any(look.low > 0 for look in lift(*trial(seed, units=4_000, weeks=weeks, effect=effect), PAST).looks) for seed in range(1, 61)]
+    assert 0.65 <= np.mean(found) <= 0.95
+
+
+def test_more_units_and_even_sides_see_more_and_too_few_see_nothing() -> None:
+    outcomes, _ = trial(0, units=1_000, weeks=12)
+    few, third, even = (each.detectable for each in plan(outcomes, 12, [0.005, 0.3, 0.5]))
+    assert few is None
+    assert third is not None
+    assert even is not None
+    assert even < third
+    (half,) = plan(outcomes.filter(pl.col("unit") < 500), 12, [0.3])
+    assert half.detectable is not None
+    assert 1.2 < half.detectable / third < 1.7
+
+
+def test_who_is_not_reported_on_counts_as_unknown_and_not_as_zero() -> None:
+    outcomes, _ = trial(0, units=1_000, weeks=12)
+    patchy = outcomes.filter((pl.col("unit") * 7 + pl.col("period") * 5) % 3 > 0)
+    assert plan(patchy, 12, [0.3])[0].mean == pytest.approx(plan(outcomes, 12, [0.3])[0].mean, rel=0.1)
+
+
+def test_looks_begin_when_enough_of_each_side_were_reported_on() -> None:
+    outcomes, sides = trial(2, units=60)
+    late = outcomes.filter((pl.col("period") < PAST) | (pl.col("period") >= PAST + 3) | (pl.col("unit") % 12 == 0))
+    looks = lift(late, sides, PAST).looks
+    assert [look.periods for look in looks] == list(range(4, 27))
+    assert all(np.isfinite([look.low, look.high]).all() for look in looks)
 
 
 def test_a_side_that_churns_more_than_the_other_is_told() -> None:

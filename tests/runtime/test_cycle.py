@@ -213,14 +213,15 @@ def test_every_command_speaks_json(workspace: Workspace, remit: Remit, tmp_path:
 
 
 def test_a_holdout_plan_sees_smaller_effects_with_more_held_out_and_more_time(workspace: Workspace) -> None:
-    result = commands.holdout_plan(workspace.root, 0.3, 0.9, 0.8)
+    result = commands.holdout_plan(workspace.root, 0.3, "hcp", 0.9, 0.8)
     assert [product["product"] for product in result["products"]] == ["alpha", "beta"]
     for product in result["products"]:
-        seen = [list(share["detectable"].values()) for share in product["shares"]]
+        seen = [list(share["detectable"].values()) for share in product["shares"] if share["held"] >= 10]
+        assert len(seen) >= 3
         assert all(low < high for row in seen for high, low in pairwise(row))
         assert all(low < high for column in zip(*seen, strict=True) for high, low in pairwise(column))
         for share in product["shares"]:
-            enough = [int(length) for length, effect in share["detectable"].items() if effect <= 0.3]
+            enough = [int(length) for length, effect in share["detectable"].items() if effect is not None and effect <= 0.3]
             assert share["needed"] == min(enough, default=None)
 
 
@@ -278,6 +279,8 @@ def test_every_decision_is_counted_once(workspace: Workspace) -> None:
         (("explain", "gibberish"), "neither a receipt"),
         (("erase", "H9999999"), "H9999999"),
         (("holdout", "plan", "--effect", "-1"), "part of the mean"),
+        (("holdout", "plan", "--effect", "0.1", "--by", "brick"), "one of hcp, practice"),
+        (("outcomes", "show", "--level", "2"), "below 1"),
         (("verify", "--against", "/nowhere"), "/nowhere"),
     ],
 )

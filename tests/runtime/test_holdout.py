@@ -102,8 +102,18 @@ def test_outcomes_compare_who_was_acted_on_with_who_was_held(workspace: Workspac
         assert all(look["low"] < look["effect"] < look["high"] for look in product["looks"])
 
 
-def test_a_holdout_that_the_table_does_not_keep_is_refused(workspace: Workspace, remit: Remit) -> None:
-    edit(workspace, "authority.yaml", "held_out AND purpose = 'promotional'", "purpose = 'promotional' AND touch > 99")
+@pytest.mark.parametrize(
+    "when",
+    [
+        "purpose = 'promotional' AND touch > 99",
+        "NOT held_out AND purpose = 'medical'",
+        "held_out AND purpose = 'promotional' AND channel = 'email'",
+        "held_out AND purpose = 'promotional' AND pdrp IS NULL",
+        "held_out AND purpose = 'promotional' AND pdrp IS NOT NULL",
+    ],
+)
+def test_a_holdout_that_the_table_does_not_keep_is_refused(when: str, workspace: Workspace, remit: Remit) -> None:
+    edit(workspace, "authority.yaml", "held_out AND purpose = 'promotional'", when)
     ran = remit("run", "-w", workspace.root)
     assert ran.returncode == 2
     assert "holds HCPs out" in ran.stderr

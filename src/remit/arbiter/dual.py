@@ -23,8 +23,10 @@ BALANCED, ROUGHLY = 5.0, 10.0
 STALLED, PATIENCE = 0.05, 2
 """A step stalls if it lowers the smoothed dual by less than this part of what smoothing gives up; so many in a row end the search at one temperature."""
 SAMPLED = 2
+"""Temperatures at which a part of the HCPs is looked at."""
 REACH, TRIES, SWEEPS = 4.0, 5, 60
 FARTHEST = 3.0
+"""The farthest a price may go in one step, in mean values of a candidate per typical amount: a call that carries several details is worth several."""
 WIDTH, STEPS = 3.0, 5
 FORCING, ROUNDS = 1e-2, 15
 FEWEST, MOST_SKIPPED = 12_500, 8

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from remit.authority.conditions import Condition, Test
+from remit.authority.conditions import Condition, Known, Test, Value, leaves
 from remit.terms.facts import Kind
 from remit.terms.verdicts import Ruling
 
@@ -46,3 +46,13 @@ class Table:
     rules: tuple[Rule, ...]
     digest: str
     kinds: Mapping[str, Kind]
+
+    def always_forbids(self, **facts: Value) -> bool:
+        """Whether one row forbids every proposal with these facts, whatever the others are or turn out to be."""
+        known: dict[str, Value | None] = {**dict.fromkeys(self.kinds), **facts}
+        return any(
+            rule.ruling is Ruling.FORBIDDEN
+            and rule.holds(known) is True
+            and not any(isinstance(leaf, Known) and not leaf.known and leaf.fact not in facts for leaf in leaves(rule.condition))
+            for rule in self.rules
+        )

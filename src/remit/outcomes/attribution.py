@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from remit.outcomes.errors import OutcomeError
-
-Floats = npt.NDArray[np.float64]
+from remit.outcomes.looks import Floats
 
 _START, _WON, _LOST = 0, 1, 2
 

@@ -9,8 +9,7 @@ import hmac
 import polars as pl
 
 from remit.outcomes.errors import OutcomeError
-
-MICRO = 1_000_000
+from remit.terms.encoding import MICRO
 
 
 def enrol(units: pl.DataFrame, share: int, key: bytes, experiment: str, enrolled: pl.DataFrame | None = None) -> pl.DataFrame:

@@ -4,12 +4,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 
 from remit.outcomes.errors import OutcomeError
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from remit.outcomes.looks import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,12 +133,13 @@ def migrate(workspace: Folder = Path(), as_json: AsJson = False) -> None:
 def holdout_plan(
     effect: Annotated[float, typer.Option(help="The effect to see, as a part of the mean outcome: 0.05 is 5%.")],
     workspace: Folder = Path(),
-    level: Annotated[float, typer.Option(help="Of the two-sided interval.")] = 0.9,
-    power: Annotated[float, typer.Option(help="The probability of seeing the effect if it is there.")] = 0.8,
+    by: Annotated[str, typer.Option(help="What is drawn: hcp or practice.")] = "hcp",
+    level: Annotated[float, typer.Option(help="Of the two-sided intervals, which hold at all looks together.")] = 0.9,
+    power: Annotated[float, typer.Option(help="The probability that some look sees the effect if it is there.")] = 0.8,
     as_json: AsJson = False,
 ) -> None:
     """Say how long an experiment must run, and with how many left alone, to see an effect of this size."""
-    _say(commands.holdout_plan(workspace, effect, level, power), as_json, render.holdout_plan)
+    _say(commands.holdout_plan(workspace, effect, by, level, power), as_json, render.holdout_plan)
 
 
 @outcomes.command("show")

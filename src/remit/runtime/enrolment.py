@@ -26,16 +26,19 @@ def enrolled(records: Records, settings: Settings, upto: int, cycle: str | None 
     return pl.concat(frames).unique("hcp_id", keep="first", maintain_order=True)
 
 
+def units(hcp: pl.DataFrame, by: str) -> pl.DataFrame:
+    """What is drawn for each HCP: hcp_id, unit, and the stratum within which (practices have none)."""
+    alone = by == "hcp"
+    unit = pl.col("hcp_id") if alone else pl.coalesce("practice_id", "hcp_id")
+    return hcp.select("hcp_id", unit=unit, stratum=pl.col("specialty").fill_null("") if alone else pl.lit(""))
+
+
 def draw(hcp: pl.DataFrame, settings: Settings, before: pl.DataFrame, key: bytes, now: int) -> pl.DataFrame:
     """The draws of HCPs that have none yet, sorted: `ENROLMENT`. Whoever joins a practice that was drawn takes its side."""
     holdout = settings.holdout
     if holdout is None:
         return pl.DataFrame(schema=ENROLMENT)
-    new = hcp.join(before, on="hcp_id", how="anti").select(
-        "hcp_id",
-        unit=pl.coalesce("practice_id", "hcp_id") if holdout.by == "practice" else pl.col("hcp_id"),
-        stratum=pl.lit("") if holdout.by == "practice" else pl.col("specialty").fill_null(""),
-    )
+    new = units(hcp.join(before, on="hcp_id", how="anti"), holdout.by)
     known = before.select("unit", "held").unique("unit", keep="first", maintain_order=True)
     drawn = enrol(new.unique("unit", keep="first", maintain_order=True).select("unit", "stratum"), holdout.share, key, holdout.name, known)
     sides = pl.concat([known, drawn.select("unit", "held")])

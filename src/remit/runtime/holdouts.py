@@ -10,8 +10,9 @@ from remit.intake import read, state
 from remit.ledger import read_ledger
 from remit.outcomes import Lift, OutcomeError, lift, plan
 from remit.runtime import reporting
-from remit.runtime.enrolment import enrolled
+from remit.runtime.enrolment import enrolled, units
 from remit.runtime.errors import WorkspaceError
+from remit.runtime.settings import BY
 from remit.runtime.workspace import Workspace, config_texts, read_config
 from remit.terms.instants import add_span, format_instant
 
@@ -19,25 +20,28 @@ SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 PERIODS = (4, 8, 13, 26, 39, 52)
 
 
-def planned(workspace: Workspace, effect: float, level: float, power: float) -> dict[str, Any]:
+def planned(workspace: Workspace, effect: float, by: str, level: float, power: float) -> dict[str, Any]:
     """Per own product and share held out: how many of the products' periods it takes to see `effect` (a part of the mean outcome), and what each length can
-    detect. From prescriptions that have settled by the last cycle. Raises `WorkspaceError` or `OutcomeError`."""
-    if not 0 < effect < 10 or not 0.5 <= level < 1 or not 0.5 <= power < 1:
-        raise WorkspaceError("the plan cannot be made", do="`--effect` is a part of the mean, such as 0.05; `--level` and `--power` lie from 0.5 to below 1.")
+    detect, drawn `by` hcp or practice. From prescriptions that have settled by the last cycle. Raises `WorkspaceError` or `OutcomeError`."""
+    if not 0 < effect < 10 or by not in BY or not 0.5 <= level < 1 or not 0.5 <= power < 1:
+        do = f"`--effect` is a part of the mean, such as 0.05; `--by` is one of {', '.join(BY)}; `--level` and `--power` lie from 0.5 to below 1."
+        raise WorkspaceError("the plan cannot be made", do=do)
     settings = read_config(config_texts(workspace)).settings
     with closing(read_ledger(workspace.ledger)) as records:
         now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
     settled = add_span(now, settings.settle, -1)
-    rows = _settled(workspace, now, settled)
+    rows = _settled(workspace, now, settled).join(units(state(workspace.warehouse, "hcp", now), by), on="hcp_id", how="inner")
     products = [
-        _product(product, _history(rows, product, outcome), effect, level, power) | {"outcome": outcome}
+        _product(product, _by_unit(rows, product, outcome), effect, level, power) | {"outcome": outcome}
         for product, outcome in _own(workspace, now).iter_rows()
     ]
-    return {"effect": effect, "level": level, "power": power, "settled": format_instant(settled), "products": products}
+    return {"effect": effect, "by": by, "level": level, "power": power, "settled": format_instant(settled), "products": products}
 
 
 def shown(workspace: Workspace, level: float) -> dict[str, Any]:
     """What acting changed against who was left alone, per own product, at every settled period since the first draw. Raises `WorkspaceError`."""
+    if not 0.5 <= level < 1:
+        raise WorkspaceError(f"an interval of {level} cannot be shown", do="`--level` lies from 0.5 to below 1.")
     settings = read_config(config_texts(workspace)).settings
     if settings.holdout is None:
         raise WorkspaceError("nobody is held out", where="remit.toml", do="Add a [holdout] section; `remit holdout plan` says how large and how long.")
@@ -61,14 +65,13 @@ def shown(workspace: Workspace, level: float) -> dict[str, Any]:
 
 
 def _lifted(product: str, outcome: str, rows: pl.DataFrame, draws: pl.DataFrame, start: int, level: float) -> dict[str, Any]:
-    mine = rows.filter(pl.col("product") == product).drop_nulls(outcome).join(draws.select("hcp_id", "unit"), on="hcp_id", how="inner")
+    mine = rows.filter(pl.col("product") == product).join(draws.select("hcp_id", "unit"), on="hcp_id", how="inner")
     ends = mine.select("period", "occurred_at").unique().sort("occurred_at").with_columns(begins=pl.col("occurred_at").shift(1))
     since = ends.filter(pl.col("begins") >= start)["period"]
     if since.is_empty():
         return {"product": product, "outcome": outcome, "looks": [], "says": ["no period that began after the first draw has settled yet"]}
-    means = mine.group_by("unit", "period").agg(outcome=pl.col(outcome).mean())
     sides = draws.select("unit", "held").unique("unit", keep="first", maintain_order=True)
-    found: Lift = lift(means, sides, str(since[0]), level=level)
+    found: Lift = lift(_by_unit(mine, product, outcome), sides, str(since[0]), level=level)
     return {"product": product, "outcome": outcome, **asdict(found)}
 
 
@@ -80,17 +83,25 @@ def _own(workspace: Workspace, now: int) -> pl.DataFrame:
     return state(workspace.warehouse, "products", now).filter("own").select("product", "outcome").sort("product")
 
 
-def _history(rows: pl.DataFrame, product: str, outcome: str) -> pl.DataFrame:
-    return rows.filter(pl.col("product") == product).select(unit="hcp_id", period="period", outcome=outcome).drop_nulls("outcome")
+def _by_unit(rows: pl.DataFrame, product: str, outcome: str) -> pl.DataFrame:
+    """The mean outcome of each unit's HCPs: unit, period, outcome."""
+    mine = rows.filter(pl.col("product") == product).drop_nulls(outcome)
+    return mine.group_by("unit", "period").agg(outcome=pl.col(outcome).mean()).sort("unit", "period")
 
 
 def _product(product: str, history: pl.DataFrame, effect: float, level: float, power: float) -> dict[str, Any]:
     lengths = [length for length in PERIODS if 2 * length <= history["period"].n_unique()]
     if not lengths:
         raise OutcomeError(f"{product} has {history['period'].n_unique()} settled periods", do=f"A plan needs {2 * PERIODS[0]}: load more history.")
+    plans = [plan(history, length, SHARES, level=level, power=power) for length in lengths]
     shares = []
-    for share in SHARES:
-        plans = [plan(history, length, share, level=level, power=power) for length in lengths]
-        needed = next((each.weeks for each in plans if each.detectable <= effect), None)
-        shares.append({"share": share, "held": plans[0].held, "needed": needed, "detectable": {str(each.weeks): round(each.detectable, 4) for each in plans}})
-    return {"product": product, "units": history["unit"].n_unique(), "mean": round(plans[0].mean, 4), "shares": shares}
+    for share, row in zip(SHARES, zip(*plans, strict=True), strict=True):
+        shares.append(
+            {
+                "share": share,
+                "held": row[0].held,
+                "needed": next((each.weeks for each in row if each.detectable is not None and each.detectable <= effect), None),
+                "detectable": {str(each.weeks): each.detectable and round(each.detectable, 4) for each in row},
+            }
+        )
+    return {"product": product, "units": history["unit"].n_unique(), "mean": round(plans[0][0].mean, 4), "shares": shares}

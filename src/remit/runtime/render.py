@@ -174,15 +174,20 @@ _SHOW = {
 
 def holdout_plan(result: dict[str, Any]) -> None:
     """What each share and length would see."""
+    drawn = "physicians" if result["by"] == "hcp" else "practices"
     for product in result["products"]:
         lengths = list(product["shares"][0]["detectable"])
-        _line(f"{product['product']}: {product['units']:,} physicians with reports, {product['mean']} {product['outcome']} each a period on the mean.")
+        _line(f"{product['product']}: {product['units']:,} {drawn} with reports, {product['mean']} {product['outcome']} an HCP and period on the mean.")
         rows = [
-            [f"{each['share']:.0%}", each["held"], each["needed"] or "more", *(f"{each['detectable'][length]:.1%}" for length in lengths)]
+            [f"{each['share']:.0%}", each["held"], each["needed"] or "more", *(_part(each["detectable"][length]) for length in lengths)]
             for each in product["shares"]
         ]
-        _table(["held out", "physicians", f"periods for {result['effect']:.1%}", *(f"seen in {length}" for length in lengths)], rows)
-    _line(f"With power {result['power']:.0%} and {result['level']:.0%} intervals, from prescriptions settled by {result['settled']}.")
+        _table(["held out", drawn, f"periods for {result['effect']:.1%}", *(f"seen in {length}" for length in lengths)], rows)
+    _line(f"With power {result['power']:.0%} at some look, {result['level']:.0%} intervals that hold at all looks together; settled by {result['settled']}.")
+
+
+def _part(least: float | None) -> str:
+    return "too few" if least is None else f"{least:.1%}"
 
 
 def outcomes_show(result: dict[str, Any]) -> None:
@@ -190,7 +195,7 @@ def outcomes_show(result: dict[str, Any]) -> None:
     hcps = result["hcps"]
     _line(f"Holdout {result['holdout']} since {result['since']}: {hcps['acted']:,} physicians acted on, {hcps['held']:,} left alone.")
     for product in result["products"]:
-        _line(f"{product['product']}, {product['outcome']} each a period:")
+        _line(f"{product['product']}, {product['outcome']} an HCP and period:")
         names = ("effect", "low", "high", "held_mean")
         if product["looks"]:
             _table(["periods", *names], [[look["periods"], *(f"{look[name]:.4f}" for name in names)] for look in product["looks"]])

@@ -11,6 +11,8 @@ from remit.terms.documents import Document
 from remit.terms.encoding import MICRO
 
 WORKSPACE_VERSION = 1
+BY = ("hcp", "practice")
+"""What a holdout may be drawn by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def _channel(name: str, document: Document) -> Channel:
 
 
 def _holdout(document: Document) -> Holdout:
-    holdout = Holdout(document.text("name"), document.micro("share"), document.text("by", "hcp", among=("hcp", "practice")))
+    holdout = Holdout(document.text("name"), document.micro("share"), document.text("by", "hcp", among=BY))
     if not 0 < holdout.share < MICRO:
         document.fault("share", "must lie between 0 and 1, such as 0.1")
     if not re.fullmatch(r"[a-z0-9-]{1,40}", holdout.name):

@@ -15,7 +15,6 @@ from remit.terms.charters import Charter
 from remit.terms.encoding import digest
 from remit.terms.facts import FACTS
 from remit.terms.people import People
-from remit.terms.verdicts import Ruling
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +66,9 @@ class Config:
         """The authority table as it stands at `now`: its owners must be on file then. Raises `AuthorityError` with every fault."""
         table = load_table(self.table_text, self.people, FACTS, now)
         holdout = self.settings.holdout
-        if holdout is not None and not any(rule.ruling is Ruling.FORBIDDEN and "held_out" in rule.when for rule in table.rules):
-            do = "Add a forbidden row such as `when: held_out AND purpose = 'promotional'`, or take [holdout] out of remit.toml."
-            raise WorkspaceError(f"`{holdout.name}` holds HCPs out, and no row of the table forbids anything to them", where="authority.yaml", do=do)
+        if holdout is not None and not table.always_forbids(held_out=True, purpose="promotional"):
+            do = "Add a forbidden row `when: held_out AND purpose = 'promotional'`, or take [holdout] out of remit.toml."
+            raise WorkspaceError(f"`{holdout.name}` holds HCPs out, and no row of the table forbids all promotion to them", where="authority.yaml", do=do)
         return table
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from remit.outcomes.estimators.dr import modelled
-from remit.outcomes.logged import Estimate, Floats, Logged, with_interval
+from remit.outcomes.logged import Estimate, Logged, with_interval
+from remit.outcomes.looks import Floats
 
 _CANDIDATES = 20
 
