@@ -19,6 +19,7 @@ from remit.models.charts import Chart, Run, dump_chart, dump_run, extend, load_c
 from remit.models.effects import Z_90
 from remit.models.errors import ModelError
 from remit.models.profiles import Profile, bins_of, distance, dump_profile, load_profile, profile
+from remit.models.stored import plain
 
 Floats = npt.NDArray[np.float64]
 
@@ -145,15 +146,14 @@ def strictest(findings: Sequence[Finding]) -> str:
 
 def dump_reference(found: Reference) -> dict[str, Any]:
     """A reference as plain values, numbers as text."""
-    limits = {name: getattr(found.limits, name) for name in ("share", "alarms_a_year", "cycles_a_year")} | {
-        "sizes": {name: asdict(sizes) for name, sizes in found.limits.sizes.items()}
-    }
+    limits: dict[str, Any] = {name: getattr(found.limits, name) for name in ("share", "alarms_a_year", "cycles_a_year")}
+    limits["sizes"] = {name: asdict(sizes) for name, sizes in found.limits.sizes.items()}
     return {
         "profiles": [dump_profile(each) for each in found.profiles],
         "charts": [dump_chart(chart) for chart in found.charts],
         "cuts": {product: repr(cut) for product, cut in found.cuts.items()},
         "chance": repr(found.chance),
-        "limits": _texts(limits),
+        "limits": plain(limits),
     }
 
 
@@ -172,7 +172,7 @@ def load_reference(body: Mapping[str, Any]) -> Reference:
 
 def dump_finding(finding: Finding) -> dict[str, Any]:
     """A finding as plain values, numbers as text."""
-    return dict(_texts(asdict(finding)))
+    return dict(plain(asdict(finding)))
 
 
 class _Cycle:
@@ -260,9 +260,3 @@ def _charted(found: Reference, chart: Chart, cycle: _Cycle, runs: dict[str, dict
 
 def _number(text: str | None) -> float | None:
     return None if text is None else float(text)
-
-
-def _texts(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _texts(item) for name, item in value.items()}
-    return repr(value) if isinstance(value, float) else value

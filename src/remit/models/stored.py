@@ -50,6 +50,15 @@ def model_digest(parts: Parts) -> str:
     return digest(parts[MANIFEST])
 
 
+def plain(value: Any) -> Any:
+    """`value` with every float in it as text that reads back to the same number: what has a canonical form."""
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return repr(value) if isinstance(value, float) else value
+
+
 def _read(parts: Parts, name: str) -> dict[str, Any]:
     try:
         body = json.loads(parts[name])

@@ -1,0 +1,181 @@
+"""What a model must show before it may decide: development, then staging once the evidence holds, then production once two people have signed.
+
+Every check gives its figure, the threshold and what to do. Evidence that is missing fails its check: nothing passes for want of a figure.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from remit.models.bias import Audit, dump_audit
+from remit.models.evidence import HeldOut
+from remit.models.leaks import FORESIGHT, Leak
+from remit.models.stored import plain
+
+STAGES = ("development", "staging", "production")
+PROVENANCE = ("segments", "window", "config", "catalogue", "code", "seed")
+"""What must be said of where a model comes from: commitments of the data segments, the instants learned from, digests of configuration, features and code,
+the seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a model. None: it was not looked at, or could not be. `explained` is the share of rows for which reasons could be given, `unwatched`
+    the figures whose drift could not be watched."""
+
+    held_out: HeldOut | None
+    leaks: tuple[Leak, ...] | None
+    audit: Audit | None
+    explained: float | None
+    unwatched: tuple[str, ...] | None
+    provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """What the evidence must reach: a `gain` over the baseline that its interval lies above; a calibration within `calibration`; reasons for
+    at least `explained` of the rows; no disparity in any of the `protected` columns, of which at least one must be held with two groups to compare."""
+
+    gain: float = 0.0
+    calibration: tuple[float, float] = (0.9, 1.1)
+    explained: float = 0.95
+    protected: tuple[str, ...] = ("practice_population", "rural", "sex")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: what was found, what is asked for, and, where it failed, what to do."""
+
+    name: str
+    passed: bool
+    found: str
+    asked: str
+    do: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignOff:
+    """One person's yes to one model, in a role, at an instant (UTC microseconds)."""
+
+    person: str
+    role: str
+    at: int
+
+
+def checks(evidence: Evidence, required: Required) -> tuple[Check, ...]:
+    """Every check of the gate, in order."""
+    return (
+        _held_out(evidence.held_out, required),
+        _calibrated(evidence.held_out, required),
+        _explained(evidence.explained, required),
+        _knows_no_future(evidence.leaks),
+        _fair(evidence.audit, required),
+        _from_somewhere(evidence.provenance),
+        _watched(evidence.unwatched),
+    )
+
+
+def stage(found: Sequence[Check], signed: Sequence[SignOff], roles: Sequence[str]) -> str:
+    """Where a model stands. INVARIANT (two pairs of eyes): production needs every check passed, and each of `roles` signed by a different person."""
+    if not found or not all(check.passed for check in found):
+        return STAGES[0]
+    return STAGES[1] if missing_roles(signed, roles) else STAGES[2]
+
+
+def missing_roles(signed: Sequence[SignOff], roles: Sequence[str]) -> tuple[str, ...]:
+    """The roles for which a sign-off is missing, each person counted for one role only; as few as can be."""
+    best = _uncovered(tuple(roles), frozenset(), signed)
+    return best if len(roles) > 1 else (*best, "a second role: remit.toml names only one")
+
+
+def _uncovered(roles: tuple[str, ...], used: frozenset[str], signed: Sequence[SignOff]) -> tuple[str, ...]:
+    if not roles:
+        return ()
+    first, rest = roles[0], roles[1:]
+    answers = [_uncovered(rest, used | {each.person}, signed) for each in signed if each.role == first and each.person not in used]
+    return min([*answers, (first, *_uncovered(rest, used, signed))], key=len)
+
+
+def dump_evidence(evidence: Evidence, found: Sequence[Check]) -> dict[str, Any]:
+    """Evidence and checks as plain values, numbers as text."""
+    leaking = None if evidence.leaks is None else [plain(asdict(leak)) for leak in evidence.leaks if leak.found or leak is evidence.leaks[0]]
+    return {
+        "held_out": None if evidence.held_out is None else plain(asdict(evidence.held_out)),
+        "leaks": leaking,
+        "audit": None if evidence.audit is None else dump_audit(evidence.audit),
+        "explained": plain(evidence.explained),
+        "unwatched": plain(evidence.unwatched),
+        "provenance": dict(evidence.provenance),
+        "checks": [asdict(check) for check in found],
+    }
+
+
+def _held_out(metrics: HeldOut | None, required: Required) -> Check:
+    asked = f"the whole 90% interval of the gain over the baseline above {required.gain:.1%}, on time it did not learn from"
+    do = "Train on more history or better features, or keep the baseline."
+    if metrics is None:
+        return Check("held-out metrics", False, "not held", asked, "Judge the model on time that it did not learn from.")
+    gain = metrics.gain
+    found = f"gain {gain.value:.1%} ({gain.low:.1%} to {gain.high:.1%}) on {metrics.rows:,} rows of {metrics.hcps:,} HCPs"
+    return _check("held-out metrics", gain.low > required.gain, found, asked, do)
+
+
+def _calibrated(metrics: HeldOut | None, required: Required) -> Check:
+    low, high = required.calibration
+    asked = f"observed over expected between {low:g} and {high:g}, and an interval that says something"
+    ratio = None if metrics is None else metrics.calibration
+    if ratio is None:
+        return Check("calibration", False, "not held", asked, "Judge the model where outcomes are known and something is expected.")
+    found = f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
+    good = low <= ratio.value <= high and low / 2 < ratio.low and ratio.high < high * 2
+    return _check("calibration", good, found, asked, "Train anew on recent data, or look for what changed between learning and judging.")
+
+
+def _explained(share: float | None, required: Required) -> Check:
+    asked = f"reasons for at least {required.explained:.0%} of the rows"
+    found = "not held" if share is None else f"{share:.1%}"
+    return _check("reasons", share is not None and share >= required.explained, found, asked, "Give the estimator reasons that its viewers may see.")
+
+
+def _knows_no_future(leaks: Sequence[Leak] | None) -> Check:
+    asked = f"every feature comes out again from what had been received by its instant, and none sees ahead by more than {FORESIGHT:.0%}"
+    if not leaks or all(leak.foresight is None for leak in leaks):
+        return Check("no future", False, "not held: too few rows to tell", asked, "Train on more physicians or a longer history.")
+    if all(leak.differs is None for leak in leaks):
+        return Check("no future", False, "the features were not built again", asked, "Build them again for some of the instants, from the warehouse.")
+    told = [leak.says for leak in leaks if leak.found]
+    nearest = leaks[0]
+    found = "; ".join(told) if told else f"{len(leaks)} columns; furthest ahead is `{nearest.column}` with {nearest.foresight or 0.0:.1%}"
+    do = "Take the feature out, or correct when its rows were received (received_at, or the feed's lag), and train anew."
+    return _check("no future", not told, found, asked, do)
+
+
+def _fair(audit: Audit | None, required: Required) -> Check:
+    names = ", ".join(required.protected)
+    asked = f"no group of {names} selected at less than four fifths of the largest group's rate beyond chance, and one of them held"
+    if audit is None:
+        return Check("bias audit", False, "not held", asked, "Audit the model's selection by group.")
+    compared = [name for name in required.protected if audit.judged(name) > 1]
+    worse = [f"{group.column} {group.name}: {group.ratio.value:.2f}" for group in audit.disparities if group.column in required.protected and group.ratio]
+    not_held = [name for name in required.protected if name not in compared]
+    told = [f"compared by {', '.join(compared)}"] if compared else []
+    told += [f"not held, or no two groups large enough: {', '.join(not_held)}"] if not_held else []
+    do = "Add the columns to the feed `hcp`." if not compared else "Find out why these groups are selected less; change the model, its inputs or its use."
+    return _check("bias audit", bool(compared) and not worse, "; ".join([*worse, *told]), asked, do)
+
+
+def _from_somewhere(provenance: Mapping[str, Any]) -> Check:
+    lacking = [name for name in PROVENANCE if not provenance.get(name) and provenance.get(name) != 0]
+    found = f"missing: {', '.join(lacking)}" if lacking else f"{len(provenance['segments'])} data segments, configuration, features and code by digest"
+    return _check("provenance", not lacking, found, ", ".join(PROVENANCE), "Train the model by a cycle, which records where it comes from.")
+
+
+def _watched(unwatched: Sequence[str] | None) -> Check:
+    found = "not held" if unwatched is None else f"nothing to watch in: {', '.join(unwatched)}" if unwatched else "all of precision, calibration and outcome"
+    do = "Judge the model where outcomes vary: on more physicians, or on a longer history."
+    return _check("drift can be watched", unwatched is not None and not unwatched, found, "a reference for precision, calibration and outcome", do)
+
+
+def _check(name: str, passed: bool, found: str, asked: str, do: str) -> Check:
+    return Check(name, passed, found, asked, "" if passed else do)
