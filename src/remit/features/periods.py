@@ -31,6 +31,14 @@ def number_of(period: str) -> int:
         raise FeatureError(f"`{period}` is not a period", where="rx", do="Write a week as 2026-W02 or a month as 2026-01.") from None
 
 
+def name_of(number: int, cadence: Cadence) -> str:
+    """The period of that number: what `number_of` turns back."""
+    if cadence is Cadence.MONTH:
+        return f"{number // 12:04}-{number % 12 + 1:02}"
+    year, week, _ = date.fromordinal(number * 7 + 1).isocalendar()
+    return f"{year:04}-W{week:02}"
+
+
 def number_at(instant: int, cadence: Cadence, zone: str) -> int:
     """The number of the period that contains `instant` in `zone`."""
     day = (_EPOCH + timedelta(microseconds=instant)).astimezone(ZoneInfo(zone)).date()

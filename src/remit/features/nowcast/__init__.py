@@ -1,0 +1,6 @@
+"""Prescriptions corrected for what is not yet reported, and for what will be restated."""
+
+from remit.features.nowcast.backtest import Score, backtest, score
+from remit.features.nowcast.estimate import COMPLETE, COVERAGE, Leading, Nowcast, nowcast
+
+__all__ = ["COMPLETE", "COVERAGE", "Leading", "Nowcast", "Score", "backtest", "nowcast", "score"]

@@ -1,0 +1,91 @@
+"""A level with a trend, followed through thin reports: each period's final total, from its own reports and from where the series was heading.
+
+Everything is on the scale of square roots, where a count's noise does not grow with it and zero is a number (Bartlett 1936, JRSS supplement 3). The model is
+the local linear trend (Harvey 1989, section 2.3.2): level and slope walk at random, a period's final is the level plus its own irregular part, and the report
+so far, over the share developed, sees the final through reporting noise. The final is the precision-weighted mean of both views: the Bornhuetter-Ferguson
+method with the weight that the noise gives. All snapshots and series are followed at once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from remit.features.nowcast.triangle import Flags, Floats
+
+LEAST = 0.1
+"""Least variance of a period's irregular part; a Poisson count has 0.25."""
+_FAR = 4.0
+"""Surprises of more standard deviations move level and slope as if they were so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What reports say, by snapshot, series and lag: square root of the corrected total, its variance, and whether there is a report."""
+
+    seen: Floats
+    noise: Floats
+    there: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How level and slope move, as multiples of the series' irregular variance."""
+
+    level: float
+    slope: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """By snapshot, series and lag, of the square root of the final: `root` (-1 before the first report) and its `variance`, and `expected` before the
+    period's own report (0 before the first)."""
+
+    root: Floats
+    variance: Floats
+    expected: Floats
+
+
+def follow(views: Views, irregular: Floats, walk: Walk, lean: Floats | None = None) -> Tracks:
+    """The tracks of every snapshot, from the oldest lag to the newest. `irregular[s]` is the variance of a period around its level; `lean[j, s, k]` the
+    share of its level by which leading indicators expect a period to differ from it."""
+    shape = views.seen.shape[:2]
+    scale = np.broadcast_to(irregular, shape)
+    tracks = Tracks(*(np.zeros_like(views.seen) for _ in range(3)))
+    level, slope, begun = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=bool)
+    p_level, p_both, p_slope = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for k in range(views.seen.shape[2] - 1, -1, -1):
+        seen, noise, there = views.seen[:, :, k], views.noise[:, :, k], views.there[:, :, k]
+        level, p_level, p_both = level + slope, p_level + 2 * p_both + p_slope + walk.level * scale, p_both + p_slope
+        p_slope = p_slope + walk.slope * scale
+        shift = np.zeros(shape) if lean is None else lean[:, :, k] * np.maximum(level, 0)
+        expected = np.maximum(level + shift, 0.0)
+        prior = p_level + scale
+        total = prior + noise
+        surprise = np.where(there & begun, seen - expected, 0.0)
+        tracks.expected[:, :, k] = np.where(begun, expected, 0.0)
+        gain = np.where(there, prior / total, 0.0)
+        tracks.root[:, :, k] = np.where(begun, np.maximum(expected + gain * surprise, 0.0), np.where(there, seen, -1.0))
+        tracks.variance[:, :, k] = np.where(begun, prior * (1 - gain), scale + noise)
+        bounded = np.clip(surprise, -_FAR * np.sqrt(total), _FAR * np.sqrt(total))
+        weight = np.where(there & begun, 1.0 / total, 0.0)
+        level, slope = level + p_level * weight * bounded, slope + p_both * weight * bounded
+        p_level, p_both, p_slope = p_level - p_level**2 * weight, p_both - p_level * p_both * weight, p_slope - p_both**2 * weight
+        begins = there & ~begun
+        level, p_level = np.where(begins, seen, level), np.where(begins, scale + noise, p_level)
+        slope, p_both, p_slope = np.where(begins, 0.0, slope), np.where(begins, 0.0, p_both), np.where(begins, 0.25 * scale + 0.0025 * seen**2, p_slope)
+        begun = begun | there
+    return tracks
+
+
+def irregular_of(root: Floats, there: Flags) -> Floats:
+    """Per series, the variance of a period around a smooth path: a sixth of the mean square of second differences, extremes bounded; short series lean on
+    a Poisson count with a twentieth of noise. `root[s, k]` and `there[s, k]` are of finals, by lag."""
+    bend = root[:, 2:] - 2 * root[:, 1:-1] + root[:, :-2]
+    whole = there[:, 2:] & there[:, 1:-1] & there[:, :-2]
+    count = whole.sum(axis=1)
+    size = np.where(there, root, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+    assumed = 0.25 + (0.025 * size) ** 2
+    squares = np.where(whole, bend * bend, np.nan)
+    usual = np.nanmedian(np.where(count[:, None] > 0, squares, 0.0), axis=1) / 0.455
+    bounded = np.where(whole, np.minimum(bend * bend, 9 * np.maximum(usual, LEAST)[:, None]), 0.0).sum(axis=1)
+    return np.asarray(np.maximum((bounded / 6 + 6 * assumed) / (count + 6), LEAST))
