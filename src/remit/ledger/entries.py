@@ -41,6 +41,8 @@ SCHEMAS: Mapping[str, Schema] = {
     "remit.refused/1": Schema("refused", ("action", "reason", "at")),
     "remit.tombstone/1": Schema("tombstone", ("hcp", "at", "reason", "replaced")),
     "remit.failure/1": Schema("failure", ("agent", "error", "at")),
+    "remit.model/1": Schema("model", ("model", "digest", "stage", "evidence", "at")),
+    "remit.signoff/1": Schema("signoff", ("model", "digest", "person", "role", "at")),
 }
 
 

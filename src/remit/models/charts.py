@@ -84,7 +84,7 @@ def extend(chart: Chart, run: Run, side: int, value: float, rows: int) -> Run:
 
 def dump_chart(chart: Chart) -> dict[str, Any]:
     """A chart as plain values, numbers as text."""
-    texts = {name: repr(value) for name, value in asdict(chart).items() if isinstance(value, float)}
+    texts = {name: repr(float(value)) for name, value in asdict(chart).items() if isinstance(value, float)}
     return {"figure": chart.figure, "sides": list(chart.sides), **texts}
 
 
@@ -96,7 +96,7 @@ def load_chart(body: Mapping[str, Any]) -> Chart:
 
 def dump_run(run: Run) -> dict[str, str]:
     """A run as plain values."""
-    return {name: repr(value) for name, value in asdict(run).items()}
+    return {name: repr(float(value)) for name, value in asdict(run).items()}
 
 
 def load_run(body: Mapping[str, str]) -> Run:

@@ -103,15 +103,16 @@ State = Mapping[str, Mapping[str, str]]
 """What one cycle leaves to the next: per figure and side the run of evidence, as plain texts. A watch begins with none."""
 
 
-def reference(rows: pl.DataFrame, columns: Sequence[str], limits: Limits) -> Reference:
+def reference(rows: pl.DataFrame, columns: Sequence[str], limits: Limits, *, profiled: pl.DataFrame | None = None) -> Reference:
     """The reference from held-out `rows`: `instant`, `product`, `hcp_id`, `score` (int64 micro-units), `outcome` (units), and `columns`.
 
-    Columns and score are profiled at the newest instant; figures come from all. A figure that does not vary has no chart, and is not watched: see
+    Columns and score are profiled on `profiled`, everybody at one instant whether an outcome is known or not (not given: the rows of the newest instant);
+    figures come from all `rows`. A figure that does not vary has no chart, and is not watched: see
     `unwatched`. Raises `ModelError` without rows.
     """
     if rows.is_empty():
         raise ModelError("there is no reference without held-out rows", do="Train on a longer history.")
-    newest = rows.filter(pl.col("instant") == pl.col("instant").max())
+    newest = rows.filter(pl.col("instant") == pl.col("instant").max()) if profiled is None else profiled
     profiles = tuple(profile(newest[name], bins_of(newest[name])) for name in (*columns, SCORE))
     cuts = {str(product): _cut(rows.filter(product=product)["outcome"].to_numpy(), limits.share) for product in rows["product"].unique().sort()}
     cycles = [_Cycle(part.sort("product", "hcp_id"), cuts, limits.share) for part in rows.sort("instant").partition_by("instant", maintain_order=True)]

@@ -108,7 +108,7 @@ def distance(reference: Profile, current: Profile, chance: float) -> Distance:
     old, new = old[used] + 0.5, new[used] + 0.5
     shares = old / old.sum(), new / new.sum()
     psi = float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
-    scale = 1 / max(before.sum(), 1.0) + 1 / max(now.sum(), 1.0)
+    scale = 1 / max(float(before.sum()), 1.0) + 1 / max(float(now.sum()), 1.0)
     ks, ks_line = _largest_difference(before[:-1], now[:-1], chance) if reference.bins.edges is not None else (None, None)
     return Distance(psi, max(chi_squared(len(old) - 1, chance) * scale, 1e-12), ks, ks_line, current.null_share, reference.null_share)
 
