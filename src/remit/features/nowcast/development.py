@@ -234,7 +234,7 @@ def _on_level(triangle: Triangle, family: Ints, alive: Flags) -> tuple[Floats, F
     return total, (risk * np.minimum(_EXPOSED / seen_steps, 1.0))[family]
 
 
-_EXPOSED = 13
+_EXPOSED = 6
 """Periods during which the restatement of a recent period would still be called one of its nowcast."""
 
 

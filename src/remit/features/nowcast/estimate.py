@@ -76,7 +76,7 @@ def nowcast(
     past = history(reported)
     found, half_life = study(past)
     sample = found.of(np.sort(np.argsort(-found.size, kind="stable")[:_MOST_SERIES]))
-    walk = min(_WALKS, key=lambda each: sample.loss(follow(sample.views, sample.irregular, each).root))
+    walk = min(_WALKS, key=lambda each: sample.loss(follow(sample.views, sample.irregular, each).total))
     leans, leading = _leaning(found, walk, reported, indicators)
     tracks = follow(found.views, found.irregular, walk, leans)
     return Nowcast(_rows(reported, past, found, tracks, recent), leading, half_life)
@@ -118,7 +118,7 @@ def _trial(found: Study, walk: Walk, tracks: Tracks, leans: Floats | None, signa
     more = lean(signal, tracks, found.final, found.settled, found.irregular, product, found.settles)
     leans = more if leans is None else leans + more
     with_it = follow(found.views, found.irregular, walk, leans)
-    before, after = found.losses(tracks.root), found.losses(with_it.root)
+    before, after = found.losses(tracks.total), found.losses(with_it.total)
     lower = before - after
     if len(lower) < 8 or not before.sum() > 0:
         return 0.0, 0.0, with_it, leans
@@ -128,15 +128,14 @@ def _trial(found: Study, walk: Walk, tracks: Tracks, leans: Floats | None, signa
 
 
 def _rows(reported: Triangle, past: History, found: Study, tracks: Tracks, recent: int) -> pl.DataFrame:
-    lags = min(recent, tracks.root.shape[2])
-    known, begun = past.known[0], tracks.root[0] >= 0
-    root = np.maximum(tracks.root[0], 0.0)
+    lags = min(recent, tracks.total.shape[2])
+    known, begun, root = past.known[0], tracks.total[0] >= 0, tracks.root[0]
     half = _half_widths(found, tracks) * np.sqrt(tracks.variance[0] + root**2 * past.restated[:, None] / 4)
     now = np.arange(lags)
     cells = {
         "lag": np.broadcast_to(now + 1, (len(root), lags)),
         "reported": reported.total[:, now, now].astype(np.int64),
-        "expected": (root**2)[:, :lags].round(3),
+        "expected": tracks.total[0, :, :lags].round(3),
         "low": (np.maximum(root - half, 0.0) ** 2)[:, :lags].round(3),
         "high": ((root + half) ** 2)[:, :lags].round(3),
         "share": found.share[0, :, :lags].round(6),
@@ -163,7 +162,7 @@ def _complete(found: Study, known: Flags, begun: Flags) -> Flags:
 def _half_widths(found: Study, tracks: Tracks) -> Floats:
     """Per lag, the half-width of the interval in standard errors: the quantile of past errors, few at a lag leaning on those of all lags, and these on
     what is believed before."""
-    told = found.settled & (tracks.root >= 0) & (tracks.variance > 0)
+    told = found.settled & (tracks.total >= 0) & (tracks.variance > 0)
     told[:, :, found.reach :] = False
     errors = np.where(told, np.abs(tracks.root - found.final) / np.sqrt(np.where(told, tracks.variance, 1.0)), np.nan)
     overall = _leant(errors[told], _BELIEVED)

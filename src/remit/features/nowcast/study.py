@@ -33,16 +33,16 @@ class Study:
     reach: int
     settles: int
 
-    def losses(self, root: Floats) -> Floats:
-        """Per snapshot that can be judged, the mean over series and lags of the absolute error of root squared, as a share of the series' mean."""
-        told = self.settled[:, :, : self.reach] & (root[:, :, : self.reach] >= 0)
-        off = np.abs(root[:, :, : self.reach] ** 2 - self.final[:, :, : self.reach] ** 2) / self.size[:, None]
+    def losses(self, total: Floats) -> Floats:
+        """Per snapshot that can be judged, the mean over series and lags of the absolute error of `total` (below 0: none), as a share of the series' mean."""
+        told = self.settled[:, :, : self.reach] & (total[:, :, : self.reach] >= 0)
+        off = np.abs(total[:, :, : self.reach] - self.final[:, :, : self.reach] ** 2) / self.size[:, None]
         count = told.sum(axis=(1, 2))
         return np.asarray(np.where(told, off, 0.0).sum(axis=(1, 2))[count > 0] / count[count > 0])
 
-    def loss(self, root: Floats) -> float:
+    def loss(self, total: Floats) -> float:
         """The mean of `losses`, 0 if no snapshot can be judged."""
-        losses = self.losses(root)
+        losses = self.losses(total)
         return float(losses.sum() / max(len(losses), 1))
 
     def of(self, series: Ints) -> "Study":
@@ -61,7 +61,7 @@ def study(past: History) -> tuple[Study, float]:
 
 def _alone(found: Study) -> Floats:
     """What the reports say without any trend; -1 where there is no report."""
-    return np.where(found.views.there, found.views.seen, -1.0)
+    return np.where(found.views.there, found.views.seen**2, -1.0)
 
 
 def _study(past: History, curve: Development) -> Study:

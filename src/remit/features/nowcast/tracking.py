@@ -37,8 +37,10 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
-    """By snapshot, series and lag, of the square root of the final: `root` (-1 before the first report) and its `variance`, and `expected` before the
-    period's own report (0 before the first)."""
+    """By snapshot, series and lag: the final `total` (-1 before the first report); of its square root, `root`, its `variance` and what was `expected` before
+    the period's own report."""
+
+    total: Floats
 
     root: Floats
     variance: Floats
@@ -50,7 +52,7 @@ def follow(views: Views, irregular: Floats, walk: Walk, lean: Floats | None = No
     share of its level by which leading indicators expect a period to differ from it."""
     shape = views.seen.shape[:2]
     scale = np.broadcast_to(irregular, shape)
-    tracks = Tracks(*(np.zeros_like(views.seen) for _ in range(3)))
+    tracks = Tracks(*(np.zeros_like(views.seen) for _ in range(4)))
     level, slope, begun = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=bool)
     p_level, p_both, p_slope = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for k in range(views.seen.shape[2] - 1, -1, -1):
@@ -60,14 +62,17 @@ def follow(views: Views, irregular: Floats, walk: Walk, lean: Floats | None = No
         shift = np.zeros(shape) if lean is None else lean[:, :, k] * np.maximum(level, 0)
         expected = np.maximum(level + shift, 0.0)
         prior = p_level + scale
-        total = prior + noise
+        both = prior + noise
         surprise = np.where(there & begun, seen - expected, 0.0)
         tracks.expected[:, :, k] = np.where(begun, expected, 0.0)
-        gain = np.where(there, prior / total, 0.0)
-        tracks.root[:, :, k] = np.where(begun, np.maximum(expected + gain * surprise, 0.0), np.where(there, seen, -1.0))
+        gain = np.where(there, prior / both, 0.0)
+        # A thinned count is unbiased on its own scale and not on that of roots: with Poisson noise this is the report plus what the level leaves open.
+        mean = expected**2 + prior
+        tracks.total[:, :, k] = np.where(begun, np.maximum(mean + gain * (seen**2 - mean), 0.0), np.where(there, seen**2, -1.0))
+        tracks.root[:, :, k] = np.where(begun, np.maximum(expected + gain * surprise, 0.0), seen)
         tracks.variance[:, :, k] = np.where(begun, prior * (1 - gain), scale + noise)
-        bounded = np.clip(surprise, -_FAR * np.sqrt(total), _FAR * np.sqrt(total))
-        weight = np.where(there & begun, 1.0 / total, 0.0)
+        bounded = np.clip(surprise, -_FAR * np.sqrt(both), _FAR * np.sqrt(both))
+        weight = np.where(there & begun, 1.0 / both, 0.0)
         level, slope = level + p_level * weight * bounded, slope + p_both * weight * bounded
         p_level, p_both, p_slope = p_level - p_level**2 * weight, p_both - p_level * p_both * weight, p_slope - p_both**2 * weight
         begins = there & ~begun
