@@ -1,7 +1,7 @@
 """Prescriptions corrected for what is not yet reported, with an interval that past nowcasts of the same reports have earned."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ COMPLETE = 0.01
 """A period is complete if no more than this share of it is expected to change."""
 
 _WALKS = tuple(Walk(level, slope) for slope in (0.0, 0.002, 0.02) for level in (0.0, 0.03, 0.1, 0.3, 1.0))
+_SHARED = (0.0, 0.0004, 0.004)
 _FEW = 20
 """Past errors that what is believed without any counts for."""
 _BELIEVED = 2.0
@@ -75,11 +76,20 @@ def nowcast(
         return Nowcast(pl.DataFrame(schema={**keys, **_COLUMNS}), (), None)
     past = history(reported)
     found, half_life = study(past)
-    sample = found.of(np.sort(np.argsort(-found.size, kind="stable")[:_MOST_SERIES]))
-    walk = min(_WALKS, key=lambda each: sample.loss(follow(sample.views, sample.irregular, each).total))
+    walk = _walk(found.of(np.sort(np.argsort(-found.size, kind="stable")[:_MOST_SERIES])))
     leans, leading = _leaning(found, walk, reported, indicators)
     tracks = follow(found.views, found.irregular, walk, leans)
     return Nowcast(_rows(reported, past, found, tracks, recent), leading, half_life)
+
+
+def _walk(found: Study) -> Walk:
+    """The walk under which past nowcasts would have been best."""
+
+    def loss(walk: Walk) -> float:
+        return found.loss(follow(found.views, found.irregular, walk).total)
+
+    alone = min(_WALKS, key=loss)
+    return min((replace(alone, shared=shared) for shared in _SHARED), key=loss)
 
 
 _COLUMNS: Mapping[str, pl.DataType] = {

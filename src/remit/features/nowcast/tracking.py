@@ -29,10 +29,12 @@ class Views:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """How level and slope move, as multiples of the series' irregular variance."""
+    """How level and slope move, as multiples of the series' irregular variance; `shared` is the variance of what moves the roots of all series in a period
+    alike (a holiday), as a share of them."""
 
     level: float
     slope: float
+    shared: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ def follow(views: Views, irregular: Floats, walk: Walk, lean: Floats | None = No
         expected = np.maximum(level + shift, 0.0)
         prior = p_level + scale
         both = prior + noise
+        if walk.shared > 0:
+            expected = expected * (1 + _shared_move(seen, expected, both, there & begun, walk.shared))
         surprise = np.where(there & begun, seen - expected, 0.0)
         tracks.expected[:, :, k] = np.where(begun, expected, 0.0)
         gain = np.where(there, prior / both, 0.0)
@@ -80,6 +84,13 @@ def follow(views: Views, irregular: Floats, walk: Walk, lean: Floats | None = No
         slope, p_both, p_slope = np.where(begins, 0.0, slope), np.where(begins, 0.0, p_both), np.where(begins, 0.25 * scale + 0.0025 * seen**2, p_slope)
         begun = begun | there
     return tracks
+
+
+def _shared_move(seen: Floats, expected: Floats, variance: Floats, told: Flags, shared: float) -> Floats:
+    """Per snapshot, by which share the series that have a report lie off what was expected, drawn towards none."""
+    weight = np.where(told, expected**2 / variance, 0.0)
+    off = np.where(told, (seen - expected) * expected / variance, 0.0)
+    return np.asarray((off.sum(axis=1) / (weight.sum(axis=1) + 1 / shared))[:, None])
 
 
 def irregular_of(root: Floats, there: Flags) -> Floats:
