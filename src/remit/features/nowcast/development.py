@@ -26,13 +26,15 @@ _RESTATED, _SPREADS = 0.02, 6.0
 class History:
     """The triangle made ready: `seen[j, s, k]` as snapshot j saw it (restatements taken back to the level of today), `known` likewise, `silent[j, s]`
     periods since the source last brought rows, `usable[j, s, k]` whether the step from lag k + 1 to k + 2 that snapshot j completed tells of reporting,
-    `restated[s]` variance of the share by which a vendor's restatements may still move a period."""
+    `restated[s]` variance of the share by which a vendor's restatements may still move a period. Periods too old to have been restated are scaled as well, lest
+    the break look like one in demand: `level[s, k]` by how much, of the period at lag k + 1 now."""
 
     seen: Floats
     known: Flags
     silent: Ints
     usable: Flags
     restated: Floats
+    level: Floats
     levels: tuple[Ints, ...]
 
 
@@ -48,10 +50,10 @@ def history(triangle: Triangle) -> History:
     """What each snapshot saw, silence and restatements found."""
     levels = _levels(triangle.series)
     alive, started = _alive(triangle)
-    total, restated = _on_level(triangle, levels[-2], alive)
+    total, restated, level = _on_level(triangle, levels[-2], alive)
     seen, known = diagonals(triangle, total), diagonals(triangle, triangle.known)
     usable = _usable(seen, known, alive, started, levels[-2])
-    return History(seen, known, _silence(alive), usable, restated, levels)
+    return History(seen, known, _silence(alive), usable, restated, level, levels)
 
 
 def develop(past: History, half_life: float) -> Development:
@@ -211,7 +213,7 @@ def _middle(values: Floats) -> tuple[Floats, Floats]:
     return middle, 1.4826 * np.nanmedian(np.abs(filled - middle), axis=0)
 
 
-def _on_level(triangle: Triangle, family: Ints, alive: Flags) -> tuple[Floats, Floats]:
+def _on_level(triangle: Triangle, family: Ints, alive: Flags) -> tuple[Floats, Floats, Floats]:
     """Totals with the past of restated periods scaled to today's level ("on-level", as in ratemaking), and what risk of another restatement that leaves."""
     total = triangle.total.copy()
     seen, known = diagonals(triangle, total), diagonals(triangle, triangle.known)
@@ -223,15 +225,18 @@ def _on_level(triangle: Triangle, family: Ints, alive: Flags) -> tuple[Floats, F
     moved = moved / usual
     common = _common(moved)
     _, spread = _middle(common)
-    risk = np.zeros(common.shape[1])
+    risk, level = np.zeros(common.shape[1]), np.ones(total.shape[:2])
     found = np.abs(common - 1) > np.maximum(_RESTATED, _SPREADS * spread)
-    touched = found[:, :, None] & (np.abs(moved - common[:, :, None]) < 0.5 * np.abs(common - 1)[:, :, None])
+    touched = found[:, :, None] & ~np.isnan(moved) & (np.abs(moved - common[:, :, None]) < 0.5 * np.abs(common - 1)[:, :, None])
     seen_steps = np.maximum((~np.isnan(common)).sum(axis=0), 1)
     for j, group in np.argwhere(found):
         risk[group] += (common[j, group] - 1) ** 2
-        for lag in np.flatnonzero(touched[j, group]):
+        lags = np.flatnonzero(touched[j, group])
+        for lag in lags:
             total[family == group, j + lag + 1, : lag + 1] *= common[j, group]
-    return total, (risk * np.minimum(_EXPOSED / seen_steps, 1.0))[family]
+        level[family == group, j + lags.max() + 2 :] *= common[j, group]
+    total *= level[:, :, None]
+    return total, (risk * np.minimum(_EXPOSED / seen_steps, 1.0))[family], level[:, : total.shape[2]]
 
 
 _EXPOSED = 6

@@ -25,6 +25,8 @@ _FEW = 20
 """Past errors that what is believed without any counts for."""
 _BELIEVED = 2.0
 """Half-width of the interval in standard errors, before any past error is known."""
+_LEAST = 1.3
+"""Least half-width of the interval in standard errors, however well the past went: a series that has always been zero need not stay so."""
 _MOST_SERIES = 200
 """Series, the largest, on which settings are chosen."""
 _BETTER, _SURELY = 0.01, 2.5
@@ -145,9 +147,9 @@ def _rows(reported: Triangle, past: History, found: Study, tracks: Tracks, recen
     cells = {
         "lag": np.broadcast_to(now + 1, (len(root), lags)),
         "reported": reported.total[:, now, now].astype(np.int64),
-        "expected": tracks.total[0, :, :lags].round(3),
-        "low": (np.maximum(root - half, 0.0) ** 2)[:, :lags].round(3),
-        "high": ((root + half) ** 2)[:, :lags].round(3),
+        "expected": (tracks.total[0] / past.level)[:, :lags].round(3),
+        "low": (np.minimum(np.maximum(root - half, 0.0) ** 2, tracks.total[0]) / past.level)[:, :lags].round(3),
+        "high": (np.maximum((root + half) ** 2, tracks.total[0]) / past.level)[:, :lags].round(3),
         "share": found.share[0, :, :lags].round(6),
         "complete": _complete(found, known, begun)[:, :lags],
         "known": known[:, :lags],
@@ -177,7 +179,7 @@ def _half_widths(found: Study, tracks: Tracks) -> Floats:
     errors = np.where(told, np.abs(tracks.root - found.final) / np.sqrt(np.where(told, tracks.variance, 1.0)), np.nan)
     overall = _leant(errors[told], _BELIEVED)
     each = [_leant(errors[:, :, lag][told[:, :, lag]], overall) for lag in range(found.reach)]
-    return np.asarray(each + [overall] * (errors.shape[2] - found.reach))
+    return np.maximum(each + [overall] * (errors.shape[2] - found.reach), _LEAST)
 
 
 def _leant(errors: Floats, towards: float) -> float:

@@ -73,7 +73,7 @@ def _moves(known: Floats) -> Floats:
 
 def _by_lag(moves: Floats, triangle: Triangle, delay: int) -> Floats:
     _, depth, lags = triangle.total.shape
-    snapshot = np.arange(depth)[:, None]
+    snapshot = np.arange(min(depth, lags))[:, None]  # as far as a study looks back
     age = snapshot + np.arange(lags)[None, :] + delay
     found = moves[snapshot, :, np.minimum(age, depth - 1)].transpose(0, 2, 1)
     return np.asarray(np.where((age < depth)[:, None, :], found, 0.0))

@@ -73,7 +73,7 @@ def _study(past: History, curve: Development) -> Study:
     usual = _usual_share(share)
     thinning = np.where(there, np.maximum(1 - share, 0.0) / np.where(there, share, 1.0), 0.0)
     wobble = _wobble(seen, final, settled & there, thinning)
-    noise = thinning / 4 + seen**2 * (wobble + doubt) / 4
+    noise = thinning / 4 + np.maximum(seen**2, 1.0) * (wobble + doubt) / 4  # a report of none may be one that is still to come
     size = np.maximum((final[0] ** 2 * now_settled).sum(axis=1) / np.maximum(now_settled.sum(axis=1), 1), 1.0)
     missing = np.flatnonzero(np.abs(1 - usual) > _WORTH)
     reach = int(np.clip(missing[-1] + 1 if len(missing) else 0, _LEAST_REACH, _MOST_REACH))
@@ -94,9 +94,10 @@ def _held_back(values: Cells, silent: Ints) -> Cells:
     such a silence brings. Series of sources that are not silent are as they are.
     """
     depth, series, lags = values.shape
-    then = np.minimum(np.arange(depth)[:, None] + silent[0], depth - 1)
+    looked_at = np.arange(min(depth, lags))  # of what earlier snapshots saw, nothing is known to be final now
+    then = np.minimum(looked_at[:, None] + silent[0], depth - 1)
     back = silent[0] + silent[then, np.arange(series)]
-    snapshot = np.arange(depth)[:, None, None] + back[:, :, None]
+    snapshot = looked_at[:, None, None] + back[:, :, None]
     lag = np.arange(lags) - back[:, :, None]
     held = values[np.minimum(snapshot, depth - 1), np.arange(series)[:, None], np.maximum(lag, 0)]
     return np.where((snapshot < depth) & (lag >= 0), held, np.zeros((), dtype=values.dtype))  # type: ignore[return-value]  # of the same dtype

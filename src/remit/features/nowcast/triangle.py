@@ -27,6 +27,7 @@ LAGS: Mapping[Cadence, int] = {Cadence.WEEK: 60, Cadence.MONTH: 30}
 SNAPSHOTS: Mapping[Cadence, int] = {Cadence.WEEK: 60, Cadence.MONTH: 24}
 """Earlier instants at which what was known is looked at, each a period before the next."""
 
+_CELL = "_cell"
 _ROWS_AT_A_TIME = 6_000_000
 
 
@@ -65,7 +66,7 @@ def triangle(
         return None
     instants = tuple(add_span(as_of, f"1 {cadence.value}", -step) for step in range(depth + 1))
     keys = ["product", "source", *by]
-    parts = [_changes(rows.filter(pl.col("period").is_in(names)), keys, unit, numbers, newest, instants) for names in _batches(wanted)]
+    parts = [_changes(rows.filter(pl.col("period").is_in(names)), keys, numbers, newest, instants) for names in _batches(wanted)]
     return _cumulated(pl.concat(parts), keys, newest, cadence, instants, {newest - numbers[name]: name for name in wanted["period"]})
 
 
@@ -82,7 +83,9 @@ def _reported(reports: Frame, as_of: int, outcome: str | Mapping[str, str], by: 
     value = pl.col(outcome) if isinstance(outcome, str) else pl.coalesce(chosen)
     source = pl.col("source") if "source" in have else pl.lit("")
     rows = reports.lazy().filter(pl.col("received_at") <= as_of)
-    return rows.select(unit, "product", source.alias("source"), *by, "period", "received_at", value=value.cast(pl.Int64)).filter(pl.col("value").is_not_null())
+    return rows.select(pl.col(unit).alias(_CELL), "product", source.alias("source"), *by, "period", "received_at", value=value.cast(pl.Int64)).filter(
+        pl.col("value").is_not_null()
+    )
 
 
 def _batches(counts: pl.DataFrame) -> Iterator[list[str]]:
@@ -98,10 +101,10 @@ def _batches(counts: pl.DataFrame) -> Iterator[list[str]]:
     yield batch
 
 
-def _changes(rows: pl.LazyFrame, keys: list[str], unit: str, numbers: Mapping[str, int], newest: int, instants: tuple[int, ...]) -> pl.DataFrame:
+def _changes(rows: pl.LazyFrame, keys: list[str], numbers: Mapping[str, int], newest: int, instants: tuple[int, ...]) -> pl.DataFrame:
     """Per series, age of the period and step back in time: the sum of the changes that rows received there made, and how many rows those were."""
-    held = rows.with_columns(pl.col(unit, "product").cast(pl.String).cast(pl.Categorical).to_physical().name.prefix("_")).drop(unit).collect()
-    cell = [f"_{unit}", "_product", "period"]
+    held = rows.with_columns(pl.col(_CELL, "product").cast(pl.String).cast(pl.Categorical).to_physical().name.prefix("_")).drop(_CELL).collect()
+    cell = [f"_{_CELL}", "_product", "period"]
     held = held.sort(*cell, "received_at", "value")
     first = pl.any_horizontal((pl.col(name) != pl.col(name).shift(1)).fill_null(value=True) for name in cell)
     # A cell stays with the series that reported it first: what another source restates is a restatement there, and each cell counts once.
