@@ -5,7 +5,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.models import ModelError
@@ -115,6 +115,7 @@ def test_rows_without_what_is_audited_are_refused_with_each_fault() -> None:
     assert len(error.value.faults) == 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.booleans(), st.integers(0, 5)), min_size=1, max_size=80), st.integers(1, 20))
 def test_whatever_the_rows_bounds_enclose_their_estimate_and_no_group_under_the_minimum_shows_a_figure(
     rows: list[tuple[str | None, bool, int]], least: int

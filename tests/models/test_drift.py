@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.models import drift
@@ -92,6 +92,16 @@ def test_charts_of_few_cycles_keep_their_false_alarms_also_where_cycles_vary_bey
     assert alarms < charts * 0.8
 
 
+@pytest.mark.parametrize("rows", [20, 900, 1_000_000, 10**9])
+def test_a_chart_can_be_made_of_few_rows_and_of_very_many(rows: int) -> None:
+    """Where a shift is many times what chance moves, the line is low and the first cycle crosses it; where it is less than chance moves, the line is finite."""
+    chart = make_chart("precision", [(0.75, rows)] * 7, 0.75 * 0.25, shift=0.06, sides=(-1,), alarms=0.2 / 52)
+    assert chart is not None
+    assert 0 < chart.line < 40
+    assert (extend(chart, Run(), -1, 0.68, rows).evidence >= chart.line) == (rows >= 900)
+    assert extend(chart, Run(), -1, 0.75, rows) == Run()
+
+
 def test_a_column_that_moved_is_found_and_the_others_are_not() -> None:
     moved = country(1, shift=0.6)(200)
     _, findings = drift.watch(held_out(1), {}, moved, None)
@@ -162,6 +172,7 @@ def test_the_order_of_rows_changes_nothing() -> None:
     assert drift.watch(held_out(8), {}, week, week) == drift.watch(held_out(8), {}, shuffled, shuffled)
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.floats(-5, 5), st.integers(0, 3).map(float)), min_size=1, max_size=200))
 def test_every_row_is_counted_once_and_a_column_lies_nowhere_from_itself(values: list[float | None]) -> None:
     column = pl.Series("any", values, dtype=pl.Float64)
@@ -173,6 +184,7 @@ def test_every_row_is_counted_once_and_a_column_lies_nowhere_from_itself(values:
     assert not away.ks
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=1, max_size=60), st.lists(st.sampled_from(["a", "b", "e", None]), max_size=60))
 def test_texts_seen_or_unseen_are_all_counted(before: list[str | None], now: list[str | None]) -> None:
     bins = bins_of(pl.Series("any", before, dtype=pl.String))

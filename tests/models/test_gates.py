@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.models import gates, lead_score
@@ -185,6 +185,7 @@ def test_one_required_role_is_not_enough_for_production(sound: Evidence) -> None
     assert stage(checks(sound, Required()), SIGNED, ("medical",)) == "staging"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([*ROLES, "other"])), max_size=6))
 def test_production_always_has_two_different_people_in_the_two_roles(sound: Evidence, signed: list[tuple[str, str]]) -> None:
     offs = [SignOff(person, role, 0) for person, role in signed]

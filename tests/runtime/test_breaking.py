@@ -29,6 +29,7 @@ STEPS = (
     "judge",
     "choose",
     "say why",
+    "watch the models",
     "write segments",
     "commit to the ledger",
     "check at the door",

@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 UNKNOWN = "unknown"
 FOUR_FIFTHS = 0.8
 _BANDS = 4
-_FEW_VALUES = 10
+_FEW_VALUES = 4
 _MEASURES = 4
 """Intervals per group: selection, its ratio, value, calibration."""
 
@@ -79,7 +79,7 @@ class Audit:
 def audit(rows: pl.DataFrame, columns: Sequence[str], *, least: int = 30, level: float = 0.9) -> Audit:
     """The audit of `rows`, one per HCP: `selected` (Boolean), `value` (int64 micro-units served), and of the `columns` to group by those that are held.
 
-    Numbers of more than ten values are cut into quarters. Unknown is a group. Where `observed` and `expected` are there (units; null: unknown), calibration
+    Numbers of more than four values are cut into quarters. Unknown is a group. Where `observed` and `expected` are there (units; null: unknown), calibration
     and error come from the rows that have both. Raises `ModelError` for rows without `selected` or `value`.
     """
     missing = sorted({"selected", "value"} - set(rows.columns))

@@ -8,7 +8,7 @@ is allowed; run lengths come from the chart as a Markov chain (Brook & Evans 197
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import exp, inf, sqrt
+from math import inf, sqrt
 from statistics import NormalDist
 from typing import Any
 
@@ -19,6 +19,7 @@ Floats = npt.NDArray[np.float64]
 
 _STATES = 80
 _NODES, _WEIGHTS = (part.tolist() for part in np.polynomial.hermite_e.hermegauss(7))
+_NEVER = 1e-9
 _MOST = 2.0
 """Evidence is kept up to so many times the line, so that a figure that comes back is seen to."""
 
@@ -134,8 +135,12 @@ def _rate(line: float, step: float, bias: float) -> float:
     normal = NormalDist(step * bias - step * step / 2, step)
     bounds = (np.arange(-_STATES + 1, _STATES + 1) - 0.5) * width
     up_to = np.array([normal.cdf(bound) for bound in bounds])
+    # No cycle crosses with more than this probability; where it is nothing, neither is the rate, and the chain has no mean.
+    at_most = 1 - float(up_to[_STATES])
+    if at_most < _NEVER:
+        return at_most
     row, column = np.indices((_STATES, _STATES))
     chain = np.diff(up_to)[column - row + _STATES - 1]
     chain[:, 0] = up_to[_STATES - np.arange(_STATES)]
     length = float(np.linalg.solve(np.eye(_STATES) - chain, np.ones(_STATES))[0])
-    return 1 / length if 0 < length < exp(60) else 0.0
+    return 1 / length

@@ -86,7 +86,7 @@ def stage(found: Sequence[Check], signed: Sequence[SignOff], roles: Sequence[str
 def missing_roles(signed: Sequence[SignOff], roles: Sequence[str]) -> tuple[str, ...]:
     """The roles for which a sign-off is missing, each person counted for one role only; as few as can be."""
     best = _uncovered(tuple(roles), frozenset(), signed)
-    return best if len(roles) > 1 else (*best, "a second role: remit.toml names only one")
+    return best if len(roles) > 1 else (*best, "the roles of two signers, which nobody has named")
 
 
 def _uncovered(roles: tuple[str, ...], used: frozenset[str], signed: Sequence[SignOff]) -> tuple[str, ...]:

@@ -23,6 +23,9 @@ app.add_typer(holdout, name="holdout")
 outcomes = typer.Typer(no_args_is_help=True, help="What acting changed.")
 app.add_typer(outcomes, name="outcomes")
 
+models = typer.Typer(no_args_is_help=True, help="What the models have shown, and who has signed for them.")
+app.add_typer(models, name="models")
+
 _CORES = os.cpu_count() or 1
 
 Folder = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace's folder.")]
@@ -150,6 +153,24 @@ def outcomes_show(
 ) -> None:
     """Show what acting changed against who was left alone, at every settled period since."""
     _say(commands.outcomes_show(workspace, level), as_json, render.outcomes_show)
+
+
+@models.command("show")
+def models_show(workspace: Folder = Path(), as_json: AsJson = False) -> None:
+    """Show each model's stage, held-out metrics, calibration, drift, bias audit and signatures."""
+    _say(commands.models_show(workspace), as_json, render.models_show)
+
+
+@models.command("sign")
+def models_sign(
+    model: Annotated[str, typer.Argument(help="The model, as `remit models show` names it.")],
+    person: Annotated[str, typer.Option(help="Who signs: an id in people.yaml.")],
+    role: Annotated[str, typer.Option(help="In which role; remit.toml names the two that must sign.")],
+    workspace: Folder = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Record one person's yes to a model whose evidence holds; production needs two people in two roles."""
+    _say(commands.models_sign(workspace, model, person, role), as_json, render.models_sign)
 
 
 def _say(result: dict[str, Any], as_json: bool, render_text: Callable[[dict[str, Any]], None]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from remit.intake import erase as erase_rows
 from remit.intake import freshness, read_quarantine, replaced
 from remit.ledger import migrate_ledger, open_ledger, read_ledger
-from remit.runtime import explaining, replaying, reporting, training, verifying
+from remit.runtime import explaining, overview, registry, replaying, reporting, training, verifying
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.holdouts import planned, shown
 from remit.runtime.init import create
@@ -130,6 +130,19 @@ def holdout_plan(workspace: Path, effect: float, by: str, level: float, power: f
 def outcomes_show(workspace: Path, level: float) -> dict[str, Any]:
     """What acting changed against who was left alone."""
     return shown(open_workspace(workspace), level)
+
+
+def models_show(workspace: Path) -> dict[str, Any]:
+    """Each model's stage, evidence, drift, bias and signatures."""
+    return overview.shown(open_workspace(workspace))
+
+
+def models_sign(workspace: Path, model: str, person: str, role: str) -> dict[str, Any]:
+    """Records a person's yes to a model, and says where the model stands."""
+    place = open_workspace(workspace)
+    with locked(place), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
+        now = int(reporting.cycle_body(ledger, reporting.last_cycle(ledger))["now"])
+        return registry.sign(read_config(config_texts(place)), place, ledger, model, person, role, now)
 
 
 def _quarantine(place: Workspace, limit: int) -> dict[str, Any]:

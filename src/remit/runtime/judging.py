@@ -161,7 +161,7 @@ def _audit(rows: pl.DataFrame, hcp: pl.DataFrame, values: Mapping[str, int], set
     marked = newest.with_columns(top=top, worth=worth)
     people = marked.group_by("hcp_id", maintain_order=True).agg(
         selected=pl.col("top").any(),
-        value=(pl.col("top").cast(pl.Int64) * pl.col("worth") * pl.col("score")).sum(),
+        value=(pl.col("top").cast(pl.Int64) * pl.col("worth") * pl.col("score")).sum() // 100,
         observed=pl.col("outcome").sum(),
         expected=pl.col("score").sum() / 1e6,
     )

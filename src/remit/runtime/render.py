@@ -75,6 +75,8 @@ def run(result: dict[str, Any]) -> None:
         _line(f"  ! {warning}")
     if result["trained"]:
         _line("Trained the models anew.")
+    for name, watched in result["models"].items():
+        _line(f"Model {name} ({watched['stage']}): {_ASKS[watched['asks']]}")
     if result["refused"]:
         _line(f"Refused {result['refused']} proposals that had waited past their deadline.")
     if "agents" in result:
@@ -202,6 +204,84 @@ def outcomes_show(result: dict[str, Any]) -> None:
         for doubt in product["says"]:
             _line(f"  ! {doubt}")
     _line(f"{result['level']:.0%} intervals that hold at all looks together; prescriptions settled by {result['settled']}.")
+
+
+def models_show(result: dict[str, Any]) -> None:
+    """Each model, then whom the last cycle served."""
+    for model in result["models"]:
+        _model(model, result["watcher"])
+    _OUT.rule(f"Whom {result['cycle']} served", align="left")
+    _audit(result["served"])
+
+
+def _model(model: dict[str, Any], watcher: str | None) -> None:
+    _OUT.rule(f"{model['model']} {model['digest'][:16]}: {model['stage']}", align="left")
+    trained = model["trained_on"]
+    where = f", out of {trained['segments']} data segments" if trained["segments"] else ""
+    _line(f"Trained on {trained['rows']:,} rows of {trained['hcps']:,} HCPs, {trained['from']} to {trained['to']}{where}.")
+    _table(["check", "passed", "found"], [[check["name"], "yes" if check["passed"] else "NO", check["found"]] for check in model["checks"]])
+    for check in model["checks"]:
+        if not check["passed"]:
+            _line(f"  ! {check['name']}: {check['do']}")
+    if not model["checks"]:
+        _line("  ! it was trained before evidence was kept: it has to be trained anew")
+    told = model["drift"]
+    _line(f"Drift now: {_ASKS[told['asks']]} Watched by {watcher or 'nobody: name a watcher under [models] in remit.toml'}.")
+    columns = sorted((each for each in told["findings"] if each["figure"].startswith("input:")), key=lambda each: -float(each["shown"]))
+    figures = [each for each in told["findings"] if not each["figure"].startswith("input:")]
+    raised = [each for each in columns if each["action"] != "none"]
+    names = ["figure", "now", "reference", "moved by", "raise, confirm, stop", "evidence", "asks"]
+    _table(names, [_drifted(each) for each in figures + (raised or columns[:3])])
+    if model["audit"]:
+        _audit(model["audit"])
+    for each in model["signed"]:
+        _line(f"Signed by {each['person']} as {each['role']} at {each['at']}.")
+    if model["missing"]:
+        _line(f"Sign-offs missing: {', '.join(model['missing'])}.")
+
+
+_ASKS = {
+    "none": "nothing to raise.",
+    "raise": "RAISE: the watcher must look.",
+    "confirm": "CONFIRM: its actions need a person's yes.",
+    "stop": "STOP: it should decide nothing.",
+    "unwatched": "not watched: there is no reference.",
+}
+
+
+def _drifted(finding: dict[str, Any]) -> list[Any]:
+    interval = f" ({float(finding['low']):.3f} to {float(finding['high']):.3f})" if finding["low"] else ""
+    sizes = ", ".join("-" if size is None else f"{size:g}" for size in finding["threshold"].values())
+    figures = [f"{float(finding['value']):.3f}{interval}", f"{float(finding['reference']):.3f}", f"{float(finding['size']):.3f}", sizes]
+    return [finding["figure"].removeprefix("input:"), *figures, f"{float(finding['shown']):.0%}", finding["action"]]
+
+
+def _audit(audit: dict[str, Any]) -> None:
+    rows = []
+    for group in audit["groups"]:
+        few = group["selected"] is None
+        told = ["too few to judge"] if few else [_within(group["selected"], 1)]
+        figures = [_within(group["ratio"], 1), _within(group["value"], MICRO), _within(group["calibration"], 1)]
+        rows.append([group["column"], group["name"], group["hcps"], *told, *figures, "!" * group["disparity"]])
+    if rows:
+        _table(["by", "group", "HCPs", "selected", "against largest", "value an HCP", "observed / expected", "less"], rows)
+    if audit["not_held"]:
+        _line(f"Not held: {', '.join(audit['not_held'])}.")
+    _line(f"Intervals hold together at {float(audit['level']):.0%}; groups under {audit['least']} HCPs are too small to judge.")
+
+
+def _within(interval: dict[str, str] | None, unit: int) -> str:
+    if interval is None:
+        return ""
+    value, low, high = (float(interval[name]) / unit for name in ("value", "low", "high"))
+    return f"{value:,.2f} ({low:,.2f} to {high:,.2f})"
+
+
+def models_sign(result: dict[str, Any]) -> None:
+    """Where the model stands after a signature."""
+    _line(f"Signed. {result['model']} {result['digest'][:16]} is now in {result['stage']}.")
+    if result["missing"]:
+        _line(f"Sign-offs missing: {', '.join(result['missing'])}.")
 
 
 def explain(result: dict[str, Any]) -> None:

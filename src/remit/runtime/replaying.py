@@ -6,7 +6,7 @@ import polars as pl
 
 from remit.intake import replaced
 from remit.ledger import Ledger
-from remit.runtime import training
+from remit.runtime import registry, training
 from remit.runtime.carry import carry
 from remit.runtime.cycle import DECISION_COLUMNS, Result, cycle
 from remit.runtime.enrolment import enrolled
@@ -49,7 +49,8 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
             "gone": gone,
             "differs": differs,
         }
-    differs = _compare_all(ledger, cycle_id, body, result, recorded, config, threads)
+    watched = _watched(workspace, ledger, body, config, models, only, upto)
+    differs = _compare_all(ledger, cycle_id, body, result, recorded, config, threads, watched)
     return {"cycle": cycle_id, "compared": "every decision, price and action, to the byte", "rows": recorded.height, "gone": 0, "differs": differs}
 
 
@@ -64,7 +65,17 @@ def _compare_each(result: Result, recorded: pl.DataFrame) -> list[str]:
     return [f"column `{name}`" for name in _BY_HCP if not again[name].equals(recorded[name].cast(again[name].dtype), null_equal=True)]
 
 
-def _compare_all(ledger: Ledger, cycle_id: str, body: dict[str, Any], result: Result, recorded: pl.DataFrame, config: Config, threads: int) -> list[str]:
+def _watched(workspace: Workspace, ledger: Ledger, body: dict[str, Any], config: Config, models: training.Models, only: list[str], upto: int) -> dict[str, Any]:
+    """What the models showed, derived again; nothing where the cycle did not watch them, or an erasure since has taken rows they were watched by."""
+    if "watch" not in body or any(entry.seq >= upto for entry in ledger.entries(kind="tombstone")):
+        return {}
+    evidence = {name: each["evidence"] for name, each in body["watch"].items() if each["evidence"]}
+    return {"watch": registry.watch(workspace, config.settings, ledger, upto, models, int(body["now"]), evidence=evidence, only=only)}
+
+
+def _compare_all(
+    ledger: Ledger, cycle_id: str, body: dict[str, Any], result: Result, recorded: pl.DataFrame, config: Config, threads: int, watched: dict[str, Any]
+) -> list[str]:
     again = result.decisions
     differs = [f"column `{name}`" for name in DECISION_COLUMNS if again.height != recorded.height or not again[name].equals(recorded[name], null_equal=True)]
     if differs:
@@ -72,7 +83,8 @@ def _compare_all(ledger: Ledger, cycle_id: str, body: dict[str, Any], result: Re
     # The same rows make the same files, so nothing is written.
     written = ledger.write_segments(again.drop("number"), cycle=cycle_id, stream=STREAM, schema=SCHEMA, workers=threads)
     actions = action_entries(result, int(body["now"]), config.settings, config.charters)
-    fresh = cycle_entry(result, {name: body[name] for name in ("now", "seed", "inputs", "models", "table")}, written, actions)
+    given = ("now", "seed", "inputs", "models", "table", *(["watch"] if "watch" in body else []))
+    fresh = cycle_entry(result, {name: body[name] for name in given} | watched, written, actions)
     differs += [f"`{name}` of the cycle" for name in fresh.body if canonical({name: fresh.body[name]}) != canonical({name: body.get(name)})]
     held = {canonical({"body": each.body, "payload": each.payload}) for each in ledger.entries(kind="action", cycle=cycle_id) if not each.gone}
     derived = {canonical({"body": each.body, "payload": each.payload}) for each in actions}

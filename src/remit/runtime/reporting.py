@@ -49,6 +49,7 @@ def of_run(done: Done, seconds: dict[str, float]) -> dict[str, Any]:
             "warnings": list(loaded.warnings),
         },
         "trained": done.trained,
+        "models": {name: {"stage": each["stage"], "asks": each["asks"]} for name, each in done.watch.items()},
         "refused": done.refused,
         "stopped": len(done.stopped),
         "files": [{"name": name, "rows": rows} for name, rows in done.files],

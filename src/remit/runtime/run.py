@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from time import time_ns
+from typing import Any
 
 import polars as pl
 
 from remit.gateway import Known, Stopped, clear, deliver, lists
 from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Segment, create_ledger, open_ledger
-from remit.runtime import training
+from remit.runtime import registry, training
 from remit.runtime.carry import carry, overdue
 from remit.runtime.cycle import Inputs, Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
@@ -43,6 +44,7 @@ class Done:
     stopped: tuple[Stopped, ...]
     files: tuple[tuple[str, int], ...]
     log_size: int
+    watch: Mapping[str, Any]
 
 
 def run_cycle(workspace: Workspace, threads: int, stage: Stage, entropy: Entropy = os.urandom, clock: Callable[[], int] | None = None) -> Done:
@@ -106,8 +108,8 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     new = draw(state(workspace.warehouse, "hcp", now), settings, before, ledger.draw_key(), now)
     inputs = _inputs(workspace, config, ledger, models, log_size, pl.concat([before, new]), now, threads)
     result = cycle(inputs, stage)
-    stage("write segments")
-    recorded = {
+    stage("watch the models")
+    recorded: dict[str, Any] = {
         "now": now,
         "seed": settings.seed,
         "inputs": {
@@ -117,7 +119,9 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
         },
         "models": dict(models.digests),
         "table": inputs.table.digest,
+        "watch": registry.watch(workspace, settings, ledger, log_size, models, now),
     }
+    stage("write segments")
     written = ledger.write_segments(result.decisions.drop("number"), cycle=cycle_id, stream=STREAM, schema=SCHEMA, workers=threads)
     draws: tuple[Segment, ...] = ()
     if settings.holdout is not None:
@@ -125,10 +129,10 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     stage("commit to the ledger")
     actions = action_entries(result, now, settings, config.charters)
     failures = [Entry("failure", "remit.failure/1", {"agent": failure.agent, "error": failure.error, "at": now}) for failure in result.failures]
-    entries = [cycle_entry(result, recorded, written, actions), *failures, *actions]
+    entries = [cycle_entry(result, recorded, written, actions), *registry.new_models(workspace, ledger, log_size, models, settings, now), *failures, *actions]
     ledger.append(cycle_id, entries, cycle=cycle_id, segments=(*written, *draws), expected_size=log_size)
     stopped, files = _hand_over(workspace, config, ledger, cycle_id, inputs, stage)
-    return Done(cycle_id, now, loaded, result, inputs.known, settings, trained, refused, stopped, files, ledger.size)
+    return Done(cycle_id, now, loaded, result, inputs.known, settings, trained, refused, stopped, files, ledger.size, recorded["watch"])
 
 
 def _finish(workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str, threads: int, stage: Stage, entropy: Entropy) -> Done:
@@ -141,7 +145,7 @@ def _finish(workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str,
     draws = enrolled(ledger, config.settings, upto, cycle_id)
     inputs = _inputs(workspace, config, ledger, training.load(workspace, body["models"]), upto, draws, now, threads)
     stopped, files = _hand_over(workspace, config, ledger, cycle_id, inputs, stage)
-    return Done(cycle_id, now, loaded, None, inputs.known, config.settings, False, 0, stopped, files, ledger.size)
+    return Done(cycle_id, now, loaded, None, inputs.known, config.settings, False, 0, stopped, files, ledger.size, body.get("watch", {}))
 
 
 def _load(workspace: Workspace, config: Config, ledger: Ledger, now: int, entropy: Entropy) -> LoadReport:

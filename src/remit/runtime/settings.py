@@ -3,10 +3,11 @@
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from remit.runtime.errors import WorkspaceError
+from remit.runtime.oversight import Oversight, read_oversight
 from remit.terms.documents import Document
 from remit.terms.encoding import MICRO
 
@@ -66,6 +67,7 @@ class Settings:
     train_on: int
     channels: Mapping[str, Channel]
     holdout: Holdout | None = None
+    oversight: Oversight = field(default_factory=Oversight)
 
 
 def read_settings(text: str, where: str) -> Settings:
@@ -95,6 +97,7 @@ def read_settings(text: str, where: str) -> Settings:
         train_on=training.whole("train_on", least=1),
         channels={name: _channel(name, channel) for name, channel in document.tables("channels").items()},
         holdout=_holdout(document.table("holdout")) if "holdout" in document.names() else None,
+        oversight=read_oversight(document.table("models", optional=True)),
     )
     for part in (clock, contacts, training, document):
         part.close()

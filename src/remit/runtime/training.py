@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from typing import Any
 
 import polars as pl
 
 from remit.features import FEATURES, Catalogue, catalogue, earlier_instants, training_frames
-from remit.intake import TABLES, labels
+from remit.intake import TABLES, labels, read, segments, state
 from remit.models.errors import ModelError
 from remit.models.estimators import lead_score, response
 from remit.models.stored import model_digest
+from remit.runtime.judging import Effect, judge
 from remit.runtime.settings import Settings
-from remit.runtime.workspace import Workspace, write_whole
+from remit.runtime.workspace import Workspace, config_texts, keep, write_whole
 from remit.terms.encoding import canonical
 from remit.terms.instants import add_span
 
@@ -23,20 +25,26 @@ THREADS = 1
 TablesAt = Callable[[int, list[str]], Mapping[str, pl.DataFrame]]
 
 _IN_USE = "in-use.json"
+_RECEIVED = ("hcp", "products", "rx", "touches", "inquiries", "formulary")
 
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The models in use and their digests."""
+    """The models in use, their digests, and the digests of the evidence kept of them (none of models that were trained before there was any)."""
 
     lead: lead_score.LeadScore
     response: response.Response
     digests: Mapping[str, str]
+    evidence: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def trained_to(self) -> int:
         """The end of the data that the response was learnt from (UTC microseconds)."""
         return int(self.response.facts["window"]["to"])
+
+    def increments(self, features: pl.DataFrame, scores: pl.DataFrame, most: int) -> pl.DataFrame:  # noqa: ARG002 - an estimator of response may start from them
+        """What each further touch is expected to add; `scores` are those of `lead`."""
+        return self.response.predict(features, most=most)
 
 
 def feature_catalogue(settings: Settings) -> Catalogue:
@@ -55,7 +63,7 @@ def train(workspace: Workspace, settings: Settings, hcp: pl.DataFrame, tables_at
     """Trains both models on what is known at `now`, stores them, and puts them in use. `hcp` is the master data; `tables_at` gives the tables as they stood
     at an instant, about the given HCPs."""
     instants = _instants(settings, now)
-    hcps = _sample(hcp, settings)
+    hcps = sample(hcp, settings)
     features = feature_catalogue(settings)
     periods = (1, settings.horizon)
     one, several = training_frames(lambda at: tables_at(at, hcps), instants, now, features, zone=settings.zone, periods=periods, hcps=hcps)
@@ -64,7 +72,22 @@ def train(workspace: Workspace, settings: Settings, hcp: pl.DataFrame, tables_at
         "response": response.train(several, features, periods=settings.horizon, seed=settings.seed, threads=THREADS).parts(),
     }
     digests = {name: _keep(workspace, name, parts) for name, parts in stored.items()}
-    write_whole(workspace.models / _IN_USE, canonical({"models": digests, "trained_at": now}))
+    evidence = _judge(workspace, settings, load(workspace, digests), one, hcp, hcps, now)
+    write_whole(workspace.models / _IN_USE, canonical({"models": digests, "evidence": evidence, "trained_at": now}))
+
+
+def _judge(workspace: Workspace, settings: Settings, models: Models, learned: pl.DataFrame, hcp: pl.DataFrame, hcps: list[str], now: int) -> dict[str, str]:
+    """Judges new models, keeps the evidence, and returns its digest by model. What was learned from is compared with what the warehouse itself gives."""
+    commitments = [segment.commitment for segment in segments(workspace.warehouse)]
+    origin = {"segments": commitments, "config": keep(workspace, config_texts(workspace)), "code": f"remit {version('remit')}"}
+    values = dict(state(workspace.warehouse, "products", now).filter("own").select("product", "value_minor").iter_rows())
+    effect = Effect(models.response.inputs, models.response.facts, lambda rows, scores: models.increments(rows, scores, 1))
+
+    def received(at: int) -> dict[str, pl.DataFrame]:
+        return {name: read(workspace.warehouse, name, at, hcps=hcps) for name in _RECEIVED}
+
+    judged = judge(learned, models.lead, effect, feature_catalogue(settings), received, hcp, values, settings, origin)
+    return {name: keep(workspace, {name: canonical(found.body).decode()})[name] for name, found in judged.items()}
 
 
 def load(workspace: Workspace, digests: Mapping[str, str] | None = None) -> Models:
@@ -73,7 +96,7 @@ def load(workspace: Workspace, digests: Mapping[str, str] | None = None) -> Mode
         note = _note(workspace)
         if note is None:
             raise ModelError("no model is in use", where=str(workspace.models), do="Run a cycle, which trains them.")
-        digests = note["models"]
+        return replace(load(workspace, note["models"]), evidence=note["evidence"])
     return Models(
         lead_score.load(_parts(workspace, "lead-score", digests["lead-score"])),
         response.load(_parts(workspace, "response", digests["response"])),
@@ -101,7 +124,7 @@ def _note(workspace: Workspace) -> dict[str, Any] | None:
         return None
     try:
         note: dict[str, Any] = json.loads(path.read_bytes())
-        return {"models": dict(note["models"]), "trained_at": int(note["trained_at"])}
+        return {"models": dict(note["models"]), "evidence": dict(note.get("evidence", {})), "trained_at": int(note["trained_at"])}
     except (ValueError, KeyError, TypeError):
         raise ModelError("the note of the models in use cannot be read", where=str(path), do="Delete it: the next run trains anew.") from None
 
@@ -131,7 +154,7 @@ def _instants(settings: Settings, now: int) -> tuple[int, ...]:
     return tuple(instant for instant in earlier_instants(now, settings.every, count) if instant <= until)
 
 
-def _sample(hcp: pl.DataFrame, settings: Settings) -> list[str]:
+def sample(hcp: pl.DataFrame, settings: Settings) -> list[str]:
     """At most `train_on` HCPs, by even steps through their ids: no randomness, and no favour by size."""
     ids = hcp["hcp_id"].unique().sort()
     return ids.gather_every(max(1, ids.len() // settings.train_on)).head(settings.train_on).to_list()

@@ -103,6 +103,8 @@ def read_config(texts: Mapping[str, str]) -> Config:
     people = read_people(texts["people.yaml"], "people.yaml")
     charters = tuple(read_charter(text, name, people) for name, text in sorted(texts.items()) if name.startswith("agents/"))
     _check_charters(charters, settings)
+    if faults := settings.oversight.faults(people):
+        raise WorkspaceError("the models' people do not fit the workspace", where="remit.toml", faults=faults)
     return Config(settings, people, charters, texts["authority.yaml"], dict(texts))
 
 

@@ -1,0 +1,81 @@
+"""`remit models show`: each model's stage, evidence, drift, bias and signatures, as plain data."""
+
+from contextlib import closing
+from typing import Any
+
+import polars as pl
+
+from remit.intake import state
+from remit.ledger import Records, read_ledger
+from remit.models import drift, gates
+from remit.models.bias import audit, dump_audit
+from remit.runtime import registry, reporting, training
+from remit.runtime.judging import GROUPS
+from remit.runtime.record import STREAM
+from remit.runtime.settings import Settings
+from remit.runtime.workspace import Workspace, config_texts, read_config
+from remit.terms.instants import format_instant
+
+
+def shown(workspace: Workspace) -> dict[str, Any]:
+    """Every model in use, and whom the last cycle served. Raises `WorkspaceError` where no cycle has been recorded."""
+    config = read_config(config_texts(workspace))
+    models = training.load(workspace)
+    with closing(read_ledger(workspace.ledger)) as records:
+        cycle = reporting.last_cycle(records)
+        body = reporting.cycle_body(records, cycle)
+        rows = [_model(workspace, records, name, models, body, config.settings) for name in sorted(models.digests)]
+        served = _served(workspace, records, cycle, int(body["now"]))
+    return {"cycle": cycle, "now": format_instant(int(body["now"])), "watcher": config.settings.oversight.watcher or None, "models": rows, "served": served}
+
+
+def _model(workspace: Workspace, records: Records, name: str, models: training.Models, body: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    digest, facts = models.digests[name], (models.lead if name == "lead-score" else models.response).facts
+    evidence = registry.evidence_of(workspace, models.evidence.get(name))
+    offs = registry.signed(records, digest, records.size)
+    watched = body.get("watch", {}).get(name, {})
+    watched = watched if watched.get("digest") == digest else {}
+    checks = evidence["checks"] if evidence else []
+    return {
+        "model": name,
+        "digest": digest,
+        "stage": registry.stage_of(evidence, offs, settings),
+        "used_as": watched.get("stage"),
+        "trained_on": {
+            "from": format_instant(int(facts["window"]["from"])),
+            "to": format_instant(int(facts["window"]["to"])),
+            "rows": facts["rows"],
+            "hcps": facts["hcps"],
+            "segments": len(evidence["provenance"]["segments"]) if evidence else None,
+        },
+        "held_out": evidence and evidence["held_out"],
+        "checks": checks,
+        "drift": {
+            "asks": watched.get("asks", "unwatched"),
+            "findings": [finding | {"threshold": _threshold(finding["figure"], settings)} for finding in watched.get("findings", [])],
+            "unwatched": evidence["unwatched"] if evidence else None,
+        },
+        "audit": evidence and evidence["audit"],
+        "signed": [{"person": each.person, "role": each.role, "at": format_instant(each.at)} for each in offs],
+        "missing": list(gates.missing_roles(offs, settings.oversight.signers)),
+        "facts": dict(facts),
+    }
+
+
+def _threshold(figure: str, settings: Settings) -> dict[str, float | None]:
+    sizes: drift.Sizes = settings.oversight.limits.sizes["inputs" if figure.startswith("input:") else figure]
+    return {"raise": sizes.raised, "confirm": sizes.confirm, "stop": sizes.stop}
+
+
+def _served(workspace: Workspace, records: Records, cycle: str, now: int) -> dict[str, Any]:
+    """The audit of a cycle's promotion as it was decided: who is contacted at all, and the expected value of what they are given."""
+    frames = [records.read_segment(segment).frame for segment in records.segments(cycle, STREAM)]
+    hcp = state(workspace.warehouse, "hcp", now)
+    groups = hcp.select("hcp_id", *(name for name in GROUPS if name in hcp.columns)).unique("hcp_id", keep="first", maintain_order=True).sort("hcp_id")
+    rows = pl.concat(frames).select("hcp_id", "purpose", "probability", "value") if frames else pl.DataFrame(schema={"hcp_id": pl.String, "value": pl.Int64})
+    chosen = rows.filter((pl.col("probability") > 0) & (pl.col("purpose") == "promotional")) if frames else rows
+    given = chosen.group_by("hcp_id").agg(value=pl.col("value").sum())
+    people = groups.join(given, on="hcp_id", how="left", maintain_order="left").with_columns(
+        selected=pl.col("value").is_not_null(), value=pl.col("value").fill_null(0)
+    )
+    return dump_audit(audit(people, GROUPS))
