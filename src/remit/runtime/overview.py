@@ -52,6 +52,7 @@ def _model(workspace: Workspace, records: Records, name: str, models: training.M
         "checks": checks,
         "drift": {
             "asks": watched.get("asks", "unwatched"),
+            "columns": watched.get("columns", 0),
             "findings": [finding | {"threshold": _threshold(finding["figure"], settings)} for finding in watched.get("findings", [])],
             "unwatched": evidence["unwatched"] if evidence else None,
         },

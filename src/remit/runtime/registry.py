@@ -6,6 +6,7 @@ entry holds, under `watch`, what its models showed. The evidence itself lies in 
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -21,6 +22,9 @@ from remit.runtime.settings import Settings
 from remit.runtime.workspace import Config, Workspace, recall
 from remit.terms.encoding import digest
 from remit.terms.instants import add_span
+
+_NEAR = 0.5
+"""Columns with less of the evidence that an alarm needs are counted and not written down: every receipt carries its cycle's entry."""
 
 MODEL, SIGNOFF = "remit.model/1", "remit.signoff/1"
 
@@ -75,11 +79,13 @@ def watch(
     before = _before(records, upto)
     catalogue = training.feature_catalogue(settings)
 
-    def tables_at(at: int, hcps: Sequence[str] | None = None) -> Mapping[str, pl.DataFrame]:
+    hcps = training.sample(read(workspace.warehouse, "hcp", now, only=only), settings)
+
+    @cache
+    def tables_at(at: int) -> Mapping[str, pl.DataFrame]:
         return {name: read(workspace.warehouse, name, at, only=only, hcps=hcps) for name in READ}
 
-    hcps = training.sample(read(workspace.warehouse, "hcp", now, only=only), settings)
-    current = build(tables_at(now, hcps), now, catalogue, zone=settings.zone, hcps=hcps) if any(held.values()) else pl.DataFrame()
+    current = build(tables_at(now), now, catalogue, zone=settings.zone, hcps=hcps) if any(held.values()) else pl.DataFrame()
     answer: dict[str, Any] = {}
     for name, model in sorted(models.digests.items()):
         body = evidence_of(workspace, held.get(name))
@@ -96,14 +102,16 @@ def watch(
                 since = past.get("seen") or int(models.lead.facts["window"]["to"])
                 # Half a cycle of slack: a clock that comes a little early has seen a new period all the same.
                 if 2 * instant > since + add_span(since, settings.every):
-                    settled = judging.settled_rows(instant, now, lambda at: tables_at(at, hcps), catalogue, hcps, settings)
+                    settled = judging.settled_rows(instant, now, tables_at, catalogue, hcps, settings)
                     settled = judging.with_scores(models.lead, settled) if settled.height else None
                     entry["seen"] = instant if settled is not None else entry["seen"]
             else:
                 scored = judging.with_increments(lambda rows, scores: models.increments(rows, scores, 1), models.lead, models.response.inputs, current)
             state, findings = drift.watch(reference, state, scored, settled)
         asks = drift.strictest(findings) if body is not None and body["reference"] is not None else "unwatched"
-        answer[name] = entry | {"asks": asks, "state": dict(state), "findings": [drift.dump_finding(each) for each in findings]}
+        near = [each for each in findings if not each.figure.startswith("input:") or each.shown >= _NEAR]
+        told = [drift.dump_finding(each) for each in near]
+        answer[name] = entry | {"asks": asks, "state": dict(state), "columns": sum(each.figure.startswith("input:") for each in findings), "findings": told}
     return answer
 
 

@@ -227,11 +227,11 @@ def _model(model: dict[str, Any], watcher: str | None) -> None:
         _line("  ! it was trained before evidence was kept: it has to be trained anew")
     told = model["drift"]
     _line(f"Drift now: {_ASKS[told['asks']]} Watched by {watcher or 'nobody: name a watcher under [models] in remit.toml'}.")
-    columns = sorted((each for each in told["findings"] if each["figure"].startswith("input:")), key=lambda each: -float(each["shown"]))
+    near = sorted((each for each in told["findings"] if each["figure"].startswith("input:")), key=lambda each: -float(each["shown"]))
     figures = [each for each in told["findings"] if not each["figure"].startswith("input:")]
-    raised = [each for each in columns if each["action"] != "none"]
     names = ["figure", "now", "reference", "moved by", "raise, confirm, stop", "evidence", "asks"]
-    _table(names, [_drifted(each) for each in figures + (raised or columns[:3])])
+    _table(names, [_drifted(each) for each in figures + near])
+    _line(f"{told['columns']} columns that it reads were looked at; {len(near)} of them are shown, the others lie less than half way to their line.")
     if model["audit"]:
         _audit(model["audit"])
     for each in model["signed"]:
