@@ -5,6 +5,7 @@ from remit.features.definitions import FEATURES
 from remit.features.errors import FeatureError
 from remit.features.feature import Catalogue, Column, Feature, catalogue
 from remit.features.known import Tables
+from remit.features.panel import Panel, panel
 from remit.features.training import earlier_instants, training_frame, training_frames
 
 __all__ = [
@@ -13,10 +14,12 @@ __all__ = [
     "Column",
     "Feature",
     "FeatureError",
+    "Panel",
     "Tables",
     "build",
     "catalogue",
     "earlier_instants",
+    "panel",
     "training_frame",
     "training_frames",
 ]

@@ -5,9 +5,9 @@ from remit.intake.erasure import erase
 from remit.intake.errors import IntakeError
 from remit.intake.feeds import FEEDS, TABLES
 from remit.intake.freshness import Freshness, freshness
-from remit.intake.loading import load
+from remit.intake.loading import admit, load
 from remit.intake.quarantine import read_quarantine
-from remit.intake.reading import read, state
+from remit.intake.reading import in_force, last_of_each, read, state
 from remit.intake.report import FileReport, LoadReport, Outcome
 from remit.intake.warehouse import Segment, replaced, segments, verify_segments
 
@@ -20,9 +20,12 @@ __all__ = [
     "LoadReport",
     "Outcome",
     "Segment",
+    "admit",
     "erase",
     "freshness",
+    "in_force",
     "labels",
+    "last_of_each",
     "load",
     "read",
     "read_quarantine",

@@ -53,9 +53,9 @@ def millionths(label: Label, *, least: int | None = None, most: int | None = Non
     return dy.Int64(nullable=False, min=least, max=most, metadata={"label": label, "reads": "millionths"})
 
 
-def flag(label: Label) -> dy.Bool:
+def flag(label: Label, *, nullable: bool = False) -> dy.Bool:
     """`true` or `false`."""
-    return dy.Bool(nullable=False, metadata={"label": label, "reads": "flag"})
+    return dy.Bool(nullable=nullable, metadata={"label": label, "reads": "flag"})
 
 
 def instant(label: Label, *, nullable: bool = False) -> dy.Int64:

@@ -64,6 +64,17 @@ def load(
     return LoadReport(tuple(reports), tuple(sorted(set(TABLES) - come)))
 
 
+def admit(raw: pl.DataFrame, table: str, now: int, *, zone: str) -> pl.DataFrame:
+    """Native rows of `table` (cells as text) as the warehouse would hold them: those that keep the contract, stamped; the rest are left out.
+
+    For feeds that lie in memory; nothing is stored and nothing goes to quarantine.
+    """
+    cells = raw.with_columns(pl.all().cast(pl.String)).with_columns(line=pl.int_range(2, pl.len() + 2, dtype=pl.Int64))
+    checked = check(cells, TABLES[table].contract, zone)
+    checked = checked.without(_from_the_future(checked.good, now))
+    return stamped(checked.good, TABLES[table], Settings(source=f"feed:{table}", zone=zone), now)
+
+
 def _delivered(feeds: Path, zone: str) -> Iterator[tuple[Feed, Settings, Path]]:
     found = sorted(path for path in feeds.glob("*") if path.is_dir() or path.suffix in _SUFFIXES)
     if unknown := [path.name for path in found if path.name not in FEEDS]:

@@ -1,6 +1,6 @@
 """Reading the warehouse as of an instant: only what had been received by then."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ def read(
     contract = _table(table).contract
     chosen = segments_of(warehouse, table, only)
     wanted = list(columns) if columns is not None else None
-    frames = [_scan(warehouse, segment, as_of) for segment in sorted(chosen, key=lambda segment: segment.received_first or 0)]
+    frames = [_scan(warehouse, segment, as_of, _schema(table)) for segment in sorted(chosen, key=lambda segment: segment.received_first or 0)]
     if not frames:
         frame = pl.DataFrame(schema=_schema(table))
         return frame.select(wanted) if wanted else frame
@@ -54,13 +54,24 @@ def state(warehouse: Path, table: str, as_of: int, *, only: Collection[str] | No
     kind = _table(table)
     if not kind.entity:
         raise IntakeError(f"`{table}` holds events and has no state", do=f"Dimensions are {', '.join(name for name, each in TABLES.items() if each.entity)}.")
+    return in_force(read(warehouse, table, as_of, only=only), table, as_of)
+
+
+def in_force(rows: pl.DataFrame, table: str, as_of: int) -> pl.DataFrame:
+    """As `state`, from rows of the dimension as `read` gives them."""
+    kind = _table(table)
     begun = pl.col("valid_from") <= as_of
     opt_out = pl.col("status") == "opt_out" if table == "consent" else pl.lit(False)
-    known = read(warehouse, table, as_of, only=only).with_row_index("_order").with_columns(_no=opt_out)
-    rows = known.filter(begun | pl.col("_no"), pl.col("valid_to") > as_of)
+    known = rows.with_row_index("_order").with_columns(_no=opt_out)
+    standing = known.filter(begun | pl.col("_no"), pl.col("valid_to") > as_of)
     by = [*kind.entity, kind.beside.alias("_beside")] if kind.beside is not None else list(kind.entity)
-    latest = rows.sort("valid_from", "received_at", "_no", "_order").group_by(by, maintain_order=True).last()
+    latest = standing.sort("valid_from", "received_at", "_no", "_order").group_by(by, maintain_order=True).last()
     return latest.select(list(_schema(table))).sort(kind.entity, maintain_order=True)
+
+
+def last_of_each(rows: pl.DataFrame, table: str) -> pl.DataFrame:
+    """Of each key of `table` the row received last, in order of receipt."""
+    return _last_of_each(rows.lazy(), _table(table).contract.key)
 
 
 def segments_of(warehouse: Path, table: str, only: Collection[str] | None) -> list[Segment]:
@@ -100,8 +111,10 @@ def _last_of_each(known: pl.LazyFrame, key: tuple[str, ...]) -> pl.DataFrame:
     return rows.filter(keep)
 
 
-def _scan(warehouse: Path, segment: Segment, as_of: int) -> pl.LazyFrame:
-    return pl.scan_parquet(rows_path(warehouse, segment)).filter(pl.col("received_at") <= as_of)
+def _scan(warehouse: Path, segment: Segment, as_of: int, schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> pl.LazyFrame:
+    """A segment's rows; columns that the contract has gained since it was written are unknown in it."""
+    rows = pl.scan_parquet(rows_path(warehouse, segment), schema=schema, missing_columns="insert", extra_columns="raise")
+    return rows.filter(pl.col("received_at") <= as_of)
 
 
 def _schema(table: str) -> dict[str, pl.DataType | type[pl.DataType]]:

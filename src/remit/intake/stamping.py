@@ -28,6 +28,8 @@ def stamped(rows: pl.DataFrame, table: Table, settings: Settings, now: int) -> p
         source=pl.lit(settings.source),
     )
     own = [name for name in table.contract.columns if name not in ("received_at", "occurred_at")]
+    kinds = pl.Schema(table.contract.schema)
+    held = held.with_columns(pl.lit(None, kinds[name]).alias(name) for name in own if name not in held.columns)  # a layout may lack what may be unknown
     return held.select(*own, "occurred_at", "received_at", "received_assumed", "source", "line")
 
 

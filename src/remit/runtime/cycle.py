@@ -8,7 +8,7 @@ import polars as pl
 
 from remit.agents import Failure, View, ask
 from remit.arbiter import arbitrate
-from remit.authority import Table, judge
+from remit.authority import Judgement, Table, judge
 from remit.gateway import Known, gather, on_file, open_inquiries
 from remit.runtime.problem import Problem, build
 from remit.runtime.settings import Settings
@@ -60,6 +60,7 @@ class Inputs:
     taken: Mapping[str, int]
     explain: Callable[[pl.DataFrame], pl.DataFrame]
     threads: int
+    displaced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,15 @@ class Result:
 
 def cycle(inputs: Inputs, stage: Callable[[str], None]) -> Result:
     """Asks every agent, judges every proposal, chooses jointly. `stage` is told the name of each step as it begins; nothing else leaves the function."""
+    judged, judgement, failures = proposed(inputs, stage)
+    stage("choose")
+    decisions, plans = _choose(judged, inputs)
+    stage("say why")
+    return Result(decisions.select(DECISION_COLUMNS), judgement.verdicts, judgement.columns["verdict"], plans, failures, _reasons(decisions, inputs))
+
+
+def proposed(inputs: Inputs, stage: Callable[[str], None]) -> tuple[pl.DataFrame, Judgement, tuple[Failure, ...]]:
+    """Every proposal of every agent with its facts, `number`, `ruling` and `rules`; the verdicts; and the agents that failed."""
     stage("ask the agents")
     proposals, failures = ask(inputs.charters, lambda charter: _view(charter, inputs))
     stage("gather facts")
@@ -101,10 +111,7 @@ def cycle(inputs: Inputs, stage: Callable[[str], None]) -> Result:
         ruling=judgement.columns["ruling"].cast(pl.String),
         rules=rules.gather(judgement.columns["verdict"]) if rules.len() else pl.lit(None, pl.String),
     )
-    stage("choose")
-    decisions, plans = _choose(judged, inputs)
-    stage("say why")
-    return Result(decisions.select(DECISION_COLUMNS), judgement.verdicts, judgement.columns["verdict"], plans, failures, _reasons(decisions, inputs))
+    return judged, judgement, failures
 
 
 def _view(charter: Charter, inputs: Inputs) -> View:
@@ -142,14 +149,14 @@ def _choose(judged: pl.DataFrame, inputs: Inputs) -> tuple[pl.DataFrame, tuple[P
     height = judged.height
     chosen, call_number, position = np.zeros(height, bool), np.zeros(height, np.int64), np.zeros(height, np.int64)
     free = {name: max(0, capacity - inputs.taken.get(name, 0)) for name, capacity in inputs.capacity.items()}
-    allowance = _allowance(inputs)
+    allowance = allowances(inputs)
     taken: pl.DataFrame | None = None
     plans = []
     for purpose in PURPOSES:
         charters = [charter for charter in inputs.charters if charter.purpose == purpose]
         if not charters:
             continue
-        rows = _candidates(judged, purpose, allowance, taken, inputs.settings.per_cycle)
+        rows = candidates(judged, purpose, allowance, taken, inputs.settings.per_cycle)
         problem = build(rows, charters, inputs.settings, free, taken)
         plan = arbitrate(
             problem.candidates,
@@ -157,7 +164,7 @@ def _choose(judged: pl.DataFrame, inputs: Inputs) -> tuple[pl.DataFrame, tuple[P
             problem.resources,
             problem.limits,
             agents=len(problem.agents),
-            displaced=len(charters) > 1,
+            displaced=inputs.displaced and len(charters) > 1,
             threads=inputs.threads,
         )
         at = problem.rows
@@ -181,7 +188,7 @@ def _choose(judged: pl.DataFrame, inputs: Inputs) -> tuple[pl.DataFrame, tuple[P
     return decided, tuple(plans)
 
 
-def _candidates(judged: pl.DataFrame, purpose: str, allowance: pl.DataFrame, taken: pl.DataFrame | None, per_cycle: int) -> pl.DataFrame:
+def candidates(judged: pl.DataFrame, purpose: str, allowance: pl.DataFrame, taken: pl.DataFrame | None, per_cycle: int) -> pl.DataFrame:
     """What may be chosen for `purpose`, with what is left of each HCP's allowance."""
     rows = judged.filter((pl.col("purpose") == purpose) & (pl.col("ruling") != Ruling.FORBIDDEN)).rename({"number": "row"})
     rows = rows.join(allowance, on="hcp_id", how="left", maintain_order="left").with_columns(pl.col("allowance").fill_null(per_cycle))
@@ -195,7 +202,7 @@ def _candidates(judged: pl.DataFrame, purpose: str, allowance: pl.DataFrame, tak
     )
 
 
-def _allowance(inputs: Inputs) -> pl.DataFrame:
+def allowances(inputs: Inputs) -> pl.DataFrame:
     """Contacts each HCP may still have in this cycle: the cycle's own, or what the window leaves if that is less. HCPs without a contact are absent."""
     settings, now = inputs.settings, inputs.known.now
     recent = inputs.known.contacts.filter((pl.col("at") >= add_span(now, settings.window, -1)) & (pl.col("at") < now))

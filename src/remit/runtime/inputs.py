@@ -1,6 +1,8 @@
 """From a workspace as of an instant to what a cycle is given."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 import polars as pl
 
@@ -20,29 +22,67 @@ READ = ("hcp", "products", "rx", "touches", "inquiries", "formulary")
 """The tables that features read."""
 
 
-def tables(workspace: Workspace, as_of: int, only: Collection[str] | None = None, hcps: Collection[str] | None = None) -> dict[str, pl.DataFrame]:
-    """The tables that features read, as received by `as_of`; `only` names segments by commitment, `hcps` whom they are to be about."""
-    return {name: read(workspace.warehouse, name, as_of, only=only, hcps=hcps) for name in READ}
+class Source(Protocol):
+    """Where the rows of feeds are read: a workspace's warehouse, or feeds in memory."""
+
+    def read(self, table: str, as_of: int) -> pl.DataFrame:
+        """The rows of `table` received by `as_of`, of each key the one received last."""
+        ...
+
+    def state(self, table: str, as_of: int) -> pl.DataFrame:
+        """The rows of a dimension in force at `as_of`."""
+        ...
+
+    def loads(self, as_of: int) -> Mapping[str, int]:
+        """When each feed last loaded whole."""
+        ...
 
 
-def assemble(
-    workspace: Workspace, config: Config, models: Models, carried: Carried, draws: pl.DataFrame, now: int, threads: int, only: Collection[str] | None = None
-) -> Inputs:
-    """Everything the cycle at `now` depends on. `draws` says who is held out (`holdouts.ENROLMENT`)."""
-    settings = config.settings
-    loads = {fresh.table: fresh.last_load for fresh in freshness(workspace.warehouse, now, only=only) if fresh.last_load is not None}
-    known_tables = tables(workspace, now, only)
-    features = build(known_tables, now, feature_catalogue(settings), zone=settings.zone, loads=loads)
-    products = state(workspace.warehouse, "products", now, only=only).filter("own")
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """A workspace's warehouse as a source; `only` names segments by commitment."""
+
+    workspace: Workspace
+    only: Collection[str] | None = None
+
+    def read(self, table: str, as_of: int) -> pl.DataFrame:
+        """As `Source`."""
+        return read(self.workspace.warehouse, table, as_of, only=self.only)
+
+    def state(self, table: str, as_of: int) -> pl.DataFrame:
+        """As `Source`."""
+        return state(self.workspace.warehouse, table, as_of, only=self.only)
+
+    def loads(self, as_of: int) -> Mapping[str, int]:
+        """As `Source`."""
+        return {fresh.table: fresh.last_load for fresh in freshness(self.workspace.warehouse, as_of, only=self.only) if fresh.last_load is not None}
+
+
+def tables(workspace: Workspace, as_of: int, hcps: Collection[str] | None = None) -> dict[str, pl.DataFrame]:
+    """The tables that features read, as received by `as_of`, about `hcps` (None: everybody)."""
+    return {name: read(workspace.warehouse, name, as_of, hcps=hcps) for name in READ}
+
+
+def observe(source: Source, settings: Settings, now: int) -> pl.DataFrame:
+    """The features of everybody as of `now`."""
+    known = {name: source.read(name, now) for name in READ}
+    return build(known, now, feature_catalogue(settings), zone=settings.zone, loads=source.loads(now))
+
+
+def assemble(source: Source, features: pl.DataFrame, config: Config, models: Models, carried: Carried, draws: pl.DataFrame, now: int, threads: int) -> Inputs:
+    """Everything the cycle at `now` depends on: `features` as observed then; `draws` says who is held out (`enrolment.ENROLMENT`)."""
+    settings, loads = config.settings, source.loads(now)
+    products = source.state("products", now).filter("own")
+    scores = _scores(models, features, now, threads)
     known = Known(
         now=now,
-        hcp=state(workspace.warehouse, "hcp", now, only=only),
-        consent=state(workspace.warehouse, "consent", now, only=only),
-        content=read(workspace.warehouse, "content", now, only=only),
-        inquiries=known_tables["inquiries"],
-        cover=cover(state(workspace.warehouse, "alignments", now, only=only), settings),
-        contacts=pl.concat([_contacts(known_tables["touches"]), carried.contacts]),
-        scores=_scores(models, features, now, threads),
+        hcp=source.state("hcp", now),
+        consent=source.state("consent", now),
+        content=source.read("content", now),
+        inquiries=source.read("inquiries", now),
+        cover=cover(source.state("alignments", now), settings),
+        contacts=pl.concat([_contacts(source.read("touches", now)), carried.contacts]),
+        scores=scores,
         held=draws.filter("held")["hcp_id"],
         feed_age_h={feed: (now - at) // HOUR for feed, at in loads.items()},
         model_age_h=(now - models.trained_to) // HOUR,
@@ -54,18 +94,18 @@ def assemble(
         charters=config.charters,
         table=config.table(now),
         known=known,
-        responses=models.response.predict(features, most=max((charter.most_per_hcp for charter in config.charters), default=1)),
+        responses=models.increments(features, scores, most_touches(config)),
         values=dict(products.select("product", "value_minor").iter_rows()),
-        capacity=dict(capacities(workspace, now, only).select("resource", "capacity").iter_rows()),
+        capacity=dict(source.state("resources", now).select("resource", "capacity").iter_rows()),
         taken=carried.taken,
         explain=lambda rows: reasons(models.lead, features.join(rows, on=["hcp_id", "product"], how="semi"), viewer, threads=threads),
         threads=threads,
     )
 
 
-def capacities(workspace: Workspace, now: int, only: Collection[str] | None = None) -> pl.DataFrame:
-    """The resources whose capacity holds at `now`: resource, capacity (micro-units), unit, valid_from, valid_to."""
-    return state(workspace.warehouse, "resources", now, only=only)
+def most_touches(config: Config) -> int:
+    """The most touches that any agent may propose for one HCP and product."""
+    return max((charter.most_per_hcp for charter in config.charters), default=1)
 
 
 def cover(alignments: pl.DataFrame, settings: Settings) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from remit.runtime import registry, training
 from remit.runtime.carry import carry
 from remit.runtime.cycle import DECISION_COLUMNS, Result, cycle
 from remit.runtime.enrolment import enrolled
-from remit.runtime.inputs import assemble, capacities
+from remit.runtime.inputs import Warehouse, assemble, observe
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
 from remit.runtime.reporting import cycle_body
 from remit.runtime.run import Stage
@@ -33,9 +33,11 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
     newer = replaced(workspace.warehouse)
     only = [newer.get(commitment, commitment) for commitment in body["inputs"]["warehouse"]]
     models = training.load(workspace, body["models"])
-    stated = dict(capacities(workspace, now, only).select("resource", "valid_from").iter_rows())
+    source = Warehouse(workspace, only)
+    stated = dict(source.state("resources", now).select("resource", "valid_from").iter_rows())
     carried = carry(ledger, upto, now, config.settings, stated)
-    result = cycle(assemble(workspace, config, models, carried, enrolled(ledger, config.settings, upto, cycle_id), now, threads, only), stage)
+    features = observe(source, config.settings, now)
+    result = cycle(assemble(source, features, config, models, carried, enrolled(ledger, config.settings, upto, cycle_id), now, threads), stage)
     stage("compare")
     found = [ledger.read_segment(segment) for segment in ledger.segments(cycle_id, STREAM)]
     recorded = pl.concat([each.frame for each in found]) if found else result.decisions.clear()

@@ -18,7 +18,7 @@ from remit.runtime.cycle import Inputs, Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import draw, enrolled, stream
 from remit.runtime.errors import WorkspaceError
-from remit.runtime.inputs import assemble, capacities, tables
+from remit.runtime.inputs import Warehouse, assemble, observe, tables
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
 from remit.runtime.settings import Settings
 from remit.runtime.workspace import Config, Workspace, config_texts, keep, locked, read_config, write_whole
@@ -153,8 +153,10 @@ def _load(workspace: Workspace, config: Config, ledger: Ledger, now: int, entrop
 
 
 def _inputs(workspace: Workspace, config: Config, ledger: Ledger, models: training.Models, upto: int, draws: pl.DataFrame, now: int, threads: int) -> Inputs:
-    stated = dict(capacities(workspace, now).select("resource", "valid_from").iter_rows())
-    return assemble(workspace, config, models, carry(ledger, upto, now, config.settings, stated), draws, now, threads)
+    source = Warehouse(workspace)
+    stated = dict(source.state("resources", now).select("resource", "valid_from").iter_rows())
+    features = observe(source, config.settings, now)
+    return assemble(source, features, config, models, carry(ledger, upto, now, config.settings, stated), draws, now, threads)
 
 
 def _refuse_overdue(ledger: Ledger, cycle_id: str, now: int) -> int:

@@ -12,6 +12,8 @@ from remit.terms.documents import Document
 from remit.terms.encoding import MICRO
 
 WORKSPACE_VERSION = 1
+RESPONSES = ("history", "panel")
+"""The estimators of response."""
 BY = ("hcp", "practice")
 """What a holdout may be drawn by."""
 
@@ -46,7 +48,8 @@ class Settings:
     """A workspace's settings. Spans are texts such as `1 week`; instants are UTC microseconds; `positions` are millionths.
 
     Models learn from the `history` before now, less the newest `settle`, whose reports still grow. `horizon` is over how many periods a touch's effect is
-    counted; `train_on` how many HCPs at most are learnt from.
+    counted; `train_on` how many HCPs at most are learnt from; `response` the estimator: `history` frees touches of what history explains, `panel` compares
+    an HCP's weeks with each other and finds how fast touches fade.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Settings:
     settle: str
     horizon: int
     train_on: int
+    response: str
     channels: Mapping[str, Channel]
     holdout: Holdout | None = None
     oversight: Oversight = field(default_factory=Oversight)
@@ -95,6 +99,7 @@ def read_settings(text: str, where: str) -> Settings:
         settle=training.span("settle"),
         horizon=training.whole("horizon", least=1),
         train_on=training.whole("train_on", least=1),
+        response=training.text("response", "history", among=RESPONSES),
         channels={name: _channel(name, channel) for name, channel in document.tables("channels").items()},
         holdout=_holdout(document.table("holdout")) if "holdout" in document.names() else None,
         oversight=read_oversight(document.table("models", optional=True)),

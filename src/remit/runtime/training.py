@@ -8,15 +8,15 @@ from typing import Any
 
 import polars as pl
 
-from remit.features import FEATURES, Catalogue, catalogue, earlier_instants, training_frames
+from remit.features import FEATURES, Catalogue, build, catalogue, earlier_instants, panel, training_frames
 from remit.intake import TABLES, labels, read, segments, state
 from remit.models.errors import ModelError
-from remit.models.estimators import lead_score, response
+from remit.models.estimators import lead_score, panel_response, response
 from remit.models.stored import model_digest
 from remit.runtime.judging import Effect, judge
 from remit.runtime.settings import Settings
 from remit.runtime.workspace import Workspace, config_texts, keep, write_whole
-from remit.terms.encoding import canonical
+from remit.terms.encoding import MICRO, canonical
 from remit.terms.instants import add_span
 
 THREADS = 1
@@ -33,7 +33,7 @@ class Models:
     """The models in use, their digests, and the digests of the evidence kept of them (none of models that were trained before there was any)."""
 
     lead: lead_score.LeadScore
-    response: response.Response
+    response: response.Response | panel_response.PanelResponse
     digests: Mapping[str, str]
     evidence: Mapping[str, str] = field(default_factory=dict)
 
@@ -42,8 +42,10 @@ class Models:
         """The end of the data that the response was learnt from (UTC microseconds)."""
         return int(self.response.facts["window"]["to"])
 
-    def increments(self, features: pl.DataFrame, scores: pl.DataFrame, most: int) -> pl.DataFrame:  # noqa: ARG002 - an estimator of response may start from them
-        """What each further touch is expected to add; `scores` are those of `lead`."""
+    def increments(self, features: pl.DataFrame, scores: pl.DataFrame, most: int) -> pl.DataFrame:
+        """What each further touch is expected to add: the answer of the response model in use; `scores` are those of `lead`."""
+        if isinstance(self.response, panel_response.PanelResponse):
+            return self.response.predict(features, scores, most=most)
         return self.response.predict(features, most=most)
 
 
@@ -62,17 +64,11 @@ def due(workspace: Workspace, settings: Settings, now: int) -> bool:
 def train(workspace: Workspace, settings: Settings, hcp: pl.DataFrame, tables_at: TablesAt, now: int) -> None:
     """Trains both models on what is known at `now`, stores them, and puts them in use. `hcp` is the master data; `tables_at` gives the tables as they stood
     at an instant, about the given HCPs."""
-    instants = _instants(settings, now)
     hcps = sample(hcp, settings)
-    features = feature_catalogue(settings)
-    periods = (1, settings.horizon)
-    one, several = training_frames(lambda at: tables_at(at, hcps), instants, now, features, zone=settings.zone, periods=periods, hcps=hcps)
-    stored = {
-        "lead-score": lead_score.train(one, features, seed=settings.seed, threads=THREADS).parts(),
-        "response": response.train(several, features, periods=settings.horizon, seed=settings.seed, threads=THREADS).parts(),
-    }
-    digests = {name: _keep(workspace, name, parts) for name, parts in stored.items()}
-    evidence = _judge(workspace, settings, load(workspace, digests), one, hcp, hcps, now)
+    learned: list[pl.DataFrame] = []
+    fitted = fit(settings, lambda at: tables_at(at, hcps), now, hcps, learned=learned)
+    digests = {name: _keep(workspace, name, model.parts()) for name, model in fitted.items()}
+    evidence = _judge(workspace, settings, load(workspace, digests), learned[0], hcp, hcps, now)
     write_whole(workspace.models / _IN_USE, canonical({"models": digests, "evidence": evidence, "trained_at": now}))
 
 
@@ -90,6 +86,32 @@ def _judge(workspace: Workspace, settings: Settings, models: Models, learned: pl
     return {name: keep(workspace, {name: canonical(found.body).decode()})[name] for name, found in judged.items()}
 
 
+def fit(
+    settings: Settings,
+    tables_at: Callable[[int], Mapping[str, pl.DataFrame]],
+    now: int,
+    hcps: list[str],
+    thin: int = 1,
+    learned: list[pl.DataFrame] | None = None,
+) -> dict[str, lead_score.LeadScore | response.Response | panel_response.PanelResponse]:
+    """Both models, from what is known of `hcps` at `now`, by name; the lead score learns from every `thin`-th cycle of the history. The rows it learned from
+    are added to `learned`, where that is given."""
+    features, horizon = feature_catalogue(settings), settings.horizon
+    instants = _instants(settings, now)[::-thin][::-1]
+    periods = (1,) if settings.response == "panel" else (1, horizon)
+    frames = training_frames(tables_at, instants, now, features, zone=settings.zone, periods=periods, hcps=hcps)
+    if learned is not None:
+        learned.append(frames[0])
+    lead = lead_score.train(frames[0], features, seed=settings.seed, threads=THREADS)
+    if settings.response == "history":
+        return {"lead-score": lead, "response": response.train(frames[1], features, periods=horizon, seed=settings.seed, threads=THREADS)}
+    known = tables_at(now)
+    worth = [place / MICRO for place in settings.positions]
+    seen = panel(known, now, features.channels, zone=settings.zone, history=settings.history, settle=settings.settle, worth=worth, hcps=hcps)
+    frame = build(known, now, features, zone=settings.zone, hcps=hcps)
+    return {"lead-score": lead, "response": panel_response.train(seen, frame, features, horizon=horizon, seed=settings.seed)}
+
+
 def load(workspace: Workspace, digests: Mapping[str, str] | None = None) -> Models:
     """The models under `digests`, or those in use. Raises `ModelError` for a model that is missing or was changed."""
     if digests is None:
@@ -99,14 +121,23 @@ def load(workspace: Workspace, digests: Mapping[str, str] | None = None) -> Mode
         return replace(load(workspace, note["models"]), evidence=note["evidence"])
     return Models(
         lead_score.load(_parts(workspace, "lead-score", digests["lead-score"])),
-        response.load(_parts(workspace, "response", digests["response"])),
+        _response(_parts(workspace, "response", digests["response"])),
         dict(digests),
     )
 
 
 def check(workspace: Workspace, name: str, digest: str) -> None:
     """Raises `ModelError` if the stored model is missing or was changed."""
-    {"lead-score": lead_score.load, "response": response.load}[name](_parts(workspace, name, digest))
+    {"lead-score": lead_score.load, "response": _response}[name](_parts(workspace, name, digest))
+
+
+def _response(parts: Mapping[str, bytes]) -> response.Response | panel_response.PanelResponse:
+    try:
+        return panel_response.load(parts)
+    except ModelError as error:
+        if f"`{response.NAME}`" not in str(error):
+            raise
+        return response.load(parts)
 
 
 def described(workspace: Workspace) -> list[dict[str, Any]]:

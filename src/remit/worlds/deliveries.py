@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from remit.terms.instants import WEEK
+
 DIRTY_ROWS_IN = 200
 """One row in so many is bad; a small file has at least one."""
 
@@ -28,6 +30,11 @@ def generator(seed: int, stream: str, step: int = 0) -> np.random.Generator:
 def iso(instants: pl.Series) -> pl.Series:
     """ISO 8601 text of UTC microseconds, to the second."""
     return instants.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def iso_week(start: int) -> str:
+    """The ISO week, such as `2026-W02`, that begins near `start` (UTC microseconds)."""
+    return str(pl.Series([start + WEEK // 2]).cast(pl.Datetime("us")).dt.strftime("%G-W%V")[0])
 
 
 _MISSING_HCP: Mapping[str, pl.Expr] = {"hcp_id": pl.lit(None, pl.String)}

@@ -13,7 +13,7 @@ import polars as pl
 
 from remit.terms.instants import HOUR, WEEK, parse_instant
 from remit.worlds.country import PRODUCTS, Country, Floats, Ints, settle
-from remit.worlds.deliveries import Delivery, generator, iso, soil
+from remit.worlds.deliveries import Delivery, generator, iso, iso_week, soil
 from remit.worlds.dimensions import dimensions
 from remit.worlds.promotion import Touches, promote
 
@@ -80,7 +80,7 @@ class _Report:
     def __init__(self, country: Country, week: int, start: int, written: Ints) -> None:
         draw = generator(country.seed, "report", week)
         self.week = week
-        self._period = _iso_week(start)
+        self._period = iso_week(start)
         first = draw.binomial(written, 0.8)
         second = first + draw.binomial(written - first, 0.6)
         taken_back = (draw.random(written.shape) < 0.003) & (second > 0)
@@ -105,10 +105,6 @@ class _Report:
                 "received_at": pl.repeat(received, len(hcp), eager=True),
             }
         )
-
-
-def _iso_week(start: int) -> str:
-    return str(pl.Series([start + WEEK // 2]).cast(pl.Datetime("us")).dt.strftime("%G-W%V")[0])
 
 
 def _touch_rows(country: Country, touches: Touches, calendar: _Calendar, delivery: int) -> pl.DataFrame:
@@ -137,7 +133,7 @@ def _files(weekly: Iterator[tuple[int, pl.DataFrame, pl.DataFrame]], country: Co
         rx.extend([reported] if reported.height else [])
         later = delivery > weeks + 1
         if later or delivery % block == 0 or delivery == weeks + 1:
-            name = _iso_week(calendar.starts(delivery)) if later else f"history-{(delivery - 1) // block + 1:02}"
+            name = iso_week(calendar.starts(delivery)) if later else f"history-{(delivery - 1) // block + 1:02}"
             yield Delivery("touches", name, pl.concat(touches))
             if rx:
                 yield Delivery("rx", name, pl.concat(rx))

@@ -3,6 +3,7 @@
 from remit.features.definitions import (
     formulary_tier,
     inquiries_recent,
+    practice_population,
     practice_size,
     rx_frequency,
     rx_newest,
@@ -12,6 +13,7 @@ from remit.features.definitions import (
     rx_trend,
     rx_weighted_mean,
     specialty,
+    touches_engaged,
     touches_recency,
     touches_recent,
     touches_stock,
@@ -29,9 +31,11 @@ FEATURES: tuple[Feature, ...] = (
     *touches_recent.FEATURES,
     *touches_stock.FEATURES,
     *touches_recency.FEATURES,
+    *touches_engaged.FEATURES,
     *inquiries_recent.FEATURES,
     *specialty.FEATURES,
     *practice_size.FEATURES,
+    *practice_population.FEATURES,
     *formulary_tier.FEATURES,
 )
 """Every definition in this folder; a test holds that none is left out."""

@@ -3,14 +3,14 @@
 import dataframely as dy
 import polars as pl
 
-from remit.intake.contracts import Contract, Received, Table, hcp_id, instant, text, whole
+from remit.intake.contracts import Contract, Received, Table, flag, hcp_id, instant, text, whole
 from remit.terms.labels import Label
 
 _COM = Label.COMMERCIAL
 
 
 class Touches(Received):
-    """`position` is that of the detail in its call."""
+    """`position` is that of the detail in its call; `engaged` says whether the HCP took it up (opened it, welcomed the call), where that is known."""
 
     touch_id = text(_COM)
     hcp_id = hcp_id()
@@ -18,6 +18,7 @@ class Touches(Received):
     product = text(_COM)
     position = whole(_COM, least=1, most=3, nullable=True)
     purpose = text(_COM, among=("promotional", "medical", "service"))
+    engaged = flag(_COM, nullable=True)
     occurred_at = instant(_COM)
 
     @dy.rule()

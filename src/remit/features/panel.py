@@ -1,0 +1,71 @@
+"""A panel: what each HCP wrote in each period, beside the touches they had in it, as known at an instant. For models of response over time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from remit.features.build import scope_of
+from remit.features.errors import FeatureError
+from remit.features.known import UNKNOWN, Tables, events, prescriptions
+from remit.terms.instants import add_span
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """`outcome[h, p, t]`: units that HCP h wrote of own product p in period t (NaN: not reported); `touches[c, h, p, t]`: touches about p in it through
+    channel c. `ends[t]` is when a period ended (UTC microseconds, rising); `pdrp[h]` says whose figures no model may see."""
+
+    hcps: tuple[str, ...]
+    products: tuple[str, ...]
+    channels: tuple[str, ...]
+    ends: npt.NDArray[np.int64]
+    outcome: npt.NDArray[np.float64]
+    touches: npt.NDArray[np.float64]
+    pdrp: npt.NDArray[np.bool_]
+
+
+def panel(tables: Tables, as_of: int, channels: Sequence[str], *, zone: str, history: str, settle: str, worth: Sequence[float] = (), hcps: Sequence[str] | None = None) -> Panel:
+    """The panel of the HCPs in force at `as_of`, over the periods that ended within `history` before and at least `settle` before it.
+
+    A detail counts as `worth` by its place in its call, as far as that says; any other touch counts 1. `tables` as for `build`. Raises `FeatureError` where no such period is known.
+    """
+    scope = scope_of(tables, as_of, zone, hcps)
+    known = prescriptions(tables["rx"], scope.people.select("hcp_id", "hcp"), scope.products, as_of, zone)
+    since, until = add_span(as_of, history, -1), add_span(as_of, settle, -1)
+    numbers = [number for number in sorted(known.ends) if since <= known.ends[number] <= until]
+    if not numbers:
+        raise FeatureError("no prescriptions of settled periods are known", where="rx", do="Load a longer history, or set a shorter `settle`.")
+    own = np.flatnonzero(scope.products["own"].to_numpy())
+    cells = known.outcome[:, own][:, :, np.array(numbers) - known.first]
+    ends = np.array([known.ends[number] for number in numbers], np.int64)
+    products = scope.products["product"].gather(own.tolist()).to_list()
+    outcome = np.where(cells == UNKNOWN, np.nan, cells.astype(np.float64))
+    touched = _touches(tables, as_of, scope.people["hcp_id"].to_list(), products, tuple(channels), ends, worth)
+    pdrp = scope.people["pdrp"].fill_null(True).to_numpy()
+    return Panel(tuple(scope.people["hcp_id"].to_list()), tuple(products), tuple(channels), ends, outcome, touched, pdrp)
+
+
+def _touches(
+    tables: Tables, as_of: int, hcps: list[str], products: list[str], channels: tuple[str, ...], ends: npt.NDArray[np.int64], worth: Sequence[float]
+) -> npt.NDArray[np.float64]:
+    counts = np.zeros((len(channels), len(hcps), len(products), len(ends)))
+    rows = events(tables["touches"], "touch_id", as_of) if "touches" in tables else pl.DataFrame()
+    if rows.is_empty():
+        return counts
+    coded = rows.select(
+        channel=_code("channel", list(channels)), hcp=_code("hcp_id", hcps), product=_code("product", products), at=pl.col("occurred_at"), position=pl.col("position").fill_null(1)
+    ).drop_nulls()
+    start = int(ends[0] - (ends[1] - ends[0])) if len(ends) > 1 else 0
+    coded = coded.filter((pl.col("at") >= start) & (pl.col("at") < int(ends[-1])))
+    period = np.searchsorted(ends, coded["at"].to_numpy(), side="right")
+    places = np.minimum(coded["position"].to_numpy(), len(worth)) - 1
+    each = np.asarray(worth)[places] if len(worth) else np.ones(coded.height)
+    np.add.at(counts, (coded["channel"].to_numpy(), coded["hcp"].to_numpy(), coded["product"].to_numpy(), period), each)
+    return counts
+
+
+def _code(name: str, values: list[str]) -> pl.Expr:
+    return pl.col(name).replace_strict(values, list(range(len(values))), default=None, return_dtype=pl.Int64).alias(name)

@@ -1,0 +1,97 @@
+"""How prescriptions become known: weeks late by a curve, restated as more arrive, sometimes downward."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from remit.worlds.deliveries import generator, iso_week
+from remit.worlds.description import Description
+from remit.worlds.population import Flags, Floats, People
+
+Counts = npt.NDArray[np.int16]
+"""Prescriptions of one HCP, product and week: a world of a million keeps eight weeks of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A week whose prescriptions are not all known: what is still to be told, and what was told so far."""
+
+    week: int
+    written: Counts
+    told: Counts
+
+
+def tell(
+    world: Description, people: People, pending: tuple[Pending, ...], now: int, starts: Mapping[int, int], seed: int, scale: Floats
+) -> tuple[tuple[Pending, ...], pl.DataFrame]:
+    """What is told at the start of week `now`: the rows of the prescription feed (without `received_at`), and what is told by then.
+
+    A week is told whole, zeros too, when the first of its prescriptions are; later only what changed. `scale[p]` is the share of product p that the
+    vendor counts since it restated.
+    """
+    first, last = min(world.reports.late), max(world.reports.late) + _kept(world)
+    after, frames = [], []
+    for report in pending:
+        age = now - report.week
+        known = _restated(world, _told(world, report, age, seed), age, now, scale)
+        if known is not report:
+            frames.append(_rows(world, people, known, report, age == first, starts[report.week]))
+        if age < last:
+            after.append(known)
+    return tuple(after), pl.concat(frames) if frames else pl.DataFrame(schema=ROWS)
+
+
+ROWS = pl.Schema({"hcp_id": pl.String, "product": pl.String, "period": pl.String, "trx": pl.Int64})
+
+
+def _kept(world: Description) -> int:
+    """Weeks kept after the last of the curve, for a vendor that restates them."""
+    return max((event.weeks for event in world.events if event.kind == "restatement"), default=0)
+
+
+def _told(world: Description, report: Pending, age: int, seed: int) -> Pending:
+    """The week as told at its `age`; the same object if nothing is told of it then."""
+    curve = world.reports.late
+    if age not in curve:
+        return report
+    left = sum(share for week, share in curve.items() if week >= age)
+    draw = generator(seed, f"told/{report.week}", age)
+    told = report.told + draw.binomial(np.maximum(report.written - report.told, 0), min(1.0, curve[age] / left))
+    if age > min(curve):
+        told -= (draw.random(told.shape, dtype=np.float32) < world.reports.taken_back) & (told > 0)
+    return Pending(report.week, report.written, told.astype(np.int16))
+
+
+def _restated(world: Description, report: Pending, age: int, now: int, scale: Floats) -> Pending:
+    """The week after the vendor's restatements of now, if it is one of the weeks restated."""
+    for event in world.events:
+        if event.kind == "restatement" and now == world.history + event.week and min(world.reports.late) <= age <= event.weeks:
+            place = [product.name for product in world.products].index(event.product)
+            written, told = report.written.copy(), report.told.copy()
+            for counts in (written, told):
+                counts[:, place] = np.floor(counts[:, place] * scale[place])
+            report = Pending(report.week, written, told)
+    return report
+
+
+def counted(written: npt.NDArray[np.int64], scale: Floats, seed: int, week: int) -> Counts:
+    """What the vendor will count of a week's prescriptions."""
+    if (scale < 1.0).any():
+        written = generator(seed, "counted", week).binomial(written, np.minimum(scale, 1.0))
+    return np.minimum(written, np.iinfo(np.int16).max).astype(np.int16)
+
+
+def _rows(world: Description, people: People, known: Pending, before: Pending, everyone: bool, start: int) -> pl.DataFrame:
+    changed: Flags = people.covered[:, None] & (_launched(world, known.week) if everyone else known.told != before.told)
+    hcp, product = np.nonzero(changed)
+    names = pl.Series([product.name for product in world.products])
+    period = pl.repeat(iso_week(start), len(hcp), dtype=pl.String, eager=True)
+    return pl.DataFrame({"hcp_id": people.ids[hcp], "product": names[product], "period": period, "trx": known.told[changed].astype(np.int64)})
+
+
+def _launched(world: Description, week: int) -> Flags:
+    """Products that are on the market in a week: nobody reports what is not sold."""
+    return np.array([product.launch is None or week - world.history >= product.launch for product in world.products])
