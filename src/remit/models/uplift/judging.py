@@ -29,7 +29,7 @@ class Measured:
         return self.low <= 0 <= self.high
 
     def dump(self) -> dict[str, str]:
-        return {"value": repr(self.value), "low": repr(self.low), "high": repr(self.high)}
+        return {name: repr(float(getattr(self, name))) for name in ("value", "low", "high")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +104,13 @@ def qini(effect: Floats, scores: Floats) -> float:
 def _mean(values: Floats) -> Measured:
     value = float(values.mean())
     reach = Z_90 * float(values.std(ddof=1)) / np.sqrt(len(values))
-    return Measured(value, value - reach, value + reach)
+    return Measured(value, float(value - reach), float(value + reach))
 
 
 def _of_halves(values: Floats) -> Measured:
     """The figure of all rows (first) with the spread that it has over random halves (the half-sample bootstrap of Yadlowsky et al., section 3)."""
     value, reach = float(values[0]), Z_90 * float((values[1:] - values[0]).std())
-    return Measured(value, value - reach, value + reach)
+    return Measured(value, float(value - reach), float(value + reach))
 
 
 def _halves(rows: int, seed: int) -> Bools:

@@ -32,7 +32,7 @@ _LARGE = 100_000
 _JUDGED = 40_000
 _COMPARED = 30_000
 _LEARNT = 300_000
-"""Above `_LARGE` rows, how many judge, how many learners learn from to be compared, and how many the chosen one learns from: more change little but the time."""
+"""Above `_LARGE` rows, how many judge, how many learners learn from to be compared, and the chosen one learns from: more change little but the time."""
 
 
 class Learned(Protocol):
