@@ -27,10 +27,13 @@ class Panel:
     pdrp: npt.NDArray[np.bool_]
 
 
-def panel(tables: Tables, as_of: int, channels: Sequence[str], *, zone: str, history: str, settle: str, worth: Sequence[float] = (), hcps: Sequence[str] | None = None) -> Panel:
+def panel(
+    tables: Tables, as_of: int, channels: Sequence[str], *, zone: str, history: str, settle: str, worth: Sequence[float] = (), hcps: Sequence[str] | None = None
+) -> Panel:
     """The panel of the HCPs in force at `as_of`, over the periods that ended within `history` before and at least `settle` before it.
 
-    A detail counts as `worth` by its place in its call, as far as that says; any other touch counts 1. `tables` as for `build`. Raises `FeatureError` where no such period is known.
+    A detail counts as `worth` by its place in its call, as far as that says; any other touch counts 1. `tables` as for `build`. Raises `FeatureError`
+    where no such period is known.
     """
     scope = scope_of(tables, as_of, zone, hcps)
     known = prescriptions(tables["rx"], scope.people.select("hcp_id", "hcp"), scope.products, as_of, zone)
@@ -56,7 +59,11 @@ def _touches(
     if rows.is_empty():
         return counts
     coded = rows.select(
-        channel=_code("channel", list(channels)), hcp=_code("hcp_id", hcps), product=_code("product", products), at=pl.col("occurred_at"), position=pl.col("position").fill_null(1)
+        channel=_code("channel", list(channels)),
+        hcp=_code("hcp_id", hcps),
+        product=_code("product", products),
+        at=pl.col("occurred_at"),
+        position=pl.col("position").fill_null(1),
     ).drop_nulls()
     start = int(ends[0] - (ends[1] - ends[0])) if len(ends) > 1 else 0
     coded = coded.filter((pl.col("at") >= start) & (pl.col("at") < int(ends[-1])))

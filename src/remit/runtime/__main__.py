@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from remit.runtime import commands, render
+from remit.runtime.countries import bundled
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.init import EXAMPLES
 from remit.runtime.logs import stage_logger
+from remit.runtime.policies import POLICIES
 from remit.terms.errors import RemitError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The operating layer for AI in pharma commercial work.")
@@ -130,6 +132,28 @@ def erase(
 def migrate(workspace: Folder = Path(), as_json: AsJson = False) -> None:
     """Move a workspace to this release's version."""
     _say(commands.migrate(workspace), as_json, render.migrate)
+
+
+@app.command()
+def simulate(
+    world: Annotated[str, typer.Option(help=f"A bundled world ({', '.join(bundled())}), or a file that describes one.")],
+    weeks: Annotated[int, typer.Option(min=1, help="How long every policy lives.")] = 26,
+    policies: Annotated[str, typer.Option(help=f"Which policies, separated by commas: {', '.join(POLICIES)}.")] = "remit,greedy,call-plan,none,oracle",
+    seeds: Annotated[int, typer.Option(min=1, help="How many worlds of the description.")] = 3,
+    jobs: Annotated[int, typer.Option(min=1, help="How many processes share the seeds.")] = 1,
+    physicians: Annotated[int | None, typer.Option(min=10, help="How many physicians; what the description says if not given.")] = None,
+    what_if: Annotated[
+        list[str] | None, typer.Option(help="A change to compare remit with: capacity:calls/*=0.5, agent:NAME=off, rule:ID=off, table=FILE. May be repeated.")
+    ] = None,
+    report: Annotated[Path, typer.Option(help="Where the page with charts goes.")] = Path("simulation.html"),
+    threads: Threads = _CORES,
+    as_json: AsJson = False,
+) -> None:
+    """Let policies live some months in a simulated country, beside what is done today and the best that could be done."""
+    names = [name.strip() for name in policies.split(",") if name.strip()]
+    with render.Progress(quiet=as_json) as progress:
+        result = commands.simulated(world, weeks, names, seeds, jobs, threads, physicians, what_if or [], report, progress)
+    _say(result, as_json, render.simulated)
 
 
 @holdout.command("plan")

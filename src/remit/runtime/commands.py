@@ -13,9 +13,11 @@ from remit.runtime import explaining, overview, registry, replaying, reporting, 
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.holdouts import planned, shown
 from remit.runtime.init import create
+from remit.runtime.page import page
 from remit.runtime.run import run_cycle
 from remit.runtime.settings import WORKSPACE_VERSION
-from remit.runtime.workspace import Workspace, config_texts, locked, open_workspace, read_config
+from remit.runtime.simulate import simulate
+from remit.runtime.workspace import Workspace, config_texts, locked, open_workspace, read_config, write_whole
 from remit.terms.instants import HOUR, format_instant
 
 Stage = Callable[[str], None]
@@ -130,6 +132,15 @@ def holdout_plan(workspace: Path, effect: float, by: str, level: float, power: f
 def outcomes_show(workspace: Path, level: float) -> dict[str, Any]:
     """What acting changed against who was left alone."""
     return shown(open_workspace(workspace), level)
+
+
+def simulated(
+    world: str, weeks: int, policies: list[str], seeds: int, jobs: int, threads: int, physicians: int | None, what_if: list[str], report: Path, stage: Stage
+) -> dict[str, Any]:
+    """What policies did in a world; the page goes to `report`."""
+    result = simulate(world, weeks, policies, seeds, jobs, threads, physicians, what_if, stage)
+    write_whole(report, page(result).encode())
+    return {**result, "report": str(report)}
 
 
 def models_show(workspace: Path) -> dict[str, Any]:

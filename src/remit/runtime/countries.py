@@ -81,7 +81,9 @@ def _charters(world: Description, own: list[str]) -> dict[str, str]:
         if "call" in costs and any(name in force.products for force in world.forces if force.channel == "call"):
             uses = f"uses: {{supply/{name}: 1}}\n" if name in world.supply else ""
             objective = f"New prescriptions of {name} through details in reps' calls"
-            texts[f"calls-{name}"] = _charter(f"calls-{name}", "call-planner", objective, "promotional", f"owner-calls-{name}", f"brand-lead-{name}", "call", [name])
+            texts[f"calls-{name}"] = _charter(
+                f"calls-{name}", "call-planner", objective, "promotional", f"owner-calls-{name}", f"brand-lead-{name}", "call", [name]
+            )
             texts[f"calls-{name}"] += f"{uses}settings: {{cost_minor: {costs['call']}}}\n"
     if "email" in costs:
         texts["email"] = _charter("email", "email", "Prescriptions through approved e-mails", "promotional", "owner-email", "compliance-lead", "email", own)

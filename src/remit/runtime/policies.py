@@ -1,6 +1,7 @@
 """What a company may do in a world: Remit's cycle, the truth known to it, and what is done today."""
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -9,7 +10,6 @@ from remit.runtime.cycle import PURPOSES, Inputs, allowances, candidates, cycle,
 from remit.runtime.problem import Problem, build
 from remit.terms.encoding import MICRO
 from remit.terms.verdicts import Ruling
-from remit.worlds import ACTIONS
 
 POLICIES: Mapping[str, str] = {
     "remit": "the cycle, with what it has learnt",
@@ -51,9 +51,8 @@ def in_order(inputs: Inputs, rank: Callable[[pl.DataFrame], pl.Series]) -> Chose
 def actions(chosen: Chosen, approved: pl.Series) -> pl.DataFrame:
     """What is done of what was chosen: whatever waits for a person only where `approved` (a flag per row) says so. Columns as `World.step` takes them."""
     done = chosen.filter((pl.col("ruling") == Ruling.AUTONOMOUS) | approved)
-    return done.select(
-        "hcp_id", "channel", "product", "content_id", position=pl.when(pl.col("position") > 0).then(pl.col("position").cast(pl.Int64))
-    ).cast(dict(ACTIONS))
+    position = pl.when(pl.col("position") > 0).then(pl.col("position")).cast(pl.Int64)
+    return done.select("hcp_id", "channel", "product", "content_id", position=position)
 
 
 def _fill(problem: Problem, order: list[int]) -> list[int]:
@@ -62,7 +61,8 @@ def _fill(problem: Problem, order: list[int]) -> list[int]:
     channels, per_channel = problem.limits.channels, np.asarray(problem.limits.channel).tolist()
     left, contacts = np.asarray(problem.resources.capacity).tolist(), np.asarray(problem.limits.total).tolist()
     call, channel, exclusion, product = (
-        np.asarray(column).tolist() for column in (problem.candidates.call, problem.candidates.channel, problem.candidates.exclusion, problem.candidates.product)
+        np.asarray(column).tolist()
+        for column in (problem.candidates.call, problem.candidates.channel, problem.candidates.exclusion, problem.candidates.product)
     )
     uses, call_uses = _uses(problem.candidates.usage), _uses(problem.calls.usage)
     answer, carried, gone = [-1] * len(hcp), dict[int, set[int]](), set[tuple[int, int]]()
@@ -95,7 +95,7 @@ def _fill(problem: Problem, order: list[int]) -> list[int]:
 
 def _uses(usage: object) -> list[list[tuple[int, int]]]:
     start, resource, amount = (np.asarray(getattr(usage, name)).tolist() for name in ("start", "resource", "amount"))
-    return [list(zip(resource[low:high], amount[low:high], strict=True)) for low, high in zip(start[:-1], start[1:], strict=True)]
+    return [list(zip(resource[low:high], amount[low:high], strict=True)) for low, high in pairwise(start)]
 
 
 def _contacts(frames: list[pl.DataFrame]) -> pl.DataFrame:

@@ -206,6 +206,45 @@ def outcomes_show(result: dict[str, Any]) -> None:
     _line(f"{result['level']:.0%} intervals that hold at all looks together; prescriptions settled by {result['settled']}.")
 
 
+def simulated(result: dict[str, Any]) -> None:
+    """What policies did in a world."""
+    seeds = f"{result['seeds']} seeds" if result["seeds"] > 1 else "one seed"
+    _OUT.rule(f"{result['says']} ({result['world']}): {result['weeks']} weeks, {result['physicians']:,} physicians, {seeds}", align="left")
+    rows = []
+    for row in result["policies"]:
+        left = f"{row['left_minor']['mean'] / 100:,.0f}" if "left_minor" in row else ""
+        share = f"{row['of_oracle']:.0%}" if row.get("of_oracle") is not None else ""
+        broken = sum(row["violations"].values())
+        rows.append(
+            [row["policy"], _between(row["net_minor"], 100), _between(row["units"], 1), f"{row['contacts']:,.0f}", f"{row['contacts_per_physician']:.2f}",
+             f"{row['overload']:.2%}", f"{broken:,}", left, share]
+        )  # fmt: skip
+    money = result["currency"]
+    _line(f"Net value in {money} against no action, in expectation, with 90% intervals:")
+    _table(["policy", "net value", "outcome units", "contacts", "per physician", "overload", "rules broken", "left to oracle", "of oracle"], rows)
+    for row in result["policies"]:
+        for rule, times in row["violations"].items():
+            _line(f"  ! {row['policy']}: {rule}, {times:,} times")
+        if "over_greedy_minor" in row:
+            _line(f"{row['policy']} above greedy: {_between(row['over_greedy_minor'], 100)} {money}")
+    acting = [row for row in result["policies"] if row["contacts"] > 0]
+    if acting:
+        _line("Who was served (contacts per physician, in brackets net value per physician):")
+        groups = [(each["by"], each["group"]) for each in acting[0]["served"]]
+        found = {
+            (row["policy"], each["by"], each["group"]): f"{each['contacts']:.1f} ({each['net_minor'] / 100:,.0f})" for row in acting for each in row["served"]
+        }
+        _table(["by", "group", *(row["policy"] for row in acting)], [[by, group, *(found[row["policy"], by, group] for row in acting)] for by, group in groups])
+    if "what_if" in result:
+        _line(f"What if {', '.join(result['what_if']['changes'])}: {_between(result['what_if']['difference_minor'], 100)} {money} against remit as it is.")
+    _line(f"The page with charts: {result['report']}")
+
+
+def _between(value: dict[str, float | None], scale: int) -> str:
+    mean, low, high = (None if value[name] is None else f"{value[name] / scale:,.0f}" for name in ("mean", "low", "high"))  # type: ignore[operator]
+    return f"{mean} [{low}, {high}]" if low is not None else f"{mean}"
+
+
 def models_show(result: dict[str, Any]) -> None:
     """Each model, then whom the last cycle served."""
     for model in result["models"]:

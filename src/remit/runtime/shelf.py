@@ -19,8 +19,8 @@ class Shelf:
     def copy(self) -> "Shelf":
         """A shelf with the same past."""
         other = Shelf(self.zone)
-        other._parts = {name: list(parts) for name, parts in self._parts.items()}  # noqa: SLF001 - its own kind
-        other._loads = dict(self._loads)  # noqa: SLF001 - its own kind
+        other._parts = {name: list(parts) for name, parts in self._parts.items()}
+        other._loads = dict(self._loads)
         return other
 
     def add(self, deliveries: Iterable[Delivery], now: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -93,9 +94,24 @@ def burn_in(description: Description, physicians: int, seed: int, weeks: int, te
     return Past(company, tuple(quiet))
 
 
-def live(past: Past, policy: str, threads: int, stage: Callable[[str], None]) -> Life:
-    """`policy` lives the weeks of `past`."""
+class Change(Protocol):
+    """What a company would change."""
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """What it has written after the change."""
+        ...
+
+    def scaled(self, capacity: Mapping[str, int]) -> dict[str, int]:
+        """Capacities after the change."""
+        ...
+
+
+def live(past: Past, policy: str, threads: int, stage: Callable[[str], None], change: Change | None = None) -> Life:
+    """`policy` lives the weeks of `past`; under a `change` its life is called `what-if`."""
     company = past.company.copy()
+    if change is not None:
+        company.config = read_config(change.texts)
     world, description = company.world, company.world.description
     own = list(description.own)
     worth = np.array([description.products[place].value_minor for place in own], dtype=np.float64)
@@ -103,24 +119,26 @@ def live(past: Past, policy: str, threads: int, stage: Callable[[str], None]) ->
     lived = _Tally(world.people.size)
     for number, quiet in enumerate(past.quiet):
         stage(f"{policy}, week {number + 1}")
-        done = _act(company, policy, threads)
-        lived.check(company, done, policy)
+        done = _act(company, policy, threads, change)
+        lived.check(company, done)
         company.plans.append(done.select("hcp_id", "channel", "position").with_columns(at=pl.lit(world.now, pl.Int64)))
         spent = _spent(done, costs, world)
         week = world.step(done)
         company.shelf.add(week.deliveries, world.now)
         gained = (week.expected - quiet)[:, own]
         lived.week(gained, (gained * worth).sum(axis=1) - spent, week.contacts, done, world)
-    return lived.life(description.name, world.seed, policy)
+    return lived.life(description.name, world.seed, "what-if" if change else policy)
 
 
-def _act(company: _Company, policy: str, threads: int) -> pl.DataFrame:
+def _act(company: _Company, policy: str, threads: int, change: Change | None) -> pl.DataFrame:
     world = company.world
     if policy == "none":
         return world.plan().clear()
     if policy == "call-plan":
         return world.plan()
     inputs = _inputs(company, threads)
+    if change is not None:
+        inputs = replace(inputs, capacity=change.scaled(inputs.capacity))
     if policy == "oracle":
         chosen = policies.planned(replace(inputs, responses=world.responses(most_touches(company.config), _HORIZON)))
     elif policy == "remit":
@@ -175,7 +193,7 @@ def _spent(done: pl.DataFrame, costs: Mapping[str, int], world: World) -> Floats
     """What the week's touches cost per HCP, in minor units."""
     cost = done.select(pl.col("channel").replace_strict(costs, default=0, return_dtype=pl.Float64)).to_series().to_numpy()
     hcp = done.select(pl.col("hcp_id").str.strip_prefix("H").cast(pl.Int64) - 1).to_series().to_numpy()
-    return np.bincount(hcp, weights=cost, minlength=world.people.size)
+    return np.bincount(hcp, weights=cost, minlength=world.people.size).astype(np.float64)
 
 
 class _Tally:
@@ -190,7 +208,7 @@ class _Tally:
         self.broken: dict[str, int] = {}
         self.served, self.gained = np.zeros(size, np.int64), np.zeros(size)
 
-    def check(self, company: _Company, done: pl.DataFrame, policy: str) -> None:
+    def check(self, company: _Company, done: pl.DataFrame) -> None:
         """Counts what the actions break of what is known now, found from the feeds and not from verdicts."""
         now, shelf, settings = company.world.now, company.shelf, company.config.settings
         consent = shelf.state("consent", now).select("hcp_id", "channel", "status")

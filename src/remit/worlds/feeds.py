@@ -231,11 +231,11 @@ def _resources(world: Description, people: People, vacant: tuple[Flags, ...], we
         rows.append((f"supply/{name}", "packs", f"{max(0, round(people.size * each * float(np.prod(short))))}"))
     for team, empty in zip(people.teams, vacant, strict=True):
         if team.force.channel == VISIT:
-            kind, unit, each = "hours", "hours", f"{team.force.visits * HOURS_A_VISIT:g}"
+            kind, unit, each_week = "hours", "hours", f"{team.force.visits * HOURS_A_VISIT:g}"
         else:
-            kind, unit, each = "calls", "calls", f"{team.force.visits}"
+            kind, unit, each_week = "calls", "calls", f"{team.force.visits}"
         names = _padded(f"{kind}/{team.force.name}-T", np.arange(team.territories), 4).to_list()
-        rows += [(name, unit, "0" if gone else each) for name, gone in zip(names, empty.tolist(), strict=True)]
+        rows += [(name, unit, "0" if gone else each_week) for name, gone in zip(names, empty.tolist(), strict=True)]
     return pl.DataFrame(rows, schema=["resource", "unit", "capacity"], orient="row")
 
 

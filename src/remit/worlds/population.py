@@ -13,6 +13,9 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
+MOST_BY_VOLUME = 3.0
+"""How much more than the median HCP the volume alone can make anybody respond."""
+
 TIER_FACTORS = (1.15, 1.0, 0.6)
 """What a place on the formulary does to prescribing, in the order of `TIERS`."""
 
@@ -28,8 +31,8 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Columns over HCPs. `weight[h, p]` is product p's share of h's basket times h's volume; `response[c][h, b]` is by how much saturating promotion of our brand
-    b through channel c multiplies prescriptions, less one; `affinity[h, t]` scales a touch on topic t; `phase` is where in the year h responds most;
+    """Columns over HCPs. `weight[h, p]` is product p's share of h's basket times h's volume; `response[c][h, b]` is by how much saturating promotion of our
+    brand b through channel c multiplies prescriptions, less one; `affinity[h, t]` scales a touch on topic t; `phase` is where in the year h responds most;
     `peers[h]` are neighbours (empty where there is no network)."""
 
     ids: pl.Series
@@ -95,7 +98,7 @@ def settle(world: Description, physicians: int, seed: int) -> People:
         affinity=_affinity(world, physicians, seed),
         phase=wishes.random(physicians),
         peers=_network(world, practice, specialty, seed),
-        teams=tuple(_team(force, specialty, world, seed) for force in world.forces),
+        teams=tuple(_team(force, specialty, world) for force in world.forces),
         tier=generator(seed, "formulary").choice(len(TIERS), (practices, len(world.products)), p=(0.3, 0.55, 0.15)),
     )
 
@@ -113,7 +116,7 @@ def _response(channel: Channel, kinds: Floats, relative: Floats, brands: int, se
     draw = generator(seed, f"response/{channel.name}")
     own = np.exp(channel.spread * draw.standard_normal((len(kinds), brands)))
     moved = draw.random((len(kinds), brands)) >= channel.none
-    return np.asarray(channel.effect * (kinds * relative**channel.by_volume)[:, None] * own * moved)
+    return np.asarray(channel.effect * (kinds * np.minimum(relative**channel.by_volume, MOST_BY_VOLUME))[:, None] * own * moved)
 
 
 def _affinity(world: Description, physicians: int, seed: int) -> Floats:
@@ -137,7 +140,7 @@ def _network(world: Description, practice: Ints, specialty: Ints, seed: int) -> 
     return np.concatenate([nearby, alike], axis=1)
 
 
-def _team(force: Force, specialty: Ints, world: Description, seed: int) -> Team:
+def _team(force: Force, specialty: Ints, world: Description) -> Team:
     """Territories follow the list of practices, so that colleagues mostly share a rep."""
     names = [kind.name for kind in world.specialties]
     inside = np.ones(len(specialty), bool) if not force.specialties else np.isin(specialty, [names.index(name) for name in force.specialties])

@@ -43,10 +43,22 @@ def touches_of(world: Description, people: People, actions: pl.DataFrame, week: 
         channel=pl.col("channel").replace_strict(channels, default=None, return_dtype=pl.Int64),
         brand=pl.col("product").replace_strict(brands, default=None, return_dtype=pl.Int64),
         position=pl.col("position").cast(pl.Int64).fill_null(0),
-        topic=pl.col("content_id").cast(pl.String).str.split("-").list.last().replace_strict({name: at for at, name in enumerate(world.topics)}, default=-1, return_dtype=pl.Int64).fill_null(-1),
+        topic=pl.col("content_id")
+        .cast(pl.String)
+        .str.split("-")
+        .list.last()
+        .replace_strict({name: at for at, name in enumerate(world.topics)}, default=-1, return_dtype=pl.Int64)
+        .fill_null(-1),
         known=pl.col("hcp_id").is_not_null(),
     )
-    bad = ((rows["hcp"].fill_null(-1) < 0) | (rows["hcp"].fill_null(0) >= people.size) | ~rows["known"] | rows["channel"].is_null() | rows["brand"].is_null() | (rows["position"] > len(POSITIONS)))
+    bad = (
+        (rows["hcp"].fill_null(-1) < 0)
+        | (rows["hcp"].fill_null(0) >= people.size)
+        | ~rows["known"]
+        | rows["channel"].is_null()
+        | rows["brand"].is_null()
+        | (rows["position"] > len(POSITIONS))
+    )
     if bad.any():
         faults = [" / ".join(str(cell) for cell in row) for row in actions.filter(bad).select("hcp_id", "channel", "product", "position").head(10).iter_rows()]
         raise WorldError(f"{int(bad.sum())} actions are not of this world", faults=faults, do="Name its HCPs, channels and own products, and positions 1 to 3.")

@@ -22,7 +22,8 @@ _YEAR = 52
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A week and what promotion has left by then: `stock[c, h, b]`, `pressure[h]`, the direct lift of the week before, and the formulary `tier[practice, p]`."""
+    """A week and what promotion has left by then: `stock[c, h, b]`, `pressure[h]`, the direct lift of the week before, and the formulary
+    `tier[practice, p]`."""
 
     week: int
     stock: Floats

@@ -15,8 +15,8 @@ from remit.worlds.deliveries import Delivery, generator
 from remit.worlds.description import Description
 from remit.worlds.errors import WorldError
 from remit.worlds.population import Flags, Floats, Ints, People, settle
-from remit.worlds.touching import ACTIONS, Touches, plan, touches_of
 from remit.worlds.reporting import Pending, counted, tell
+from remit.worlds.touching import ACTIONS, Touches, plan, touches_of
 from remit.worlds.truth import REMEMBERED, Moment, base, direct_lift, increments, lift
 
 FIRST_CYCLE = parse_instant("2026-01-05T06:00:00Z")
@@ -120,7 +120,7 @@ class World:
         starts = {report.week: self._monday(report.week) for report in pending}
         pending, reported = tell(world, people, pending, moment.week + 1, starts, seed, scale)
         consent, left = _leaving(world, state.consent, moment, seed)
-        tier, moved = _formulary(world, people, moment, seed)
+        tier, moved = _formulary(world, moment, seed)
         vacant = _vacancies(world, people, state.vacant, moment.week + 1, seed)
         received = self._monday(moment.week + 1) + 4 * HOUR
         files = feeds.weekly(
@@ -176,7 +176,7 @@ class World:
         held = [{"feed": item.feed, "name": item.name, "rows": item.rows.write_ndjson()} for item in state.withheld]
         about = {"week": state.moment.week, "pending": [report.week for report in state.pending], "withheld": held}
         buffer = BytesIO()
-        np.savez(buffer, allow_pickle=False, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)  # type: ignore[arg-type]  # its stub takes one type for all names
+        np.savez(buffer, allow_pickle=False, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)
         return buffer.getvalue()
 
     @classmethod
@@ -235,7 +235,7 @@ def _leaving(world: Description, consent: Ints, moment: Moment, seed: int) -> tu
     return np.where(left, -1, consent), left
 
 
-def _formulary(world: Description, people: People, moment: Moment, seed: int) -> tuple[Ints, Flags]:
+def _formulary(world: Description, moment: Moment, seed: int) -> tuple[Ints, Flags]:
     """The formulary of the next week, and which practices and products it changed for."""
     tier = moment.tier.copy()
     for number, event in enumerate(world.events):

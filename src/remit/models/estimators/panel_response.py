@@ -119,7 +119,9 @@ class PanelResponse:
         `hcp_id`, `product`, `channel`, `touch` (1 to `most`), `increment`, `low`, `high` (int64 micro-units; a 90% interval) and `known`, as
         `Response.predict`. `increment` is never negative and never rises with `touch`.
         """
-        protected = self.inputs.protected(frame).join(levels.select("hcp_id", "product", "lead_score"), on=["hcp_id", "product"], how="left", maintain_order="left")
+        protected = self.inputs.protected(frame).join(
+            levels.select("hcp_id", "product", "lead_score"), on=["hcp_id", "product"], how="left", maintain_order="left"
+        )
         parts = [self._answer(entry, protected.filter(product=entry.product), most) for entry in self.learned]
         return pl.concat(parts).sort("hcp_id", "product", "channel", "touch")
 
@@ -235,7 +237,9 @@ def _trait_names(name: str, levels: tuple[str, ...] | None, catalogue: Catalogue
     return [name] if levels is None else [f"{name}={level}" for level in levels[1:]]
 
 
-def _learn(place: int, product: str, data: Panel, seen: npt.NDArray[np.bool_], rows: pl.DataFrame, names: tuple[str, ...], days: float) -> tuple[Learned, Traits]:
+def _learn(
+    place: int, product: str, data: Panel, seen: npt.NDArray[np.bool_], rows: pl.DataFrame, names: tuple[str, ...], days: float
+) -> tuple[Learned, Traits]:
     outcome, touches = data.outcome[seen, place], data.touches[:, seen, place]
     group = rows["specialty"].fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
     level = _levels(outcome, group)
@@ -299,7 +303,7 @@ class _Weeks:
         weeks = self._freed * (self._sample.weight * residual)[:, :, None]
         information = np.einsum("hkk->hk", self.a)
         found = (weeks.sum(axis=1) ** 2 - (weeks**2).sum(axis=1)).sum(axis=0) / np.maximum((information**2).sum(axis=0), 1e-12)
-        return np.maximum(found, 1e-4)
+        return np.asarray(np.maximum(found, 1e-4))
 
 
 def _multipliers(weeks: _Weeks, traits: list[Floats], common: Floats) -> tuple[Floats, Floats, Floats]:
@@ -318,7 +322,9 @@ def _multipliers(weeks: _Weeks, traits: list[Floats], common: Floats) -> tuple[F
         inverse = np.linalg.inv(gram / weeks.noise + np.diag(1.0 / spread**2))
         step = inverse @ (scores.sum(axis=0) / weeks.noise - (mean - centre) / spread**2)
         for _ in range(_HALVINGS):
-            if _slopes(weeks, traits, mean + step)[2] / weeks.noise + _penalty(mean + step - centre, spread) <= loss / weeks.noise + _penalty(mean - centre, spread):
+            if _slopes(weeks, traits, mean + step)[2] / weeks.noise + _penalty(mean + step - centre, spread) <= loss / weeks.noise + _penalty(
+                mean - centre, spread
+            ):
                 mean = mean + step
                 break
             step = step / 2
@@ -359,7 +365,7 @@ def _levels(outcome: Floats, group: Ints) -> Floats:
     """Each HCP's mean over the periods reported, with a few periods of the specialty's mean."""
     total, count = np.nansum(outcome, axis=1), np.isfinite(outcome).sum(axis=1)
     means = np.bincount(group, weights=total) / np.maximum(np.bincount(group, weights=count.astype(np.float64)), 1.0)
-    return np.maximum((total + _SHRINK * means[group]) / (count + _SHRINK), _LEAST_LEVEL)
+    return np.asarray(np.maximum((total + _SHRINK * means[group]) / (count + _SHRINK), _LEAST_LEVEL))
 
 
 class _Sample:

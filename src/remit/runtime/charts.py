@@ -1,0 +1,76 @@
+"""Charts as SVG text, for pages that stand alone: bars with intervals, and lines."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+COLOURS = ("#1b6ca8", "#d1495b", "#8a9a5b", "#edae49", "#6c567b", "#9aa5b1")
+_WIDTH, _ROW, _LEFT, _RIGHT = 720, 30, 190, 110
+
+
+def bars(rows: Sequence[tuple[str, float, float | None, float | None]], says: str) -> str:
+    """Horizontal bars, one a row (name, value, low, high; no whisker where low is None); `says` describes the chart to those who do not see it."""
+    ends = [0.0, *(each for _, value, low, high in rows for each in (value, low, high) if each is not None)]
+    lowest, highest = min(ends), max(ends)
+    span = (highest - lowest) or 1.0
+
+    def x(value: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (value - lowest) / span
+
+    parts = []
+    for place, (name, value, low, high) in enumerate(rows):
+        top = place * _ROW + 6
+        left, right = sorted((x(0.0), x(value)))
+        parts.append(f'<text x="{_LEFT - 10}" y="{top + 14}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<rect x="{left:.1f}" y="{top}" width="{max(right - left, 1):.1f}" height="18" fill="{COLOURS[place % len(COLOURS)]}"/>')
+        if low is not None and high is not None:
+            middle = top + 9
+            parts.append(
+                f'<path d="M{x(low):.1f} {middle}H{x(high):.1f}M{x(low):.1f} {middle - 5}v10M{x(high):.1f} {middle - 5}v10" stroke="#222" fill="none"/>'
+            )
+        parts.append(f'<text x="{max(x(value), x(high if high is not None else value), x(0.0)) + 6:.1f}" y="{top + 14}">{_short(value)}</text>')
+    parts.append(f'<path d="M{x(0.0):.1f} 0V{len(rows) * _ROW}" stroke="#888"/>')
+    return _svg(parts, len(rows) * _ROW + 4, says)
+
+
+def lines(series: Mapping[str, Sequence[float]], says: str, x_says: str) -> str:
+    """Lines over whole steps, with their names at the right end."""
+    height, bottom = 280, 240
+    values = [0.0, *(value for line in series.values() for value in line)]
+    lowest, highest = min(values), max(values)
+    span, steps = (highest - lowest) or 1.0, max((len(line) for line in series.values()), default=1)
+
+    def at(step: int, value: float) -> str:
+        return f"{60 + (_WIDTH - 60 - _RIGHT) * step / max(steps - 1, 1):.1f} {bottom - (bottom - 14) * (value - lowest) / span:.1f}"
+
+    parts = [f'<path d="M{at(0, 0.0)}L{at(steps - 1, 0.0)}" stroke="#888" fill="none"/>']
+    parts += [f'<text x="54" y="{at(0, value).split()[1]}" text-anchor="end">{_short(value)}</text>' for value in (lowest, highest)]
+    labels = _apart([(float(at(len(line) - 1, line[-1]).split()[1]), name) for name, line in series.items() if line])
+    for place, (name, line) in enumerate(series.items()):
+        colour = COLOURS[place % len(COLOURS)]
+        path = "L".join(at(step, value) for step, value in enumerate(line))
+        parts.append(f'<path d="M{path}" stroke="{colour}" stroke-width="2" fill="none"/>')
+        parts.append(f'<text x="{_WIDTH - _RIGHT + 8}" y="{labels[name] + 4:.1f}" fill="{colour}">{escape(name)}</text>')
+    parts.append(f'<text x="{(_WIDTH - _RIGHT + 60) / 2}" y="{height - 12}" text-anchor="middle">{escape(x_says)}</text>')
+    return _svg(parts, height, says)
+
+
+def _apart(wanted: list[tuple[float, str]]) -> dict[str, float]:
+    """Places of labels, at least a line's height from each other, near where they are wanted."""
+    places: dict[str, float] = {}
+    last = -1e9
+    for y, name in sorted(wanted):
+        last = max(y, last + 15)
+        places[name] = last
+    return places
+
+
+def _short(value: float) -> str:
+    for size, letter in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:,.1f} {letter}"
+    return f"{value:,.1f}" if abs(value) < 100 and value != int(value) else f"{value:,.0f}"
+
+
+def _svg(parts: list[str], height: int, says: str) -> str:
+    inner = "".join(parts)
+    return f'<svg role="img" aria-label="{escape(says)}" viewBox="0 0 {_WIDTH} {height}" xmlns="http://www.w3.org/2000/svg">{inner}</svg>'
