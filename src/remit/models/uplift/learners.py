@@ -38,7 +38,8 @@ class Single:
         return np.column_stack([each - expected[0] for each in expected[1:]])
 
     def dump(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        return _dump(outcome=(self.outcome,))
+        body, parts = _dump(outcome=(self.outcome,))
+        return {**body, "arms": self.arms}, parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def sample(matrix: Floats, arm: Ints, outcome: Floats, probabilities: Floats | N
     """The rows, checked. Raises `ModelError` with all that is wrong with them."""
     faults = _shapes(matrix, arm, outcome, probabilities, names, categorical)
     if not faults:
-        faults = _values(matrix, arm, outcome, names) + (_chances(probabilities, arm) if probabilities is not None else [])
+        faults = _values(matrix, arm, outcome, names) + (_chances(probabilities, arm) if probabilities is not None and arm.min() >= 0 else [])
     if faults:
         raise ModelError("an uplift model cannot be trained", faults=faults, do="Mend or leave out these rows, columns or arms.")
     arms = probabilities.shape[1] if probabilities is not None else int(arm.max()) + 1
