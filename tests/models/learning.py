@@ -7,9 +7,9 @@ from remit.features import FEATURES, catalogue
 from remit.terms.labels import Label
 
 LABELS = {
-    **{f"hcp.{name}": Label.COMMERCIAL for name in ("specialty", "practice_size")},
+    **{f"hcp.{name}": Label.COMMERCIAL for name in ("specialty", "practice_size", "practice_population", "rural")},
     **{f"rx.{name}": Label.PDRP for name in ("period", "trx", "nrx", "nbrx")},
-    **{f"touches.{name}": Label.COMMERCIAL for name in ("channel", "occurred_at")},
+    **{f"touches.{name}": Label.COMMERCIAL for name in ("channel", "occurred_at", "engaged")},
     "inquiries.asked_at": Label.INQUIRY,
     "formulary.tier": Label.COMMERCIAL,
 }
