@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from remit.intake import IntakeError, erase, freshness, read, segments, state
+from remit.intake import IntakeError, erase, freshness, last_of_each, read, segments, state
 from remit.intake.keys import _exact_repeats, repeats
 from remit.terms.instants import DAY, parse_instant
 
@@ -43,6 +43,24 @@ def test_rows_received_later_never_change_an_earlier_read(new_desk, now_known, m
         if received <= day:
             truth[hcp, week] = trx
     assert {(hcp, week): trx for hcp, week, trx in before.select("hcp_id", "period", "trx").iter_rows()} == truth
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(EVENT, min_size=1, max_size=12), st.integers(1, 20))
+def test_every_restatement_can_be_read_and_the_last_of_each_is_what_a_plain_read_gives(new_desk, events, day):
+    desk = new_desk()
+    as_of = parse_instant(f"2025-12-{day:02}T12:00:00Z")
+    told = {(hcp, week, received): trx for hcp, week, trx, received in events}
+    for file, some in (("a.csv", [key for key in told if key[2] % 2]), ("b.csv", [key for key in told if not key[2] % 2])):
+        desk.rx(file, *(f"{hcp},alpha,{week},{told[hcp, week, received]},,,2025-12-{received:02}T00:00:00Z" for hcp, week, received in some))
+    desk.load()
+    rows = read(desk.warehouse, "rx", as_of, restated=True)
+    days = (rows["received_at"].cast(pl.Datetime("us")).dt.day()).to_list()
+    found = dict(zip(zip(rows["hcp_id"], rows["period"], days, strict=True), rows["trx"], strict=True))
+    assert found == {key: trx for key, trx in told.items() if key[2] <= day}
+    assert rows.height == len(found)
+    assert last_of_each(rows, "rx").sort("hcp_id", "period").equals(desk.read("rx", as_of).sort("hcp_id", "period"))
+    assert read(desk.warehouse, "rx", as_of, restated=True, columns=["trx"]).equals(rows.select("trx"))
 
 
 def test_an_opt_out_acts_from_its_receipt_though_it_be_valid_later(desk):

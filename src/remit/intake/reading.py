@@ -24,11 +24,13 @@ def read(
     only: Collection[str] | None = None,
     columns: Collection[str] | None = None,
     hcps: Collection[str] | None = None,
+    restated: bool = False,
 ) -> pl.DataFrame:
     """The rows of `table` received at or before `as_of` (UTC microseconds), of each key the one received last.
 
     `only` names segments by commitment (a replay names those it recorded); `columns` the columns wanted (all if None);
-    `hcps` the HCPs whose rows are wanted, in a table about HCPs. The order of rows depends on neither
+    `hcps` the HCPs whose rows are wanted, in a table about HCPs; `restated` asks for every row of each key, in order of receipt within a batch of periods:
+    what was known of it at any instant. The order of rows depends on neither
     the order nor the number of loads. Raises `IntakeError` for an unknown table or a segment that is gone.
     """
     contract = _table(table).contract
@@ -38,12 +40,13 @@ def read(
     if not frames:
         frame = pl.DataFrame(schema=_schema(table))
         return frame.select(wanted) if wanted else frame
-    needed = list(dict.fromkeys((*(wanted or _schema(table)), *contract.key, "received_at")))
+    columns_of = wanted or list(_schema(table))
+    needed = list(dict.fromkeys((*columns_of, *contract.key, "received_at")))
     known = pl.concat(frames)
     if hcps is not None and _table(table).about_hcps:
         known = known.filter(pl.col("hcp_id").is_in(pl.Series(hcps, dtype=pl.String).implode()))
-    batches = [_last_of_each(batch.select(needed), contract.key).select(wanted or list(_schema(table))) for batch in _batches(known, _table(table))]
-    return pl.concat(batches)
+    parts = (batch.select(needed) for batch in _batches(known, _table(table)))
+    return pl.concat((_in_order(part) if restated else _last_of_each(part, contract.key)).select(columns_of) for part in parts)
 
 
 def state(warehouse: Path, table: str, as_of: int, *, only: Collection[str] | None = None) -> pl.DataFrame:
@@ -102,10 +105,13 @@ def _batches(known: pl.LazyFrame, table: Table) -> Iterator[pl.LazyFrame]:
         yield known.filter(pl.col("period").is_between(pl.lit(some.min(), pl.String), pl.lit(some.max(), pl.String)))
 
 
-def _last_of_each(known: pl.LazyFrame, key: tuple[str, ...]) -> pl.DataFrame:
+def _in_order(known: pl.LazyFrame) -> pl.DataFrame:
     rows = known.collect()
-    if not rows["received_at"].is_sorted():
-        rows = rows.sort("received_at", maintain_order=True)
+    return rows if rows["received_at"].is_sorted() else rows.sort("received_at", maintain_order=True)
+
+
+def _last_of_each(known: pl.LazyFrame, key: tuple[str, ...]) -> pl.DataFrame:
+    rows = _in_order(known)
     keep = np.ones(rows.height, dtype=bool)
     keep[repeats(rows, key)[0]] = False
     return rows.filter(keep)
