@@ -1,0 +1,6 @@
+"""Micro-segments: groups of 10 to 50 physicians who behave and respond alike, named in plain words, and stable from cycle to cycle."""
+
+from remit.models.segments.model import MOST, Segment, Segments, load, segment
+from remit.models.segments.traits import FEWEST
+
+__all__ = ["FEWEST", "MOST", "Segment", "Segments", "load", "segment"]
