@@ -10,17 +10,20 @@ import polars as pl
 from remit.features.build import scope_of
 from remit.features.errors import FeatureError
 from remit.features.known import UNKNOWN, Tables, events, prescriptions
-from remit.terms.instants import add_span
+from remit.features.periods import name_of, number_at
+from remit.terms.instants import add_span, period_bounds
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
     """`outcome[h, p, t]`: units that HCP h wrote of own product p in period t (NaN: not reported); `touches[c, h, p, t]`: touches about p in it through
-    channel c. `ends[t]` is when a period ended (UTC microseconds, rising); `pdrp[h]` says whose figures no model may see."""
+    channel c. `as_of` is the instant of knowledge; `ends[t]` is when a period ended (UTC microseconds, rising); `pdrp[h]` says whose figures no model may
+    see."""
 
     hcps: tuple[str, ...]
     products: tuple[str, ...]
     channels: tuple[str, ...]
+    as_of: int
     ends: npt.NDArray[np.int64]
     outcome: npt.NDArray[np.float64]
     touches: npt.NDArray[np.float64]
@@ -30,7 +33,8 @@ class Panel:
 def panel(
     tables: Tables, as_of: int, channels: Sequence[str], *, zone: str, history: str, settle: str, worth: Sequence[float] = (), hcps: Sequence[str] | None = None
 ) -> Panel:
-    """The panel of the HCPs in force at `as_of`, over the periods that ended within `history` before and at least `settle` before it.
+    """The panel of the HCPs in force at `as_of`, over the periods that ended within `history` before it; outcomes of those that ended less than `settle`
+    before it are left out.
 
     A detail counts as `worth` by its place in its call, as far as that says; any other touch counts 1. `tables` as for `build`. Raises `FeatureError`
     where no such period is known.
@@ -38,17 +42,19 @@ def panel(
     scope = scope_of(tables, as_of, zone, hcps)
     known = prescriptions(tables["rx"], scope.people.select("hcp_id", "hcp"), scope.products, as_of, zone)
     since, until = add_span(as_of, history, -1), add_span(as_of, settle, -1)
-    numbers = [number for number in sorted(known.ends) if since <= known.ends[number] <= until]
-    if not numbers:
+    settled = [number for number in sorted(known.ends) if since <= known.ends[number] <= until]
+    if not settled or known.cadence is None:
         raise FeatureError("no prescriptions of settled periods are known", where="rx", do="Load a longer history, or set a shorter `settle`.")
+    numbers = range(settled[0], number_at(as_of, known.cadence, zone))
+    ends = np.array([period_bounds(name_of(number, known.cadence), zone)[1] for number in numbers], np.int64)
     own = np.flatnonzero(scope.products["own"].to_numpy())
-    cells = known.outcome[:, own][:, :, np.array(numbers) - known.first]
-    ends = np.array([known.ends[number] for number in numbers], np.int64)
+    outcome = np.full((scope.people.height, len(own), len(numbers)), np.nan)
+    cells = known.outcome[:, own][:, :, np.array(settled) - known.first]
+    outcome[:, :, np.array(settled) - settled[0]] = np.where(cells == UNKNOWN, np.nan, cells.astype(np.float64))
     products = scope.products["product"].gather(own.tolist()).to_list()
-    outcome = np.where(cells == UNKNOWN, np.nan, cells.astype(np.float64))
     touched = _touches(tables, as_of, scope.people["hcp_id"].to_list(), products, tuple(channels), ends, worth)
     pdrp = scope.people["pdrp"].fill_null(True).to_numpy()
-    return Panel(tuple(scope.people["hcp_id"].to_list()), tuple(products), tuple(channels), ends, outcome, touched, pdrp)
+    return Panel(tuple(scope.people["hcp_id"].to_list()), tuple(products), tuple(channels), as_of, ends, outcome, touched, pdrp)
 
 
 def _touches(

@@ -40,11 +40,15 @@ def init(
     folder: Annotated[Path, typer.Argument(help="The folder to make; it must be empty or absent.")],
     example: Annotated[str, typer.Option(help=f"What to fill it with: {' or '.join(EXAMPLES)}.")] = "two-brands",
     data: Annotated[Path | None, typer.Option(help="For `detailing`: the folder with counts.csv and physicians.csv.")] = None,
-    physicians: Annotated[int, typer.Option(min=10, help="For `two-brands`: the size of the generated country.")] = 2000,
+    world: Annotated[
+        str | None, typer.Option(help=f"Instead of an example, a simulated country: {', '.join(bundled())}, or a file that describes one.")
+    ] = None,
+    physicians: Annotated[int | None, typer.Option(min=10, help="How many physicians a generated country has.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a workspace: plain files that a person can read and change."""
-    _say(commands.init(folder, example, data, physicians), as_json, render.init)
+    made = commands.init(folder, example, data, physicians or 2000) if world is None else commands.init_world(folder, world, physicians)
+    _say(made, as_json, render.init)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from remit.ledger import Records, Stored
 from remit.runtime.settings import Settings
 from remit.terms.instants import DAY, add_span
 
-CONTACTS = pl.Schema({"hcp_id": pl.String, "channel": pl.String, "purpose": pl.String, "at": pl.Int64})
+CONTACTS = pl.Schema({"hcp_id": pl.String, "channel": pl.String, "purpose": pl.String, "at": pl.Int64, "decision": pl.String})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """`contacts`: our own recent contacts, planned and waiting ones included. `taken`: capacity given out per resource. `waiting`: what still waits."""
+    """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each. `taken`: capacity given out per resource. `waiting`: what still waits."""
 
     contacts: pl.DataFrame
     taken: Mapping[str, int]
@@ -37,7 +37,7 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     cycles = [entry for entry in records.entries(kind="cycle") if entry.seq < upto]
     refused = {int(entry.body["action"]): entry for entry in records.entries(kind="refused") if entry.seq < upto}
     horizon = min(add_span(now, settings.window, -1), now - 28 * DAY)
-    contacts: dict[tuple[str, str, str, int], tuple[str, str, str, int]] = {}
+    contacts: dict[tuple[str, str, str, int], tuple[str, str, str, int, str]] = {}
     waiting: list[Waiting] = []
     for cycle in cycles:
         since = int(cycle.body["now"])
@@ -48,7 +48,9 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
                 continue
             proposal, call, context = payload["proposal"], payload["selection"]["call_number"], payload["context"]
             contact = action.seq if call == 0 else -call
-            contacts[(proposal["hcp_id"], proposal["channel"], cycle.cycle, contact)] = (proposal["hcp_id"], proposal["channel"], proposal["purpose"], since)
+            key, decision = (proposal["hcp_id"], proposal["channel"], cycle.cycle, contact), f"{cycle.cycle}/{payload['number']}"
+            if key not in contacts or payload["selection"]["position"] <= 1:  # a call comes back under the detail that opened it
+                contacts[key] = (proposal["hcp_id"], proposal["channel"], proposal["purpose"], since, decision)
             if action.body.get("deadline", now) > now:
                 waiting.append(Waiting(action.seq, since, action.body["deadline"], context["uses"]))
     spent = [(int(cycle.body["now"]), cycle.body["used"], 1) for cycle in cycles]

@@ -12,7 +12,8 @@ from remit.ledger import migrate_ledger, open_ledger, read_ledger
 from remit.runtime import explaining, overview, registry, replaying, reporting, training, verifying
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.holdouts import planned, shown
-from remit.runtime.init import create
+from remit.runtime.init import check_empty, create
+from remit.runtime.living import create_world
 from remit.runtime.page import page
 from remit.runtime.run import run_cycle
 from remit.runtime.settings import WORKSPACE_VERSION
@@ -28,8 +29,14 @@ SHOWN = ("decisions", "agents", "prices", "quarantine", "freshness", "models")
 def init(folder: Path, example: str, data: Path | None, physicians: int) -> dict[str, Any]:
     """Makes a workspace from an example and says what is in it."""
     create(folder, example, data, physicians)
-    feeds = {path.name: sum(1 for file in path.iterdir() if file.suffix in (".csv", ".parquet")) for path in sorted((folder / "feeds").iterdir())}
-    return {"workspace": str(folder), "example": example, "feeds": feeds}
+    return _made(folder, f"example {example}")
+
+
+def init_world(folder: Path, world: str, physicians: int | None) -> dict[str, Any]:
+    """Makes a workspace in a simulated country and says what is in it."""
+    check_empty(folder)
+    create_world(folder, world, physicians)
+    return _made(folder, f"world {world}")
 
 
 def run(workspace: Path, cycles: int, threads: int, stage: Stage) -> Iterator[dict[str, Any]]:
@@ -154,6 +161,11 @@ def models_sign(workspace: Path, model: str, person: str, role: str) -> dict[str
     with locked(place), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
         now = int(reporting.cycle_body(ledger, reporting.last_cycle(ledger))["now"])
         return registry.sign(read_config(config_texts(place)), place, ledger, model, person, role, now)
+
+
+def _made(folder: Path, of: str) -> dict[str, Any]:
+    feeds = {path.name: sum(1 for file in path.iterdir() if file.suffix in (".csv", ".parquet")) for path in sorted((folder / "feeds").iterdir())}
+    return {"workspace": str(folder), "of": of, "feeds": feeds}
 
 
 def _quarantine(place: Workspace, limit: int) -> dict[str, Any]:

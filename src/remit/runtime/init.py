@@ -20,13 +20,18 @@ def create(folder: Path, example: str, data: Path | None, physicians: int) -> No
     """Makes the workspace `folder` from an example. Raises `WorkspaceError` if the folder is in use, the example unknown, or its data are missing."""
     if example not in EXAMPLES:
         raise WorkspaceError(f"there is no example `{example}`", do=f"The examples are {' and '.join(EXAMPLES)}.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise WorkspaceError("the folder is not empty", where=str(folder), do="Name another one, or remove it first.")
+    check_empty(folder)
     fill = EXAMPLES[example]
     check_data(example, data)
     with as_file(files("remit.runtime") / "examples" / example) as source:
         shutil.copytree(source, folder, dirs_exist_ok=True)
     fill(folder, data, physicians)
+
+
+def check_empty(folder: Path) -> None:
+    """Raises `WorkspaceError` unless the folder is absent or empty."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise WorkspaceError("the folder is not empty", where=str(folder), do="Name another one, or remove it first.")
 
 
 def check_data(example: str, data: Path | None) -> None:

@@ -13,7 +13,7 @@ from remit.models.reasons import reasons
 from remit.runtime.carry import Carried
 from remit.runtime.cycle import Inputs
 from remit.runtime.settings import Settings
-from remit.runtime.training import Models, feature_catalogue
+from remit.runtime.training import Models, feature_catalogue, panel_of
 from remit.runtime.workspace import Config, Workspace
 from remit.terms.instants import HOUR
 from remit.terms.labels import Label
@@ -81,7 +81,7 @@ def assemble(source: Source, features: pl.DataFrame, config: Config, models: Mod
         content=source.read("content", now),
         inquiries=source.read("inquiries", now),
         cover=cover(source.state("alignments", now), settings),
-        contacts=pl.concat([_contacts(source.read("touches", now)), carried.contacts]),
+        contacts=_contacts(source.read("touches", now), carried.contacts),
         scores=scores,
         held=draws.filter("held")["hcp_id"],
         feed_age_h={feed: (now - at) // HOUR for feed, at in loads.items()},
@@ -94,7 +94,7 @@ def assemble(source: Source, features: pl.DataFrame, config: Config, models: Mod
         charters=config.charters,
         table=config.table(now),
         known=known,
-        responses=models.increments(features, scores, most_touches(config)),
+        responses=models.increments(features, lambda: panel_of(settings, {name: source.read(name, now) for name in READ}, now), most_touches(config)),
         values=dict(products.select("product", "value_minor").iter_rows()),
         capacity=dict(source.state("resources", now).select("resource", "capacity").iter_rows()),
         taken=carried.taken,
@@ -117,10 +117,11 @@ def cover(alignments: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     return rows.unique(["hcp_id", "product", "channel"], keep="first", maintain_order=True).select("hcp_id", "product", "channel", "rep_id", "territory")
 
 
-def _contacts(touches: pl.DataFrame) -> pl.DataFrame:
-    """One contact per touch, the details after the first of a call left out."""
+def _contacts(touches: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
+    """One contact per touch, the details after the first of a call left out, and those of `ours` that no touch has come back for."""
     first = touches.filter(pl.col("position").is_null() | (pl.col("position") == 1))
-    return first.select("hcp_id", "channel", "purpose", at="occurred_at")
+    waiting = ours.join(first.filter(pl.col("decision").is_not_null()), on="decision", how="anti", maintain_order="left")
+    return pl.concat([first.select("hcp_id", "channel", "purpose", at="occurred_at"), waiting.drop("decision")])
 
 
 def _scores(models: Models, features: pl.DataFrame, now: int, threads: int) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from remit.terms.instants import add_span
 from remit.terms.labels import Label
 
 TablesAt = Callable[[int], Mapping[str, pl.DataFrame]]
-Increments = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
+Increments = Callable[[pl.DataFrame], pl.DataFrame]
 """What one more touch in each channel adds, of features and lead scores."""
 
 MOST_HELD, FEWEST_INSTANTS = 8, 4
@@ -79,7 +79,7 @@ def judge(
     answer = {name: _closed(evidence, rows, with_scores(lead, everybody), read_columns(lead.inputs), settings)}
     told = Evidence(None, found, None, None, None, {**origin, "window": effect.facts["window"]})
     # What a touch adds is never seen of one physician, so the response's reference holds no outcome, and only its inputs and answers are watched.
-    increments = with_increments(effect.increments, lead, effect.inputs, everybody) if rows.height else everybody
+    increments = with_increments(effect.increments, effect.inputs, everybody) if rows.height else everybody
     blank = increments.with_columns(outcome=pl.lit(0.0), instant=pl.lit(0, pl.Int64)) if rows.height else rows
     return answer | {"response": _closed(told, blank, increments, read_columns(effect.inputs), settings)}
 
@@ -97,18 +97,14 @@ def with_scores(lead: lead_score.LeadScore, rows: pl.DataFrame, threads: int = 1
     return rows.with_columns(score=lead.predict(rows, threads=threads)["lead_score"])
 
 
-def with_increments(increments: Increments, lead: lead_score.LeadScore, inputs: Inputs, rows: pl.DataFrame) -> pl.DataFrame:
+def with_increments(increments: Increments, inputs: Inputs, rows: pl.DataFrame) -> pl.DataFrame:
     """`rows` that are not hidden, with what one more touch in each channel together adds as `score`; `inputs` are what the response model reads."""
-    rows = with_scores(lead, rows.filter(pl.col("product").is_in(list(inputs.averages)))).rename({"score": "lead_score"})
+    rows = rows.filter(~hidden_rows(rows) & pl.col("product").is_in(list(inputs.averages)))
     parts = []
     for part in rows.partition_by("instant", maintain_order=True) if "instant" in rows.columns else [rows]:
-        added = (
-            increments(part, part.select("hcp_id", "product", "lead_score")).filter(touch=1).group_by("hcp_id", "product").agg(score=pl.col("increment").sum())
-        )
-        parts.append(
-            part.drop("lead_score").join(added, on=["hcp_id", "product"], how="left", maintain_order="left").with_columns(pl.col("score").fill_null(0))
-        )
-    return pl.concat(parts) if parts else rows.rename({"lead_score": "score"})
+        added = increments(part).filter(touch=1).group_by("hcp_id", "product").agg(score=pl.col("increment").sum())
+        parts.append(part.join(added, on=["hcp_id", "product"], how="left", maintain_order="left").with_columns(pl.col("score").fill_null(0)))
+    return pl.concat(parts) if parts else rows.with_columns(score=pl.lit(0, pl.Int64))
 
 
 def settled_rows(instant: int, known_at: int, tables_at: TablesAt, catalogue: Catalogue, hcps: Sequence[str], settings: Settings) -> pl.DataFrame:

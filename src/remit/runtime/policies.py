@@ -52,7 +52,7 @@ def actions(chosen: Chosen, approved: pl.Series) -> pl.DataFrame:
     """What is done of what was chosen: whatever waits for a person only where `approved` (a flag per row) says so. Columns as `World.step` takes them."""
     done = chosen.filter((pl.col("ruling") == Ruling.AUTONOMOUS) | approved)
     position = pl.when(pl.col("position") > 0).then(pl.col("position")).cast(pl.Int64)
-    return done.select("hcp_id", "channel", "product", "content_id", position=position)
+    return done.select("hcp_id", "channel", "product", "content_id", position=position, decision=pl.lit(None, pl.String))
 
 
 def _fill(problem: Problem, order: list[int]) -> list[int]:

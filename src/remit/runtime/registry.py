@@ -106,7 +106,9 @@ def watch(
                     settled = judging.with_scores(models.lead, settled) if settled.height else None
                     entry["seen"] = instant if settled is not None else entry["seen"]
             else:
-                scored = judging.with_increments(lambda rows, scores: models.increments(rows, scores, 1), models.lead, models.response.inputs, current)
+                scored = judging.with_increments(
+                    lambda rows: models.increments(rows, lambda: training.panel_of(settings, tables_at(now), now, hcps), 1), models.response.inputs, current
+                )
             state, findings = drift.watch(reference, state, scored, settled)
         asks = drift.strictest(findings) if body is not None and body["reference"] is not None else "unwatched"
         near = [each for each in findings if not each.figure.startswith("input:") or each.shown >= _NEAR]

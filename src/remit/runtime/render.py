@@ -59,7 +59,7 @@ def say(text: str) -> None:
 
 def init(result: dict[str, Any]) -> None:
     """What was made, and how to go on."""
-    _line(f"Made the workspace {result['workspace']} from the example {result['example']}.")
+    _line(f"Made the workspace {result['workspace']} from the {result['of']}.")
     _table(["feed", "files"], [[name, count] for name, count in result["feeds"].items()])
     _line(f"Next: remit run -w {result['workspace']}")
 

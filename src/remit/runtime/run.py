@@ -19,6 +19,7 @@ from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import draw, enrolled, stream
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.inputs import Warehouse, assemble, observe, tables
+from remit.runtime.living import live_on
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
 from remit.runtime.settings import Settings
 from remit.runtime.workspace import Config, Workspace, config_texts, keep, locked, read_config, write_whole
@@ -195,6 +196,7 @@ def _hand_over(
         )
     ]
     entries += [_refusal(item.recorded.entry, item.reason, now, now, _reserved(ledger, item)) for item in stopped]
+    live_on(workspace, cleared, now, stage)
     ledger.append(_handed_over(cycle_id), entries, cycle=cycle_id)
     return tuple(stopped), tuple((delivery.name, delivery.rows) for delivery in deliveries)
 

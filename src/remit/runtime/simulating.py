@@ -172,7 +172,7 @@ def _unreported(company: _Company) -> pl.DataFrame:
     rows = pl.concat(late) if late else pl.DataFrame(schema={"hcp_id": pl.String, "channel": pl.String, "position": pl.Int64, "at": pl.Int64})
     first = rows.filter(pl.col("position").is_null() | (pl.col("position") == 1))
     purpose = pl.when(pl.col("channel") == "msl_visit").then(pl.lit("medical")).otherwise(pl.lit("promotional"))
-    return first.with_columns(purpose=purpose).select(CONTACTS.names())
+    return first.with_columns(purpose=purpose, decision=pl.lit(None, pl.String)).select(CONTACTS.names())
 
 
 def _train(company: _Company) -> None:

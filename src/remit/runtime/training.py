@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from remit.features import FEATURES, Catalogue, build, catalogue, earlier_instants, panel, training_frames
+from remit.features import FEATURES, Catalogue, Panel, build, catalogue, earlier_instants, panel, training_frames
 from remit.intake import TABLES, labels, read, segments, state
 from remit.models.errors import ModelError
 from remit.models.estimators import lead_score, panel_response, response
@@ -42,10 +42,10 @@ class Models:
         """The end of the data that the response was learnt from (UTC microseconds)."""
         return int(self.response.facts["window"]["to"])
 
-    def increments(self, features: pl.DataFrame, scores: pl.DataFrame, most: int) -> pl.DataFrame:
-        """What each further touch is expected to add: the answer of the response model in use; `scores` are those of `lead`."""
+    def increments(self, features: pl.DataFrame, seen: Callable[[], Panel], most: int) -> pl.DataFrame:
+        """What each further touch is expected to add: the answer of the response model in use; `seen` is the panel known now."""
         if isinstance(self.response, panel_response.PanelResponse):
-            return self.response.predict(features, scores, most=most)
+            return self.response.predict(features, seen(), most=most)
         return self.response.predict(features, most=most)
 
 
@@ -77,11 +77,14 @@ def _judge(workspace: Workspace, settings: Settings, models: Models, learned: pl
     commitments = [segment.commitment for segment in segments(workspace.warehouse)]
     origin = {"segments": commitments, "config": keep(workspace, config_texts(workspace)), "code": f"remit {version('remit')}"}
     values = dict(state(workspace.warehouse, "products", now).filter("own").select("product", "value_minor").iter_rows())
-    effect = Effect(models.response.inputs, models.response.facts, lambda rows, scores: models.increments(rows, scores, 1))
 
     def received(at: int) -> dict[str, pl.DataFrame]:
         return {name: read(workspace.warehouse, name, at, hcps=hcps) for name in _RECEIVED}
 
+    def increments(rows: pl.DataFrame) -> pl.DataFrame:
+        return models.increments(rows, lambda: panel_of(settings, received(now), now), 1)
+
+    effect = Effect(models.response.inputs, models.response.facts, increments)
     judged = judge(learned, models.lead, effect, feature_catalogue(settings), received, hcp, values, settings, origin)
     return {name: keep(workspace, {name: canonical(found.body).decode()})[name] for name, found in judged.items()}
 
@@ -106,10 +109,15 @@ def fit(
     if settings.response == "history":
         return {"lead-score": lead, "response": response.train(frames[1], features, periods=horizon, seed=settings.seed, threads=THREADS)}
     known = tables_at(now)
-    worth = [place / MICRO for place in settings.positions]
-    seen = panel(known, now, features.channels, zone=settings.zone, history=settings.history, settle=settings.settle, worth=worth, hcps=hcps)
+    seen = panel_of(settings, known, now, hcps)
     frame = build(known, now, features, zone=settings.zone, hcps=hcps)
     return {"lead-score": lead, "response": panel_response.train(seen, frame, features, horizon=horizon, seed=settings.seed)}
+
+
+def panel_of(settings: Settings, known: Mapping[str, pl.DataFrame], now: int, hcps: list[str] | None = None) -> Panel:
+    """The panel that a response over time learns from and takes bases from, as known at `now`."""
+    worth = [place / MICRO for place in settings.positions]
+    return panel(known, now, sorted(settings.channels), zone=settings.zone, history=settings.history, settle=settings.settle, worth=worth, hcps=hcps)
 
 
 def load(workspace: Workspace, digests: Mapping[str, str] | None = None) -> Models:

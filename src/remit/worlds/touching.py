@@ -11,8 +11,8 @@ from remit.worlds.errors import WorldError
 from remit.worlds.population import Flags, Floats, Ints, People
 from remit.worlds.truth import POSITIONS
 
-ACTIONS = pl.Schema({"hcp_id": pl.String, "channel": pl.String, "product": pl.String, "content_id": pl.String, "position": pl.Int64})
-"""The columns of actions. A content id ends in the name of its topic."""
+ACTIONS = pl.Schema({"hcp_id": pl.String, "channel": pl.String, "product": pl.String, "content_id": pl.String, "position": pl.Int64, "decision": pl.String})
+"""The columns of actions. A content id ends in the name of its topic; `decision` comes back with the touch."""
 
 VISIT = "msl_visit"
 _VISITED_A_WEEK = 0.004
@@ -30,6 +30,7 @@ class Touches:
     minute: Ints
     strength: Floats
     first: Flags
+    decision: pl.Series
 
 
 def touches_of(world: Description, people: People, actions: pl.DataFrame, week: int, seed: int) -> Touches:
@@ -50,6 +51,7 @@ def touches_of(world: Description, people: People, actions: pl.DataFrame, week: 
         .replace_strict({name: at for at, name in enumerate(world.topics)}, default=-1, return_dtype=pl.Int64)
         .fill_null(-1),
         known=pl.col("hcp_id").is_not_null(),
+        decision=pl.col("decision").cast(pl.String),
     )
     bad = (
         (rows["hcp"].fill_null(-1) < 0)
@@ -66,7 +68,9 @@ def touches_of(world: Description, people: People, actions: pl.DataFrame, week: 
     hcp, channel, position = (rows[name].to_numpy() for name in ("hcp", "channel", "position"))
     affinity = np.where(rows["topic"].to_numpy() >= 0, people.affinity[hcp, np.maximum(rows["topic"].to_numpy(), 0)], people.affinity[hcp].mean(axis=1))
     strength = np.where(position > 0, np.array((0.0, *POSITIONS))[position], 1.0) * affinity * (channel >= 0)
-    return Touches(hcp, channel, rows["brand"].to_numpy(), position, _minutes(hcp, channel, position, week, seed, people.size), strength, position <= 1)
+    return Touches(
+        hcp, channel, rows["brand"].to_numpy(), position, _minutes(hcp, channel, position, week, seed, people.size), strength, position <= 1, rows["decision"]
+    )
 
 
 def _minutes(hcp: Ints, channel: Ints, position: Ints, week: int, seed: int, size: int) -> Ints:
@@ -133,4 +137,5 @@ def _rows(world: Description, people: People, who: Ints, channel: str, brand: In
         "product",
         pl.format("{}-{}-{}", "product", pl.lit(kind), "topic").alias("content_id"),
         pl.lit(position, pl.Int64).alias("position"),
+        pl.lit(None, pl.String).alias("decision"),
     )

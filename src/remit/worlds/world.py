@@ -102,7 +102,7 @@ class World:
     def step(self, actions: pl.DataFrame) -> Week:
         """Lives one week in which `actions` are done, and hands over its files on the Monday after.
 
-        `actions`: hcp_id, channel, product, content_id (text, nullable), position (in a call: 1 to 3; else null). Raises `WorldError` naming what is
+        `actions`: hcp_id, channel, product, content_id (text, nullable), position (in a call: 1 to 3; else null), decision (text, nullable). Raises `WorldError` naming what is
         not of this world.
         """
         world, people, state, seed = self.description, self.people, self._state, self.seed

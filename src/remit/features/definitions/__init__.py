@@ -3,7 +3,6 @@
 from remit.features.definitions import (
     formulary_tier,
     inquiries_recent,
-    practice_population,
     practice_size,
     rx_frequency,
     rx_newest,
@@ -35,7 +34,6 @@ FEATURES: tuple[Feature, ...] = (
     *inquiries_recent.FEATURES,
     *specialty.FEATURES,
     *practice_size.FEATURES,
-    *practice_population.FEATURES,
     *formulary_tier.FEATURES,
 )
 """Every definition in this folder; a test holds that none is left out."""

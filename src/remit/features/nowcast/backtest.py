@@ -8,7 +8,7 @@ import polars as pl
 
 from remit.features.errors import FeatureError
 from remit.features.known import Frame
-from remit.features.nowcast.estimate import nowcast
+from remit.features.nowcast.estimate import nowcast_of
 from remit.features.nowcast.triangle import Triangle, diagonals, triangle
 
 METHODS = ("reported", "chain_ladder", "expected")
@@ -48,8 +48,8 @@ def backtest(
     last = None if newest is None else triangle(reports, newest, outcome, by=by, unit=unit, zone=zone)
     parts = []
     for as_of in sorted(instants):
-        told = nowcast(reports, as_of, outcome, by=by, unit=unit, zone=zone, indicators=indicators, recent=recent).rows
         then = triangle(reports, as_of, outcome, by=by, unit=unit, zone=zone)
+        told = nowcast_of(then, by, indicators, recent).rows
         if then is not None and last is not None:
             keys = [*then.series.columns, "period"]
             beside = told.join(_chain_ladder(then, recent), on=keys, how="left", nulls_equal=True).join(_finals(last, settled), on=keys, nulls_equal=True)

@@ -10,7 +10,7 @@ from remit.features.known import Frame
 from remit.features.nowcast.development import History, history
 from remit.features.nowcast.indicators import Signal, lean, signals
 from remit.features.nowcast.study import Study, study
-from remit.features.nowcast.tracking import Tracks, Walk, follow
+from remit.features.nowcast.tracking import Tracks, Walk, follow, follow_each
 from remit.features.nowcast.triangle import Flags, Floats, Ints, Triangle, triangle
 from remit.features.periods import name_of
 
@@ -20,6 +20,7 @@ COMPLETE = 0.01
 """A period is complete if no more than this share of it is expected to change."""
 
 _WALKS = tuple(Walk(level, slope) for slope in (0.0, 0.002, 0.02) for level in (0.0, 0.03, 0.1, 0.3, 1.0))
+_KEPT = (1.0, 0.95, 0.85)
 _SHARED = (0.0, 0.0004, 0.004)
 _FEW = 20
 """Past errors that what is believed without any counts for."""
@@ -72,7 +73,11 @@ def nowcast(
     and `received_at`. The same rows give the same answer in any order. Raises `FeatureError` where columns are missing, weeks and months are mixed, or a
     period is neither.
     """
-    reported = triangle(reports, as_of, outcome, by=by, unit=unit, zone=zone)
+    return nowcast_of(triangle(reports, as_of, outcome, by=by, unit=unit, zone=zone), by, indicators, recent)
+
+
+def nowcast_of(reported: Triangle | None, by: Sequence[str], indicators: pl.DataFrame | None, recent: int) -> Nowcast:
+    """As `nowcast`, from a triangle."""
     if reported is None:
         keys = dict.fromkeys(["product", "source", *by], pl.String())
         return Nowcast(pl.DataFrame(schema={**keys, **_COLUMNS}), (), None)
@@ -85,13 +90,14 @@ def nowcast(
 
 
 def _walk(found: Study) -> Walk:
-    """The walk under which past nowcasts would have been best."""
+    """The walk under which past nowcasts would have been best: how it moves, then what it keeps and shares."""
+    moves = _best(found, _WALKS)
+    return _best(found, [replace(moves, kept=kept, shared=shared) for kept in _KEPT for shared in _SHARED])
 
-    def loss(walk: Walk) -> float:
-        return found.loss(follow(found.views, found.irregular, walk).total)
 
-    alone = min(_WALKS, key=loss)
-    return min((replace(alone, shared=shared) for shared in _SHARED), key=loss)
+def _best(found: Study, walks: Sequence[Walk]) -> Walk:
+    losses = [found.loss(tracks.total) for tracks in follow_each(found.views, found.irregular, walks)]
+    return walks[int(np.argmin(losses))]
 
 
 _COLUMNS: Mapping[str, pl.DataType] = {

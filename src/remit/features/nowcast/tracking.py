@@ -6,6 +6,7 @@ so far, over the share developed, sees the final through reporting noise. The fi
 method with the weight that the noise gives. All snapshots and series are followed at once.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ LEAST = 0.1
 """Least variance of a period's irregular part; a Poisson count has 0.25."""
 _FAR = 4.0
 """Surprises of more standard deviations move level and slope as if they were so many."""
+_CELLS = 250_000
+"""Cells that are followed at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,12 @@ class Views:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """How level and slope move, as multiples of the series' irregular variance; `shared` is the variance of what moves the roots of all series in a period
-    alike (a holiday), as a share of them."""
+    """How level and slope move, as multiples of the series' irregular variance; `kept` is the share of a slope that the next period keeps (a damped trend;
+    Gardner & McKenzie 1985); `shared` is the variance of what moves the roots of all series in a period alike (a holiday), as a share of them."""
 
     level: float
     slope: float
+    kept: float = 1.0
     shared: float = 0.0
 
 
@@ -43,7 +47,6 @@ class Tracks:
     the period's own report."""
 
     total: Floats
-
     root: Floats
     variance: Floats
     expected: Floats
@@ -52,29 +55,46 @@ class Tracks:
 def follow(views: Views, irregular: Floats, walk: Walk, lean: Floats | None = None) -> Tracks:
     """The tracks of every snapshot, from the oldest lag to the newest. `irregular[s]` is the variance of a period around its level; `lean[j, s, k]` the
     share of its level by which leading indicators expect a period to differ from it."""
-    shape = views.seen.shape[:2]
+    (tracks,) = follow_each(views, irregular, (walk,), lean)
+    return tracks
+
+
+def follow_each(views: Views, irregular: Floats, walks: Sequence[Walk], lean: Floats | None = None) -> Iterator[Tracks]:
+    """As `follow`, under each of `walks`; several at once where they are small."""
+    at_once = max(1, _CELLS // max(views.seen.size, 1))
+    for first in range(0, len(walks), at_once):
+        together = _follow(views, irregular, walks[first : first + at_once], lean)
+        parts = (together.total, together.root, together.variance, together.expected)
+        yield from (Tracks(*(part[place] for part in parts)) for place in range(len(together.total)))
+
+
+def _follow(views: Views, irregular: Floats, walks: Sequence[Walk], lean: Floats | None) -> Tracks:
+    """Tracks with a first axis over `walks`."""
+    moves, turns, kept, shared = (np.array([getattr(walk, name) for walk in walks])[:, None, None] for name in ("level", "slope", "kept", "shared"))
+    shape = (len(walks), *views.seen.shape[:2])
     scale = np.broadcast_to(irregular, shape)
-    tracks = Tracks(*(np.zeros_like(views.seen) for _ in range(4)))
+    tracks = Tracks(*(np.zeros((len(walks), *views.seen.shape)) for _ in range(4)))
     level, slope, begun = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=bool)
     p_level, p_both, p_slope = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for k in range(views.seen.shape[2] - 1, -1, -1):
         seen, noise, there = views.seen[:, :, k], views.noise[:, :, k], views.there[:, :, k]
-        level, p_level, p_both = level + slope, p_level + 2 * p_both + p_slope + walk.level * scale, p_both + p_slope
-        p_slope = p_slope + walk.slope * scale
+        slope, p_both, p_slope = kept * slope, kept * p_both, kept * kept * p_slope
+        level, p_level, p_both = level + slope, p_level + 2 * p_both + p_slope + moves * scale, p_both + p_slope
+        p_slope = p_slope + turns * scale
         shift = np.zeros(shape) if lean is None else lean[:, :, k] * np.maximum(level, 0)
         expected = np.maximum(level + shift, 0.0)
         prior = p_level + scale
         both = prior + noise
-        if walk.shared > 0:
-            expected = expected * (1 + _shared_move(seen, expected, both, there & begun, walk.shared))
+        if (shared > 0).any():
+            expected = expected * (1 + _shared_move(seen, expected, both, there & begun, shared))
         surprise = np.where(there & begun, seen - expected, 0.0)
-        tracks.expected[:, :, k] = np.where(begun, expected, 0.0)
+        tracks.expected[..., k] = np.where(begun, expected, 0.0)
         gain = np.where(there, prior / both, 0.0)
         # A thinned count is unbiased on its own scale and not on that of roots: with Poisson noise this is the report plus what the level leaves open.
         mean = expected**2 + prior
-        tracks.total[:, :, k] = np.where(begun, np.maximum(mean + gain * (seen**2 - mean), 0.0), np.where(there, seen**2, -1.0))
-        tracks.root[:, :, k] = np.where(begun, np.maximum(expected + gain * surprise, 0.0), seen)
-        tracks.variance[:, :, k] = np.where(begun, prior * (1 - gain), scale + noise)
+        tracks.total[..., k] = np.where(begun, np.maximum(mean + gain * (seen**2 - mean), 0.0), np.where(there, seen**2, -1.0))
+        tracks.root[..., k] = np.where(begun, np.maximum(expected + gain * surprise, 0.0), seen)
+        tracks.variance[..., k] = np.where(begun, prior * (1 - gain), scale + noise)
         bounded = np.clip(surprise, -_FAR * np.sqrt(both), _FAR * np.sqrt(both))
         weight = np.where(there & begun, 1.0 / both, 0.0)
         level, slope = level + p_level * weight * bounded, slope + p_both * weight * bounded
@@ -86,11 +106,11 @@ def follow(views: Views, irregular: Floats, walk: Walk, lean: Floats | None = No
     return tracks
 
 
-def _shared_move(seen: Floats, expected: Floats, variance: Floats, told: Flags, shared: float) -> Floats:
-    """Per snapshot, by which share the series that have a report lie off what was expected, drawn towards none."""
-    weight = np.where(told, expected**2 / variance, 0.0)
-    off = np.where(told, (seen - expected) * expected / variance, 0.0)
-    return np.asarray((off.sum(axis=1) / (weight.sum(axis=1) + 1 / shared))[:, None])
+def _shared_move(seen: Floats, expected: Floats, variance: Floats, told: Flags, shared: Floats) -> Floats:
+    """Per walk and snapshot, by which share the series that have a report lie off what was expected, drawn towards none."""
+    weight = np.where(told, expected**2 / variance, 0.0).sum(axis=2, keepdims=True)
+    off = np.where(told, (seen - expected) * expected / variance, 0.0).sum(axis=2, keepdims=True)
+    return np.asarray(np.where(shared > 0, off / (weight + 1 / np.where(shared > 0, shared, 1.0)), 0.0))
 
 
 def irregular_of(root: Floats, there: Flags) -> Floats:

@@ -1,0 +1,91 @@
+"""Levels: what each HCP would write in a period if nobody had promoted, from counts over many periods, and how all of them move together.
+
+    outcome[h, t] ~ base[h] x growth[t] x lift[h, t]
+
+`lift` is what promotion is held to have added. A base is the HCP's own rate, drawn towards the specialty's as far as counts are few (Poisson-gamma: Robbins
+1956; linear empirical Bayes), recent periods counting more. Growth beyond the newest period follows the last quarter's slope, as far as that is no chance.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from remit.models.effects import Floats, Ints
+
+_ROUNDS = 3
+_HALF_LIFE = 26.0
+_RECENT = 12
+_STEEPEST = 0.05
+LEAST = 0.02
+"""Units a period that no level falls below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """`base[h]` at the mean of the newest periods; `growth[t]` relative to that, and `ahead`, what growth is expected to be now; `usual[g]` is the mean base of
+    group g (of all, where the group has nobody)."""
+
+    base: Floats
+    growth: Floats
+    ahead: float
+    usual: Floats
+
+
+def levels_of(outcome: Floats, lift: Floats, group: Ints, groups: int, gap: float) -> Levels:
+    """The levels of `outcome[h, t]` (NaN: not reported), given `lift[h, t]`; `gap` is by how many periods now lies after the last. Growth of periods of
+    which nothing is reported is 1."""
+    known = np.flatnonzero(np.isfinite(outcome).any(axis=0))
+    last = int(known[-1]) + 1 if known.size else 0
+    found = _levels(outcome[:, :last], lift[:, :last], group, groups, gap + outcome.shape[1] - last)
+    return replace(found, growth=np.concatenate([found.growth, np.ones(outcome.shape[1] - last)]))
+
+
+def _levels(outcome: Floats, lift: Floats, group: Ints, groups: int, gap: float) -> Levels:
+    told = np.isfinite(outcome)
+    count = np.where(told, outcome, 0.0)
+    recency = 0.5 ** (np.arange(outcome.shape[1])[::-1] / _HALF_LIFE)
+    base = np.maximum(count.sum(axis=1) / np.maximum((told * lift).sum(axis=1), 1.0), LEAST)
+    growth, usual = np.ones(outcome.shape[1]), np.zeros(groups)
+    for _ in range(_ROUNDS):
+        growth = _growth(count, told * lift * base[:, None])
+        base, usual = _bases(count, told * lift * growth, recency, group, groups)
+    return Levels(np.maximum(base, LEAST), growth, _ahead(growth, count.sum(axis=0), gap), np.maximum(usual, LEAST))
+
+
+def _growth(count: Floats, expected: Floats) -> Floats:
+    """How much more was written in each period than expected, the newest periods' mean being 1; 1 where nothing is known."""
+    total = expected.sum(axis=0)
+    growth = np.where(total > 0, (count.sum(axis=0) + 0.5) / (total + 0.5), np.nan)
+    recent = growth[-_RECENT:]
+    weight = np.where(np.isfinite(recent), total[-_RECENT:], 0.0)
+    scale = float((weight * np.nan_to_num(recent)).sum() / weight.sum()) if weight.sum() > 0 else 1.0
+    return np.asarray(np.nan_to_num(growth / max(scale, 1e-9), nan=1.0))
+
+
+def _bases(count: Floats, exposure: Floats, recency: Floats, group: Ints, groups: int) -> tuple[Floats, Floats]:
+    own, spent, noise = (recency * count).sum(axis=1), (recency * exposure).sum(axis=1), (recency**2 * exposure).sum(axis=1)
+    overall = own.sum() / max(spent.sum(), 1e-9)
+    weight = np.bincount(group, weights=spent, minlength=groups)
+    usual = np.where(weight > 0, np.bincount(group, weights=own, minlength=groups) / np.maximum(weight, 1e-9), overall)
+    mean = usual[group]
+    excess = np.bincount(group, weights=(own - mean * spent) ** 2 - mean * noise, minlength=groups)
+    spread = np.maximum(excess / np.maximum(np.bincount(group, weights=spent**2, minlength=groups), 1e-9), 1e-3 * usual**2)[group]
+    chance = np.where(spent > 0, mean * noise / np.maximum(spent, 1e-9) ** 2, np.inf)
+    trust = spread / np.maximum(spread + chance, 1e-12)
+    rate = np.where(spent > 0, own / np.maximum(spent, 1e-9), mean)
+    return np.asarray(trust * rate + (1 - trust) * mean), usual
+
+
+def _ahead(growth: Floats, total: Floats, gap: float) -> float:
+    """Growth now: the last quarter's line of its logarithm, its slope shortened by what chance explains, half of it carried on."""
+    recent, weight = np.log(np.maximum(growth[-_RECENT:], 1e-6)), total[-_RECENT:]
+    if weight.sum() <= 0 or (weight > 0).sum() < 4:
+        return 1.0
+    time = np.arange(len(recent)) - (len(recent) - 1)
+    centre, mean = (weight * time).sum() / weight.sum(), (weight * recent).sum() / weight.sum()
+    square = (weight * (time - centre) ** 2).sum()
+    slope = float((weight * (time - centre) * (recent - mean)).sum() / square)
+    error = float(np.sqrt((weight * (recent - mean - slope * (time - centre)) ** 2).sum() / max((weight > 0).sum() - 2, 1) / square))
+    sure = max(0.0, 1.0 - (error / slope) ** 2) if slope else 0.0
+    slope = float(np.clip(slope * sure, -_STEEPEST, _STEEPEST))
+    return float(np.exp(mean + slope * (0.5 * gap - centre)))

@@ -1,0 +1,122 @@
+"""Within-HCP comparison of weeks: outcomes relative to what was to be expected, freed of the HCP's own level and of what moved the specialty."""
+
+import numpy as np
+
+from remit.models.effects import Floats, Ints
+
+HALF_LIVES_DAYS = (5, 7, 10, 14, 20, 28, 40, 56)
+SATURATIONS = (0.5, 1.0, 2.0, 4.0)
+_USUAL = (14, 2.0)
+"""Half-life (days) and saturation that others must beat."""
+
+_BEAT = 1.0
+"""By how much: a gain in squared error, in units of noise, that a chance choice among the grid seldom reaches."""
+
+
+class Sample:
+    """The outcomes of one product relative to what was `expected[h, t]` of them, freed of what is the HCP's own and what moved the specialty; and the same
+    for any regressor. A week weighs as much as was expected of it."""
+
+    def __init__(self, outcome: Floats, expected: Floats, group: Ints) -> None:
+        self.told = np.isfinite(outcome)
+        self.weight = expected * self.told
+        self.group, self.groups = group, int(group.max()) + 1
+        self.target = self.free((np.where(self.told, outcome, 0.0) / expected)[:, :, None])[:, :, 0]
+
+    def free(self, values: Floats) -> Floats:
+        """`values[h, t, k]` less HCP means and specialty-period means, weighted (alternating projections)."""
+        own = np.maximum(self.weight.sum(axis=1), 1e-12)[:, None]
+        for _ in range(4):
+            values = values - (np.einsum("htk,ht->hk", values, self.weight) / own)[:, None, :]
+            for number in range(self.groups):
+                of = self.group == number
+                weight = self.weight[of]
+                total = np.maximum(weight.sum(axis=0), 1e-12)[:, None]
+                values[of] -= ((weight[:, :, None] * values[of]).sum(axis=0) / total)[None]
+        return np.asarray(values * self.told[:, :, None])
+
+
+class Weeks:
+    """What the weeks of each HCP say of the effects: per HCP the information `a[h, c, d]` and score `b[h, c]` of the channels' freed stocks."""
+
+    def __init__(self, sample: "Sample", stocks: list[Floats]) -> None:
+        freed = sample.free(np.stack(stocks, axis=2))
+        weighted = freed * sample.weight[:, :, None]
+        self.a = np.einsum("htk,htl->hkl", weighted, freed)
+        self.b = np.einsum("htk,ht->hk", weighted, sample.target)
+        self.rows = int(sample.told.sum())
+        self.square = float((sample.weight * sample.target**2).sum())
+        self._freed, self._sample = freed, sample
+
+    @property
+    def noise(self) -> float:
+        """The variance of an outcome, in units of the level."""
+        return self.square / self.rows
+
+    def common(self) -> tuple[Floats, Floats]:
+        """The one effect of each channel for all HCPs, and its standard error, clustered by HCP."""
+        inverse = np.linalg.pinv(self.a.sum(axis=0))
+        effect = inverse @ self.b.sum(axis=0)
+        left = self.b - np.einsum("hkl,l->hk", self.a, effect)
+        return effect, np.sqrt(np.maximum(np.diag(inverse @ np.einsum("hk,hl->kl", left, left) @ inverse), 1e-12))
+
+    def spread(self, effects: Floats) -> Floats:
+        """The variance between HCPs of what is their own in each effect beyond `effects[h, c]`, by moments: the square of a score exceeds the sum of its
+        weeks' squares by the square of its information times that variance."""
+        residual = self._sample.target - np.einsum("htk,hk->ht", self._freed, effects)
+        weeks = self._freed * (self._sample.weight * residual)[:, :, None]
+        information = np.einsum("hkk->hk", self.a)
+        found = (weeks.sum(axis=1) ** 2 - (weeks**2).sum(axis=1)).sum(axis=0) / np.maximum((information**2).sum(axis=0), 1e-12)
+        return np.asarray(np.maximum(found, 1e-4))
+
+
+def shapes_of(sample: Sample, touches: Floats, reached: list[int], days: float) -> dict[int, tuple[int, float]]:
+    """Half-life and saturation per channel, one channel after another, twice: the pair under which all channels together explain most."""
+    freed = {at: {_USUAL: _freed(sample, touches[at], _USUAL, days)} for at in reached}
+    chosen = {at: _USUAL for at in reached if _varies(sample, freed[at][_USUAL])}
+    noise = _unexplained(sample, [freed[at][_USUAL] for at in chosen]) / max(int(sample.told.sum()) - 1, 1)
+    for _ in range(2):
+        for at in chosen:
+            others = [freed[other][chosen[other]] for other in chosen if other != at]
+            for pairs in ([(days_, chosen[at][1]) for days_ in HALF_LIVES_DAYS], [(chosen[at][0], share) for share in SATURATIONS]):
+                left = {}
+                for pair in [_USUAL, chosen[at], *pairs]:
+                    if pair not in freed[at]:
+                        freed[at][pair] = _freed(sample, touches[at], pair, days)
+                    left[pair] = _unexplained(sample, [*others, freed[at][pair]])
+                best = min(left, key=lambda pair: (left[pair], pair))
+                chosen[at] = best if left[_USUAL] - left[best] > _BEAT * noise else _USUAL
+    return chosen
+
+
+def _freed(sample: Sample, touches: Floats, pair: tuple[int, float], days: float) -> Floats:
+    return sample.free(saturated(touches, *pair, days)[:, :, None])[:, :, 0]
+
+
+def _varies(sample: Sample, column: Floats) -> bool:
+    return float((sample.weight * column**2).sum()) > 1e-3 * float(sample.weight.sum()) * 1e-2
+
+
+def _unexplained(sample: Sample, columns: list[Floats]) -> float:
+    """The weighted sum of squares that columns leave of the target."""
+    if not columns:
+        return float((sample.weight * sample.target**2).sum())
+    gram = np.array([[(sample.weight * a * b).sum() for b in columns] for a in columns])
+    cross = np.array([(sample.weight * a * sample.target).sum() for a in columns])
+    beta = np.linalg.solve(gram + 1e-9 * np.eye(len(columns)) * np.trace(gram), cross)
+    return float((sample.weight * sample.target**2).sum() - 2 * beta @ cross + beta @ gram @ beta)
+
+
+def saturated(touches: Floats, half_life_days: int, saturation: float, days: float) -> Floats:
+    """The share of the full effect in each period: touches[h, t] -> [h, t]."""
+    stock = stock_of(touches, half_life_days, days)
+    return np.asarray(stock / (stock + saturation))
+
+
+def stock_of(touches: Floats, half_life_days: int, days: float) -> Floats:
+    """What is left of touches at each period, its own included: touches[h, t] -> [h, t]."""
+    kept = 0.5 ** (days / half_life_days)
+    stock = touches.copy()
+    for period in range(1, touches.shape[1]):
+        stock[:, period] += kept * stock[:, period - 1]
+    return stock
