@@ -88,9 +88,7 @@ def test_physicians_of_whom_nothing_is_known_are_grouped_all_the_same(value: flo
     """All prescriptions zero; all features null."""
     given = [column.name for column in CATALOGUE.columns]
     names = given if value is None else [name for name in given if name.startswith("rx_")]
-    frame = people(130).with_columns(
-        pl.lit(value, pl.String if name in ("specialty", "practice_population", "formulary_tier") else pl.Float64).alias(name) for name in names
-    )
+    frame = people(130).with_columns(pl.lit(value, pl.String if name in ("specialty", "formulary_tier") else pl.Float64).alias(name) for name in names)
     assert sound(segment(frame, CATALOGUE), frame)
 
 

@@ -153,7 +153,7 @@ def _mean(values: Floats) -> Floats:
 def _gone_on(known: Behaviour, goal: Floats, tree: Tree, before: Ints, numbers: Iterator[int]) -> tuple[Tree, Ints]:
     """The rules of the cycle before, mended where a segment became too small or too large, and everybody's segment."""
     everybody = np.arange(len(known.hcps))
-    margin = np.array([0.0 if trait.text or trait.name == "rural" else MARGIN for trait in known.traits]) * known.scale
+    margin = np.array([0.0 if trait.text else MARGIN for trait in known.traits]) * known.scale
     member = _held(place(tree, known, everybody, before, margin), before, leaves(tree))
     while len(leaves(tree)) > 1:
         sizes = {number: int((member == number).sum()) for number in leaves(tree)}

@@ -106,13 +106,12 @@ _Found = list[tuple[Trait, Floats]]
 
 def _of_the_person(first: pl.DataFrame, given: list[str], catalogue: Catalogue) -> _Found:
     found: _Found = []
-    for name, words, of in (("specialty", "", "{} physicians"), ("practice_population", "serve mostly", "{} patients")):
-        for level in _levels(first[name]) if name in given else ():
-            trait = Trait(f"{name}={level}", catalogue[name].labels, words, "", of.format(level))
-            found.append((trait, _numbers((first[name].cast(pl.String) == level).fill_null(False))))
-    for name, much, little in (("rural", "in rural", "in urban"), ("practice_size", "in large", "in small")):
-        if name in given:
-            found.append((Trait(name, catalogue[name].labels, much, little, "practices"), np.log1p(_numbers(first[name]))))
+    for level in _levels(first["specialty"]) if "specialty" in given else ():
+        trait = Trait(f"specialty={level}", catalogue["specialty"].labels, "", "", f"{level} physicians")
+        found.append((trait, _numbers((first["specialty"].cast(pl.String) == level).fill_null(False))))
+    if "practice_size" in given:
+        trait = Trait("practice_size", catalogue["practice_size"].labels, "in large", "in small", "practices")
+        found.append((trait, np.log1p(_numbers(first["practice_size"]))))
     return found
 
 
@@ -120,7 +119,7 @@ def _by_channel(rows: pl.DataFrame, given: list[str], catalogue: Catalogue, chan
     found: _Found = []
     for channel in sorted(channels):
         many = _MANY.get(channel, f"{channel.replace('_', ' ')}s")
-        stock, engaged, judged = f"touches_stock_56d_{channel}", f"touches_engaged_{channel}", f"touches_judged_{channel}"
+        stock, engaged, judged = f"touches_stock_{channel}", f"touches_engaged_{channel}", f"touches_judged_{channel}"
         if {engaged, judged} <= set(given):
             taken, told = _sum(rows, engaged), _sum(rows, judged)
             usual = taken.sum() / max(float(told.sum()), 1.0)
