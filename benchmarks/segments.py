@@ -10,8 +10,8 @@ import polars as pl
 from benchmarks.report import Row, seconds
 from remit.features import FEATURES, Panel, catalogue
 from remit.intake import TABLES, labels
-from remit.models.panel_response import PanelResponse
 from remit.models.levels import levels_of
+from remit.models.panel_response import PanelResponse
 from remit.models.segments import Segments, segment
 from remit.models.weeks import Sample, Weeks, saturated
 from remit.runtime.countries import bundled, open_world

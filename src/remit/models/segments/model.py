@@ -155,16 +155,17 @@ def _gone_on(known: Behaviour, goal: Floats, tree: Tree, before: Ints, numbers: 
     everybody = np.arange(len(known.hcps))
     margin = np.array([0.0 if trait.text else MARGIN for trait in known.traits]) * known.scale
     member = _held(place(tree, known, everybody, before, margin), before, leaves(tree))
-    while len(leaves(tree)) > 1:
-        sizes = {number: int((member == number).sum()) for number in leaves(tree)}
-        small = min(sizes, key=lambda number: (sizes[number], number))
+    while len(numbered := leaves(tree)) > 1:
+        sizes = np.bincount(member, minlength=max(numbered) + 1)
+        small = min(numbered, key=lambda number: (int(sizes[number]), number))
         if sizes[small] >= FEWEST:
             break
         tree, homeless = without(tree, small), np.flatnonzero(member == small)
         member[homeless] = place(tree, known, homeless, np.full(len(known.hcps), -1, np.int64), margin)
+    sizes = np.bincount(member, minlength=max(leaves(tree)) + 1)
     for number in leaves(tree):
-        rows = np.flatnonzero(member == number)
-        if len(rows) > MOST:
+        if sizes[number] > MOST:
+            rows = np.flatnonzero(member == number)
             tree, member[rows] = _divided(known, goal, tree, rows, number, numbers)
     return tree, member
 

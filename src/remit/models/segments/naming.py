@@ -59,31 +59,45 @@ def names(known: Behaviour, member: Ints, numbers: list[int], before: Mapping[in
     if len(numbers) == 1:
         return {numbers[0]: Name("all physicians", Claims(), frozenset())}
     allowed = np.array([trait.labels <= labels for trait in known.traits], bool)
-    differences = _differences(known, member, numbers, np.ones(len(member), bool))
+    sums = _sums(known, member, numbers)
+    differences = _differences(sums, numbers)
     first = {number: _first(known, *differences[number], allowed, before.get(number, Claims()).first) for number in numbers}
     alike: dict[str, list[int]] = {}
     for number, claims in first.items():
         alike.setdefault(_said(known, claims), []).append(number)
     answer: dict[int, Name] = {}
     for text, group in alike.items():
-        among = _among(known, member, {number: first[number] for number in group}, allowed, before) if len(group) > 1 else {group[0]: ()}
+        among = _among(known, sums, {number: first[number] for number in group}, allowed, before) if len(group) > 1 else {group[0]: ()}
         words = [_said(known, among[number], "those") for number in group]
         for number, said in zip(group, words, strict=True):
             answer[number] = _name(known, text, said, Claims(first[number], among[number]), number, words.count(said) > 1)
     return answer
 
 
-def _differences(known: Behaviour, member: Ints, numbers: list[int], rows: npt.NDArray[np.bool_]) -> dict[int, tuple[Floats, Floats]]:
-    """Per segment and trait, among the HCPs of `rows`: its mean less that of the others in standard deviations, and its mean."""
-    place = np.searchsorted(np.array(numbers, np.int64), member[rows])
-    own = known.values[rows]
-    told = np.isfinite(own)
-    total, count = np.zeros((len(numbers), own.shape[1])), np.zeros((len(numbers), own.shape[1]))
-    np.add.at(total, place, np.where(told, own, 0.0))
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Per segment, over its HCPs: the sum of each trait, and of how many it is known; `scale` is each trait's standard deviation over everybody."""
+
+    total: Mapping[int, Floats]
+    count: Mapping[int, Floats]
+    scale: Floats
+
+
+def _sums(known: Behaviour, member: Ints, numbers: list[int]) -> _Sums:
+    place = np.searchsorted(np.array(numbers, np.int64), member)
+    told = np.isfinite(known.values)
+    total, count = np.zeros((len(numbers), len(known.traits))), np.zeros((len(numbers), len(known.traits)))
+    np.add.at(total, place, np.where(told, known.values, 0.0))
     np.add.at(count, place, told.astype(np.float64))
+    return _Sums(dict(zip(numbers, total, strict=True)), dict(zip(numbers, count, strict=True)), known.scale)
+
+
+def _differences(sums: _Sums, numbers: list[int]) -> dict[int, tuple[Floats, Floats]]:
+    """Per segment and trait, among the segments of `numbers`: its mean less that of the others in standard deviations, and its mean."""
+    total, count = (np.stack([part[number] for number in numbers]) for part in (sums.total, sums.count))
     others = count.sum(axis=0) - count
     mean = total / np.maximum(count, 1.0)
-    apart = (mean - (total.sum(axis=0) - total) / np.maximum(others, 1.0)) / known.scale
+    apart = (mean - (total.sum(axis=0) - total) / np.maximum(others, 1.0)) / sums.scale
     apart[(count == 0) | (others == 0)] = 0.0
     return {number: (apart[row], mean[row]) for row, number in enumerate(numbers)}
 
@@ -98,14 +112,14 @@ def _first(known: Behaviour, apart: Floats, mean: Floats, allowed: npt.NDArray[n
 
 def _among(
     known: Behaviour,
-    member: Ints,
+    sums: _Sums,
     first: Mapping[int, tuple[Claim, ...]],
     allowed: npt.NDArray[np.bool_],
     before: Mapping[int, Claims],
 ) -> dict[int, tuple[Claim, ...]]:
     """What tells segments that were said to be alike (`first`) from each other: each says as little as makes it differ; one may say nothing."""
     group = sorted(first)
-    differences = _differences(known, member, group, np.isin(member, group))
+    differences = _differences(sums, group)
     found = {}
     for number in group:
         already = {name for name, _ in first[number]}
