@@ -8,32 +8,42 @@ from time import perf_counter
 from remit.runtime import commands, render
 from remit.terms.errors import RemitError
 
-_CYCLES = 4
+_WORLD, _PHYSICIANS = "quickstart", 600
+_CYCLES, _QUIETLY = 4, 6
 
 
 def main(folder: Path, threads: int = 2) -> None:
-    """Makes `folder` anew, runs four cycles, shows what they did, verifies and replays them."""
+    """Makes `folder` anew in a simulated country, runs cycles, shows what they did and changed, verifies and replays them, and compares policies."""
     start = perf_counter()
     shutil.rmtree(folder, ignore_errors=True)
-    render.init(commands.init(folder, "two-brands", None, 2000))
+    render.init(commands.init_world(folder, _WORLD, _PHYSICIANS))
     with render.Progress(quiet=False) as progress:
         for done in commands.run(folder, _CYCLES, threads, progress):
             render.run(done)
+        render.say(f"{_QUIETLY} more cycles, quietly: prescriptions are reported late, and outcomes need time.")
+        for _ in commands.run(folder, _QUIETLY, threads, progress):
+            pass
     render.heading("The agents of the last cycle")
     render.show(commands.show("agents", folder, None, None, None, 20))
-    render.heading("How old is what is known")
-    render.show(commands.show("freshness", folder, None, None, None, 20))
     render.heading("One decision")
     render.explain(commands.explain(done["example"], folder, folder / "receipt.json"))
+    render.heading("The models")
+    render.models_show(commands.models_show(folder))
+    render.heading("What acting changed, against those left alone")
+    render.outcomes_show(commands.outcomes_show(folder, 0.9))
     render.heading("Verify")
     render.verify(commands.verify(folder, [folder / "receipt.json"], None, None))
     render.verify(commands.verify(folder, [], None, None))
     render.heading("Replay")
     with render.Progress(quiet=False) as progress:
-        render.replay(commands.replay(folder, None, threads, progress))
+        render.replay(commands.replay(folder, done["cycle"], threads, progress))
+    render.heading("The same country under other policies")
+    policies, report = ["remit", "greedy", "call-plan", "none"], folder / "report.html"
+    with render.Progress(quiet=False) as progress:
+        render.simulated(commands.simulated(_WORLD, 8, policies, 1, 1, threads, 300, [], report, progress))
     render.heading(f"Done in {perf_counter() - start:.0f} s")
-    render.say(f"The workspace is {folder}/. Go on with, for example:")
-    for command in ("show prices", "show decisions --agent email --disposition forbidden", "show quarantine", "run"):
+    render.say(f"The workspace is {folder}/, the page with charts {report}. Go on with, for example:")
+    for command in ("show prices", "show decisions --agent email --disposition forbidden", "show freshness", "holdout plan --effect 0.05", "run"):
         render.say(f"  .venv/bin/remit {command} -w {folder}")
 
 

@@ -23,8 +23,8 @@ from remit.worlds import Description, World
 
 Floats = npt.NDArray[np.float64]
 
-_THIN = 4
-"""The lead score learns from every fourth week of the history: weekly instants of one HCP differ little."""
+_INSTANTS = 11
+"""Instants of the history that a lead score learns from: it ranks for greedy, and little more."""
 _HORIZON = 13
 
 
@@ -178,7 +178,7 @@ def _unreported(company: _Company) -> pl.DataFrame:
 def _train(company: _Company) -> None:
     now, settings, shelf = company.world.now, company.config.settings, company.shelf
     hcps = training.sample(shelf.state("hcp", now), settings)
-    found = training.fit(settings, lambda at: {name: shelf.read(name, at) for name in READ}, now, hcps, thin=_THIN)
+    found = training.fit(settings, lambda at: {name: shelf.read(name, at) for name in READ}, now, hcps, most_instants=_INSTANTS)
     company.models, company.trained_at = Models(found["lead-score"], found["response"], {}), now  # type: ignore[arg-type]  # by name
 
 

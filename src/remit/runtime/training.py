@@ -11,7 +11,8 @@ import polars as pl
 from remit.features import FEATURES, Catalogue, Panel, build, catalogue, earlier_instants, panel, training_frames
 from remit.intake import TABLES, labels, read, segments, state
 from remit.models.errors import ModelError
-from remit.models.estimators import lead_score, panel_response, response
+from remit.models import panel_response
+from remit.models.estimators import lead_score, response
 from remit.models.stored import model_digest
 from remit.runtime.judging import Effect, judge
 from remit.runtime.settings import Settings
@@ -21,6 +22,9 @@ from remit.terms.instants import add_span
 
 THREADS = 1
 """Threads of training: on data of this size more of them wait for each other longer than they work. The bytes are the same for any number."""
+
+MOST_INSTANTS = 26
+"""Instants that a lead score learns from: weekly ones of one HCP differ little, and half a year of them is enough."""
 
 TablesAt = Callable[[int, list[str]], Mapping[str, pl.DataFrame]]
 
@@ -94,13 +98,14 @@ def fit(
     tables_at: Callable[[int], Mapping[str, pl.DataFrame]],
     now: int,
     hcps: list[str],
-    thin: int = 1,
+    most_instants: int = MOST_INSTANTS,
     learned: list[pl.DataFrame] | None = None,
 ) -> dict[str, lead_score.LeadScore | response.Response | panel_response.PanelResponse]:
-    """Both models, from what is known of `hcps` at `now`, by name; the lead score learns from every `thin`-th cycle of the history. The rows it learned from
-    are added to `learned`, where that is given."""
+    """Both models, from what is known of `hcps` at `now`, by name; the lead score learns from at most `most_instants` cycles of the history, evenly apart.
+    The rows it learned from are added to `learned`, where that is given."""
     features, horizon = feature_catalogue(settings), settings.horizon
-    instants = _instants(settings, now)[::-thin][::-1]
+    every = _instants(settings, now)
+    instants = every[:: -max(1, -(-len(every) // most_instants))][::-1]
     periods = (1,) if settings.response == "panel" else (1, horizon)
     frames = training_frames(tables_at, instants, now, features, zone=settings.zone, periods=periods, hcps=hcps)
     if learned is not None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
+from zipfile import BadZipFile
 
 import numpy as np
 import polars as pl
@@ -190,7 +191,7 @@ class World:
                 pending = tuple(Pending(week, kept[f"written-{week}"], kept[f"told-{week}"]) for week in about["pending"])
                 vacant = tuple(kept[f"vacant-{place}"] for place in range(len(people.teams)))
                 state = _State(moment, kept["consent"], vacant, pending, kept["scale"], tuple(_delivery(item) for item in about["withheld"]))
-        except (ValueError, KeyError, OSError, EOFError) as error:
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
             raise WorldError(f"the world's state cannot be read: {error}", do="Restore it from a copy: it is not made anew.") from None
         if len(moment.pressure) != physicians:
             raise WorldError(f"the world's state is of {len(moment.pressure)} physicians, not {physicians}", do="Restore the world file it belongs to.")

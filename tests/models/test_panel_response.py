@@ -1,0 +1,153 @@
+"""The response over time finds what was put into a panel, shows nothing that it must not, and stores as it learned."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+
+from remit.features import Panel
+from remit.models import panel_response
+from remit.models.errors import ModelError
+from remit.models.levels import levels_of
+from tests.models.learning import CATALOGUE, CHANNELS
+
+WEEK = 7 * 86_400_000_000
+HCPS, PERIODS = 600, 60
+
+
+def made(effect: float = 0.6, seed: int = 1, pdrp: int = 0) -> tuple[Panel, pl.DataFrame]:
+    """HCPs of two specialties; a call's stock of half-life two weeks and saturation 2 adds `effect` (twice that for nephrologists) to the base; e-mails add
+    nothing. The first `pdrp` HCPs keep their prescribing."""
+    draw = np.random.default_rng(seed)
+    base = draw.gamma(2.0, 1.5, HCPS)
+    nephrology = np.arange(HCPS) % 2 == 0
+    touches = np.zeros((len(CHANNELS), HCPS, 1, PERIODS))
+    touches[0, :, 0], touches[1, :, 0] = draw.random((HCPS, PERIODS)) < 0.25, draw.random((HCPS, PERIODS)) < 0.2
+    stock = np.zeros((HCPS, PERIODS))
+    for period in range(PERIODS):
+        stock[:, period] = (2**-0.5 * stock[:, period - 1] if period else 0) + touches[0, :, 0, period]
+    true = effect * np.where(nephrology, 2.0, 1.0)
+    season = 1 + 0.2 * np.sin(np.arange(PERIODS) / 6)
+    outcome = draw.poisson(base[:, None] * season * (1 + true[:, None] * stock / (stock + 2))).astype(float)
+    hcps = tuple(f"H{number:04}" for number in range(HCPS))
+    kept = np.arange(HCPS) < pdrp
+    ends = np.arange(1, PERIODS + 1) * WEEK
+    panel = Panel(hcps, ("alpha",), CHANNELS, int(ends[-1]), ends, outcome[:, None, :], touches, kept)
+    blank = {column.name: pl.repeat(None, HCPS, dtype=pl.Float64, eager=True) for column in CATALOGUE.columns}
+    values = {"specialty": np.where(nephrology, "nephrology", "cardiology").tolist(), "practice_size": [1.0] * HCPS, "formulary_tier": ["covered"] * HCPS}
+    frame = pl.DataFrame({"hcp_id": hcps, "product": ["alpha"] * HCPS, "pdrp": kept.tolist(), **blank, **values})
+    return panel, frame
+
+
+def trained(panel: Panel, frame: pl.DataFrame) -> panel_response.PanelResponse:
+    return panel_response.train(panel, frame, CATALOGUE, horizon=8, seed=1)
+
+
+def fingerprint() -> str:
+    return repr(sorted((name, part) for name, part in trained(*made()).parts().items()))
+
+
+@pytest.fixture(scope="module")
+def found() -> tuple[Panel, pl.DataFrame, panel_response.PanelResponse]:
+    panel, frame = made()
+    return panel, frame, trained(panel, frame)
+
+
+def test_effects_that_differ_by_specialty_are_found(found: tuple[Panel, pl.DataFrame, panel_response.PanelResponse]) -> None:
+    """The increments of a call are within a fifth of the truth on average, and about twice as high for those who respond twice as much."""
+    panel, frame, model = found
+    answer = model.predict(frame, panel, most=1).filter(channel="call").sort("hcp_id")
+    nephrology = (frame["specialty"] == "nephrology").to_numpy()
+    draw = np.random.default_rng(1)
+    base = draw.gamma(2.0, 1.5, HCPS)
+    given = answer["increment"].to_numpy() / 1e6 / base
+    ratio = given[nephrology].mean() / given[~nephrology].mean()
+    assert 1.6 < ratio < 2.4
+    kept, stock = 2**-0.5, np.zeros(HCPS)
+    for period in range(PERIODS):
+        stock = kept * stock + panel.touches[0, :, 0, period]
+    steps = [kept**ahead * (kept * stock + touch) for ahead in range(8) for touch in (0, 1)]
+    dose = sum(after / (after + 2) - before / (before + 2) for before, after in zip(steps[::2], steps[1::2], strict=True))
+    truth = 0.6 * np.where(nephrology, 2.0, 1.0) * dose
+    assert given.mean() == pytest.approx(truth.mean(), rel=0.2)
+
+
+def test_what_does_nothing_counts_as_nothing(found: tuple[Panel, pl.DataFrame, panel_response.PanelResponse]) -> None:
+    """E-mails without effect, and a channel that nobody got, add nothing; the one is known and the other not."""
+    panel, frame, model = found
+    answer = model.predict(frame, panel, most=2)
+    assert answer.filter(pl.col("channel") != "call")["increment"].max() == 0
+    assert set(answer.group_by("channel").agg(pl.col("known").all()).rows()) == {("call", True), ("email", True), ("msl_visit", False)}
+
+
+def test_further_touches_add_no_more_than_earlier_ones(found: tuple[Panel, pl.DataFrame, panel_response.PanelResponse]) -> None:
+    """Increments fall with the number of the touch, lie within their interval, and are never below nothing."""
+    panel, frame, model = found
+    answer = model.predict(frame, panel, most=3).filter(channel="call")
+    by_hcp = answer.sort("hcp_id", "touch").group_by("hcp_id", maintain_order=True).agg("increment")["increment"].to_list()
+    assert all(values == sorted(values, reverse=True) and min(values) >= 0 for values in by_hcp)
+    assert (answer["low"] <= answer["increment"]).all()
+    assert (answer["increment"] <= answer["high"]).all()
+
+
+def test_nothing_is_found_where_nothing_works() -> None:
+    """In twelve panels without any effect, a call counts as something in two at most."""
+    told = [trained(*made(effect=0.0, seed=seed)).learned[0].certain[0] >= 0.5 for seed in range(12)]
+    assert sum(told) <= 2
+
+
+def test_prescribing_under_pdrp_is_neither_learned_nor_shown() -> None:
+    """Twenty times the prescriptions of HCPs under PDRP change neither the model nor any answer."""
+    panel, frame = made(pdrp=40)
+    outcome = panel.outcome.copy()
+    outcome[:40] *= 20
+    loud = Panel(panel.hcps, panel.products, panel.channels, panel.as_of, panel.ends, outcome, panel.touches, panel.pdrp)
+    one, other = trained(panel, frame), trained(loud, frame)
+    assert one.parts() == other.parts()
+    assert one.predict(frame, panel, most=1).equals(other.predict(frame, loud, most=1))
+
+
+def test_a_stored_model_is_the_model_and_a_changed_part_is_refused(found: tuple[Panel, pl.DataFrame, panel_response.PanelResponse]) -> None:
+    """Loading gives the same parts and answers; one flipped byte does not load."""
+    panel, frame, model = found
+    loaded = panel_response.load(model.parts())
+    assert loaded.parts() == model.parts()
+    assert loaded.predict(frame, panel, most=2).equals(model.predict(frame, panel, most=2))
+    for name, part in model.parts().items():
+        with pytest.raises(ModelError):
+            panel_response.load({**model.parts(), name: part[:-3] + bytes([part[-3] ^ 1]) + part[-2:]})
+
+
+def test_another_process_learns_the_same_bytes() -> None:
+    """Another hash seed and one thread of linear algebra: the same parts."""
+    code = "from tests.models.test_panel_response import fingerprint; print(fingerprint())"
+    environment = {**os.environ, "PYTHONHASHSEED": "5", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment).stdout
+    assert told.strip() == fingerprint()
+
+
+def test_a_panel_without_anybody_to_see_is_refused() -> None:
+    """All under PDRP: one clear error."""
+    panel, frame = made(pdrp=HCPS)
+    with pytest.raises(ModelError, match="cannot be trained"):
+        trained(panel, frame)
+
+
+def test_levels_draw_small_counts_towards_the_specialty_and_leave_lift_out() -> None:
+    """With little to go by an HCP has the group's level; what promotion added is not part of a base; nobody reported means the group's mean."""
+    draw = np.random.default_rng(4)
+    base = np.repeat([1.0, 4.0], 300)
+    lift = 1 + draw.random((600, 40)) * 2
+    outcome = draw.poisson(base[:, None] * lift).astype(float)
+    outcome[0] = np.nan
+    outcome[1, :39] = np.nan
+    group = np.repeat([0, 1], 300)
+    found = levels_of(outcome, lift, group, 2, 0.5)
+    assert found.base[300:].mean() == pytest.approx(4.0, rel=0.05)
+    assert found.base[:300].mean() == pytest.approx(1.0, rel=0.05)
+    assert found.base[0] == pytest.approx(found.usual[0])
+    assert abs(found.base[1] - found.usual[0]) < 0.5
+    assert levels_of(np.full((5, 8), np.nan), np.ones((5, 8)), np.zeros(5, np.int64), 1, 1.0).base.tolist() == [0.02] * 5
