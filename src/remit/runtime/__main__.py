@@ -183,6 +183,12 @@ def outcomes_show(
     _say(commands.outcomes_show(workspace, level), as_json, render.outcomes_show)
 
 
+@outcomes.command("nowcast")
+def outcomes_nowcast(workspace: Folder = Path(), as_json: AsJson = False) -> None:
+    """Show what the weeks that are not fully reported yet will have been, with intervals."""
+    _say(commands.outcomes_nowcast(workspace), as_json, render.outcomes_nowcast)
+
+
 @models.command("show")
 def models_show(workspace: Folder = Path(), as_json: AsJson = False) -> None:
     """Show each model's stage, held-out metrics, calibration, drift, bias audit and signatures."""

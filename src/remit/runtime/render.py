@@ -206,6 +206,25 @@ def outcomes_show(result: dict[str, Any]) -> None:
     _line(f"{result['level']:.0%} intervals that hold at all looks together; prescriptions settled by {result['settled']}.")
 
 
+def outcomes_nowcast(result: dict[str, Any]) -> None:
+    """The weeks of each product that are not fully reported yet."""
+    _line(f"As known at {result['as_of']}: periods whose reports still change.")
+    for product in result["products"]:
+        _line(f"{product['product']}, {product['outcome']} by {product['source'] or 'one source'}:" + ("" if product["periods"] else " all settled"))
+        rows = [
+            [row["period"], row["reported"], f"{row['expected']:,.0f}", f"{row['low']:,.0f} to {row['high']:,.0f}", _reported_part(row["share"])]
+            for row in product["periods"]
+        ]
+        if rows:
+            _table(["period", "reported", "expected", f"{result['coverage']:.0%} interval", "share reported"], rows)
+    for used in result["leading"]:
+        _line(f"Led by {used['indicator']}, {used['delay']} periods ahead: error of past nowcasts {used['lower_error']:.1%} lower.")
+
+
+def _reported_part(share: float | None) -> str:
+    return "nothing yet" if share is None else f"{share:.0%}"
+
+
 def simulated(result: dict[str, Any]) -> None:
     """What policies did in a world."""
     seeds = f"{result['seeds']} seeds" if result["seeds"] > 1 else "one seed"

@@ -2,5 +2,6 @@
 
 from remit.features.nowcast.backtest import Score, backtest, score
 from remit.features.nowcast.estimate import COMPLETE, COVERAGE, Leading, Nowcast, nowcast
+from remit.features.nowcast.leading import leading_indicators
 
-__all__ = ["COMPLETE", "COVERAGE", "Leading", "Nowcast", "Score", "backtest", "nowcast", "score"]
+__all__ = ["COMPLETE", "COVERAGE", "Leading", "Nowcast", "Score", "backtest", "leading_indicators", "nowcast", "score"]
