@@ -1,7 +1,7 @@
 """What a proposer is shown, and what it must give."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import polars as pl
@@ -13,16 +13,21 @@ KINDS: Mapping[str, type[pl.DataType]] = {"text": pl.String, "int": pl.Int64, "n
 PROPOSALS = pl.Schema({name: KINDS[kind] for name, kind in PROPOSAL_COLUMNS})
 """The schema of a frame of proposals."""
 
+UPTAKE = pl.Schema({"segment": pl.String, "product": pl.String, "channel": pl.String, "content_id": pl.String, "rate": pl.Int64})
+"""The schema of what segments took up."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
     """What one agent may see: its charter's products and channels, and no column whose information label its purpose does not admit.
 
     - `hcps`: a row per (hcp_id, product) — `territory` (null: nobody covers this HCP for this product now); for promotion also `lead_score` (expected
-      outcome units of the next period, micro-units); for medical work also `open_inquiries` and `medical_contact_age_h` (hours; null: never).
+      outcome units of the next period, micro-units) and, where there are segments, `segment` (the id of the HCP's, or null); for medical work also
+      `open_inquiries` and `medical_contact_age_h` (hours; null: never).
     - `responses`: a row per (hcp_id, product, channel, touch) with `increment`, the outcome units (micro-units) that this further touch is expected
       to add; empty for medical work.
     - `content`: a row per (product, channel, content_id) with `communication_type`, whatever its state of review.
+    - `uptake`: which share of the touches with each content each segment took up (`rate`, millionths); empty for medical work and where nothing is known.
     - `value_minor`: what one outcome unit of a product is worth, in minor units of the workspace's currency; empty for medical work.
     """
 
@@ -30,6 +35,7 @@ class View:
     responses: pl.DataFrame
     content: pl.DataFrame
     value_minor: Mapping[str, int]
+    uptake: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=UPTAKE))
 
 
 class Proposer(Protocol):
@@ -59,6 +65,29 @@ def promotional_values(charter: Charter, view: View, channel: str, cost_minor: i
         .filter(pl.col("value") > 0)
         .select("hcp_id", "product", "touch", "value")
     )
+
+
+def with_content(rows: pl.DataFrame, view: View, channel: str, most: int) -> pl.DataFrame:
+    """`rows` (with hcp_id and product) beside at most `most` contents of `channel` on file for each: `content_id`, `communication_type`, `place` (0: first).
+
+    First comes what the HCP's segment took up most; a content of which nothing is known of the segment counts as its average one. Without segments, and
+    among equals, contents follow by id. Rows without any content are left out.
+    """
+    hcps = view.hcps if "segment" in view.hcps.columns else view.hcps.with_columns(segment=pl.lit(None, pl.String))
+    segmented = rows.join(hcps.select("hcp_id", "product", "segment").unique(["hcp_id", "product"]), on=["hcp_id", "product"], how="left")
+    on_file = view.content.filter(pl.col("channel") == channel).select("product", "content_id", "communication_type").unique(["product", "content_id"])
+    known = view.uptake.filter(pl.col("channel") == channel).select("segment", "product", "content_id", "rate")
+    options = (
+        segmented.select("segment", "product")
+        .unique()
+        .join(on_file, on="product", how="inner")
+        .join(known, on=["segment", "product", "content_id"], how="left")
+        .with_columns(pl.col("rate").fill_null(pl.col("rate").mean().over("segment", "product").round().cast(pl.Int64)).fill_null(0))
+        .sort(["segment", "product", "rate", "content_id"], descending=[False, False, True, False])
+        .with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64).over("segment", "product"))
+        .filter(pl.col("place") < most)
+    )
+    return segmented.join(options.drop("rate"), on=["segment", "product"], how="inner", nulls_equal=True).drop("segment")
 
 
 def as_proposals(rows: pl.DataFrame, charter: Charter, channel: str) -> pl.DataFrame:

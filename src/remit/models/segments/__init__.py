@@ -2,5 +2,6 @@
 
 from remit.models.segments.model import MOST, Segment, Segments, load, segment
 from remit.models.segments.traits import FEWEST
+from remit.models.segments.uptake import uptake
 
-__all__ = ["FEWEST", "MOST", "Segment", "Segments", "load", "segment"]
+__all__ = ["FEWEST", "MOST", "Segment", "Segments", "load", "segment", "uptake"]

@@ -56,8 +56,8 @@ class Name:
 
 def names(known: Behaviour, member: Ints, numbers: list[int], before: Mapping[int, Claims], labels: frozenset[Label]) -> dict[int, Name]:
     """A name of its own for each segment of `numbers`, from traits that carry no label but `labels`. What a name of `before` says is kept while it is true."""
-    if len(numbers) == 1:
-        return {numbers[0]: Name("all physicians", Claims(), frozenset())}
+    if len(numbers) <= 1:
+        return {number: Name("all physicians", Claims(), frozenset()) for number in numbers}
     allowed = np.array([trait.labels <= labels for trait in known.traits], bool)
     sums = _sums(known, member, numbers)
     differences = _differences(sums, numbers)
