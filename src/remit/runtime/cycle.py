@@ -1,7 +1,7 @@
 """One cycle as a pure function: recorded inputs in, chosen plan out. Run, replay and simulation all call it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -47,7 +47,8 @@ for this cycle, and its number in the cycle."""
 class Inputs:
     """Everything a cycle depends on. `responses` holds (hcp_id, product, channel, touch, increment); `values` (product -> minor units an outcome unit is
     worth); `capacity` the stated capacity per resource that holds now, `taken` what earlier cycles took of it (micro-units). `explain` gives, for rows of
-    (hcp_id, product), what moved their lead score: hcp_id, product, rank, text."""
+    (hcp_id, product), what moved their lead score: hcp_id, product, rank, text. `segments` (hcp_id, segment) and `uptake` (segment, product, channel,
+    content_id, rate) say what is alike and what the alike took up, where that is known."""
 
     settings: Settings
     people: People
@@ -61,6 +62,8 @@ class Inputs:
     explain: Callable[[pl.DataFrame], pl.DataFrame]
     threads: int
     displaced: bool = True
+    segments: pl.DataFrame | None = None
+    uptake: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +134,13 @@ def _view(charter: Charter, inputs: Inputs) -> View:
         )
         return View(hcps.drop("at"), inputs.responses.clear(), content, {})
     hcps = covered.select("hcp_id", "product", "territory", "lead_score")
+    if inputs.segments is not None:
+        hcps = hcps.join(inputs.segments, on="hcp_id", how="left", maintain_order="left")
     responses = inputs.responses.filter(pl.col("channel").is_in(channels) & pl.col("product").is_in(products))
-    return View(hcps, responses, content, {product: inputs.values[product] for product in products if product in inputs.values})
+    view = View(hcps, responses, content, {product: inputs.values[product] for product in products if product in inputs.values})
+    if inputs.uptake is None:
+        return view
+    return replace(view, uptake=inputs.uptake.filter(pl.col("channel").is_in(channels) & pl.col("product").is_in(products)))
 
 
 def _reasons(decisions: pl.DataFrame, inputs: Inputs) -> dict[int, list[str]]:

@@ -85,6 +85,7 @@ def touch_rows(world: Description, people: People, touches: Touches, monday: int
             "position": pl.Series(touches.position[order]).replace({0: None}),
             "purpose": pl.Series(("promotional", "medical"))[(channel < 0).astype(np.int64)],
             "engaged": _engaged(world, people, hcp, channel, touches.brand[order], monday, seed),
+            "content_id": touches.content[order],
             "decision": touches.decision[order],
             "occurred_at": iso(pl.Series(monday + touches.minute[order] * 60_000_000)),
         }

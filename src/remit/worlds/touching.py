@@ -30,6 +30,7 @@ class Touches:
     minute: Ints
     strength: Floats
     first: Flags
+    content: pl.Series
     decision: pl.Series
 
 
@@ -51,6 +52,7 @@ def touches_of(world: Description, people: People, actions: pl.DataFrame, week: 
         .replace_strict({name: at for at, name in enumerate(world.topics)}, default=-1, return_dtype=pl.Int64)
         .fill_null(-1),
         known=pl.col("hcp_id").is_not_null(),
+        content=pl.col("content_id").cast(pl.String),
         decision=pl.col("decision").cast(pl.String),
     )
     bad = (
@@ -68,9 +70,8 @@ def touches_of(world: Description, people: People, actions: pl.DataFrame, week: 
     hcp, channel, position = (rows[name].to_numpy() for name in ("hcp", "channel", "position"))
     affinity = np.where(rows["topic"].to_numpy() >= 0, people.affinity[hcp, np.maximum(rows["topic"].to_numpy(), 0)], people.affinity[hcp].mean(axis=1))
     strength = np.where(position > 0, np.array((0.0, *POSITIONS))[position], 1.0) * affinity * (channel >= 0)
-    return Touches(
-        hcp, channel, rows["brand"].to_numpy(), position, _minutes(hcp, channel, position, week, seed, people.size), strength, position <= 1, rows["decision"]
-    )
+    minute = _minutes(hcp, channel, position, week, seed, people.size)
+    return Touches(hcp, channel, rows["brand"].to_numpy(), position, minute, strength, position <= 1, rows["content"], rows["decision"])
 
 
 def _minutes(hcp: Ints, channel: Ints, position: Ints, week: int, seed: int, size: int) -> Ints:

@@ -11,7 +11,7 @@ _COM = Label.COMMERCIAL
 
 class Touches(Received):
     """`position` is that of the detail in its call; `engaged` says whether the HCP took it up (opened it, welcomed the call), where that is known;
-    `decision` is the one that asked for it, as the lists that Remit hands over name it."""
+    `content_id` is what it carried; `decision` is the one that asked for it, as the lists that Remit hands over name it."""
 
     touch_id = text(_COM)
     hcp_id = hcp_id()
@@ -20,6 +20,7 @@ class Touches(Received):
     position = whole(_COM, least=1, most=3, nullable=True)
     purpose = text(_COM, among=("promotional", "medical", "service"))
     engaged = flag(_COM, nullable=True)
+    content_id = text(_COM, nullable=True)
     decision = text(_COM, nullable=True)
     occurred_at = instant(_COM)
 
