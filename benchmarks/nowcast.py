@@ -1,4 +1,4 @@
-"""Nowcasts of prescriptions against the report as it stands and the plain chain ladder: in the two-brands country, in made-up ones, and at full size."""
+"""Nowcasts of prescriptions against the report as it stands and the chain ladder: in every world, in the two-brands country, in made-up ones, at full size."""
 
 import json
 import subprocess
@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from benchmarks import nowcast_worlds
 from benchmarks.report import Row
 from remit.features.nowcast import Score, backtest, score
 from remit.terms.instants import DAY, HOUR, WEEK, parse_instant
 from remit.worlds import FIRST_CYCLE, two_brands
 
 Floats = npt.NDArray[np.float64]
+_Part = tuple[npt.NDArray[np.int64], ...]
+"""Rows of one product, source and week: place of the HCP, product, source, week, week of delivery, count."""
 
 START = parse_instant("2024-01-01T00:00:00Z")
 """The Monday that starts the first week of made-up reports; deliveries come on Mondays at four."""
@@ -80,7 +83,7 @@ def make(plan: Plan, seed: int) -> Made:
     draw = np.random.default_rng(seed)
     engaged = np.exp(0.4 * draw.standard_normal((plan.products, plan.weeks)))
     base = draw.gamma(1.5, 1 / 1.5, (plan.hcps, plan.products, plan.sources))
-    parts = []
+    parts: list[_Part] = []
     for product in range(plan.products):
         path = _path(plan, product, draw) * (1 + plan.engagement * np.clip(engaged[product] - 1, -1, 2))
         for source in range(plan.sources):
@@ -88,7 +91,7 @@ def make(plan: Plan, seed: int) -> Made:
                 written = draw.poisson(base[:, product, source] * path[week])
                 if plan.launch is None or product or week >= plan.launch:
                     parts.append(_told(plan, written, product, source, week, draw))
-    return Made(pl.concat(parts), _engagement(engaged))
+    return Made(_framed(parts, plan), _engagement(engaged))
 
 
 def mondays(*weeks: int) -> list[int]:
@@ -105,7 +108,7 @@ def _path(plan: Plan, product: int, draw: np.random.Generator) -> Floats:
     return np.asarray(np.where(week % 52 == 51, 1 - plan.dip, 1.0) * path)
 
 
-def _told(plan: Plan, written: npt.NDArray[np.int64], product: int, source: int, week: int, draw: np.random.Generator) -> pl.DataFrame:
+def _told(plan: Plan, written: npt.NDArray[np.int64], product: int, source: int, week: int, draw: np.random.Generator) -> _Part:
     """Every report of a week: of all cells at first, of what changed afterwards."""
     lags = np.arange(len(plan.curve))
     slower = 1 + plan.apart * source + plan.drift * week / 52
@@ -117,16 +120,21 @@ def _told(plan: Plan, written: npt.NDArray[np.int64], product: int, source: int,
     changed = np.diff(values, axis=1, prepend=-1) != 0
     changed[:, 0] = True
     hcp, place = np.nonzero(changed)
-    monday = START + week * WEEK
+    return hcp, np.full(len(hcp), product), np.full(len(hcp), source), np.full(len(hcp), week), np.asarray(delivered)[place], np.maximum(values, 0)[changed]
+
+
+def _framed(parts: Sequence[_Part], plan: Plan) -> pl.DataFrame:
+    hcp, product, source, week, delivered, trx = (np.concatenate(each) for each in zip(*parts, strict=True))
+    ids = pl.Series([f"H{vendor}{number:04}" for vendor in range(plan.sources) for number in range(plan.hcps)])
     return pl.DataFrame(
         {
-            "hcp_id": pl.Series(hcp).cast(pl.String).str.zfill(4).str.replace("^", f"H{source}"),
-            "product": pl.repeat(f"product-{product}", len(hcp), eager=True),
-            "source": pl.repeat(f"vendor-{source}", len(hcp), eager=True),
-            "period": pl.repeat(_iso_week(monday), len(hcp), eager=True),
-            "trx": np.maximum(values, 0)[changed],
-            "occurred_at": pl.repeat(monday + WEEK, len(hcp), eager=True, dtype=pl.Int64),
-            "received_at": START + np.asarray(delivered)[place] * WEEK + 4 * HOUR,
+            "hcp_id": ids[source * plan.hcps + hcp],
+            "product": pl.Series([f"product-{number}" for number in range(plan.products)])[product],
+            "source": pl.Series([f"vendor-{number}" for number in range(plan.sources)])[source],
+            "period": pl.Series([_iso_week(START + number * WEEK) for number in range(plan.weeks)])[week],
+            "trx": trx,
+            "occurred_at": START + (week + 1) * WEEK,
+            "received_at": START + delivered * WEEK + 4 * HOUR,
         }
     )
 
@@ -153,7 +161,7 @@ def _engagement(engaged: Floats) -> pl.DataFrame:
         pl.DataFrame(
             {
                 "product": [f"product-{number}" for number in product],
-                "period": [_iso_week(START + int(number) * WEEK) for number in week],
+                "period": pl.Series([_iso_week(START + number * WEEK) for number in range(engaged.shape[1])])[week],
                 "indicator": [name] * len(week),
                 "value": values.ravel(),
                 "received_at": START + (week + 1) * WEEK + HOUR,
@@ -202,7 +210,7 @@ def measure(quick: bool) -> list[Row]:
         if plan.engagement:
             rows.append(_row(f"{name}, as indicator", _made(plan, range(52, 94, 12 if quick else 3), indicators=True)))
     rows += [_row(name, _made(plan, list(mornings)[:: 4 if quick else 1])) for name, (plan, mornings) in BROKEN.items()]
-    return [*rows, _cost(20_000 if quick else 1_000_000)]
+    return [*rows, *nowcast_worlds.measure(quick), _cost(20_000 if quick else 1_000_000)]
 
 
 def _made(plan: Plan, mornings: Sequence[int], *, indicators: bool = False) -> Compared:
