@@ -9,6 +9,9 @@ SATURATIONS = (0.5, 1.0, 2.0, 4.0)
 _USUAL = (14, 2.0)
 """Half-life (days) and saturation that others must beat."""
 
+_BANDS = (0.2, 0.4, 0.6, 0.8)
+"""Shares of HCPs below the levels that part them into bands."""
+
 _BEAT = 1.0
 """By how much: a gain in squared error, in units of noise, that a chance choice among the grid seldom reaches."""
 
@@ -21,6 +24,8 @@ class Sample:
         self.told = np.isfinite(outcome)
         self.weight = expected * self.told
         self.group, self.groups = group, int(group.max()) + 1
+        level = expected.mean(axis=1)
+        self.band = np.searchsorted(np.quantile(level, _BANDS), level, side="right")
         self.target = self.free((np.where(self.told, outcome, 0.0) / expected)[:, :, None])[:, :, 0]
 
     def free(self, values: Floats) -> Floats:
@@ -98,13 +103,18 @@ def _varies(sample: Sample, column: Floats) -> bool:
 
 
 def _unexplained(sample: Sample, columns: list[Floats]) -> float:
-    """The weighted sum of squares that columns leave of the target."""
-    if not columns:
-        return float((sample.weight * sample.target**2).sum())
-    gram = np.array([[(sample.weight * a * b).sum() for b in columns] for a in columns])
-    cross = np.array([(sample.weight * a * sample.target).sum() for a in columns])
-    beta = np.linalg.solve(gram + 1e-9 * np.eye(len(columns)) * np.trace(gram), cross)
-    return float((sample.weight * sample.target**2).sum() - 2 * beta @ cross + beta @ gram @ beta)
+    """The weighted sum of squares that columns leave of the target, each band of levels with effects of its own: or HCPs who have many touches and respond
+    little would pass for saturation."""
+    left = float((sample.weight * sample.target**2).sum())
+    for band in range(int(sample.band.max()) + 1) if columns else ():
+        of = sample.band == band
+        weight, target = sample.weight[of], sample.target[of]
+        own = [column[of] for column in columns]
+        gram = np.array([[(weight * a * b).sum() for b in own] for a in own])
+        cross = np.array([(weight * a * target).sum() for a in own])
+        ridge = 1e-9 * np.trace(gram) + 1e-12
+        left -= float(cross @ np.linalg.solve(gram + ridge * np.eye(len(own)), cross))
+    return left
 
 
 def saturated(touches: Floats, half_life_days: int, saturation: float, days: float) -> Floats:

@@ -1,0 +1,86 @@
+"""A workspace in a world: cycles act on it, weeks follow, and nothing is lived twice."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from remit.intake import read
+from remit.ledger import open_ledger
+from remit.runtime import living, replaying
+from remit.runtime.living import create_world, open_living
+from remit.runtime.run import run_cycle
+from remit.runtime.workspace import open_workspace
+from remit.terms.errors import RemitError
+from tests.runtime.conftest import quiet
+
+
+@pytest.fixture(scope="module")
+def country(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A world's workspace after two cycles."""
+    folder = tmp_path_factory.mktemp("world") / "w"
+    create_world(folder, "quickstart", 150)
+    for _ in range(2):
+        run_cycle(open_workspace(folder), 1, quiet)
+    return folder
+
+
+def test_what_was_acted_comes_back_with_the_touches(country: Path) -> None:
+    """Each touch of the first week names the decision that asked for it, and is counted once as a contact."""
+    workspace = open_workspace(country)
+    world = open_living(workspace)
+    assert world is not None
+    assert world.week == 2
+    touches = read(workspace.warehouse, "touches", world.now).drop_nulls("decision")
+    listed = pl.concat([pl.read_csv(path, infer_schema=False) for path in sorted((country / "out" / "cycle-0001").rglob("*.csv"))], how="diagonal")
+    assert sorted(touches["decision"]) == sorted(listed["decision"])
+
+
+def test_a_cycle_in_a_world_replays_to_the_byte(country: Path) -> None:
+    """Both cycles come out as they were recorded."""
+    workspace = open_workspace(country)
+    ledger = open_ledger(workspace.ledger, entropy=bytes)
+    try:
+        for cycle in ("cycle-0001", "cycle-0002"):
+            assert not replaying.replay(workspace, ledger, cycle, 1, quiet)["differs"]
+    finally:
+        ledger.close()
+
+
+@pytest.mark.parametrize("broken_off", ["files", "state"])
+def test_a_week_that_is_broken_off_is_lived_once(country: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_off: str) -> None:
+    """Killed while files or state are written, the next run finishes the cycle: the same files as without the accident, and one week on."""
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    for folder in (whole, torn):
+        shutil.copytree(country, folder)
+    run_cycle(open_workspace(whole), 1, quiet)
+    write, left = living.write_whole, [3 if broken_off == "files" else 1]
+
+    def failing(path: Path, data: bytes) -> None:
+        if (path.suffix == ".npz") is (broken_off == "state"):
+            left[0] -= 1
+            if not left[0]:
+                raise KeyboardInterrupt
+        write(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(living, "write_whole", failing)
+        with pytest.raises(KeyboardInterrupt):
+            run_cycle(open_workspace(torn), 1, quiet)
+    run_cycle(open_workspace(torn), 1, quiet)
+    world = open_living(open_workspace(torn))
+    assert world is not None
+    assert world.week == 3
+    for path in sorted((whole / "feeds").rglob("*.csv")):
+        assert (torn / path.relative_to(whole)).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["state.npz", "about.json", "world.yaml"])
+def test_a_world_file_that_is_gone_or_torn_is_told(country: Path, tmp_path: Path, name: str) -> None:
+    """One error that names the place; the cycle does not go on without its world."""
+    shutil.copytree(country, tmp_path / "w")
+    place = tmp_path / "w" / "world" / name
+    place.write_bytes(place.read_bytes()[:10])
+    with pytest.raises(RemitError):
+        open_living(open_workspace(tmp_path / "w"))
