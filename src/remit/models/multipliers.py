@@ -10,6 +10,8 @@ _WIDE, _NARROW, _WIDEST, _ROUNDS, _HALVINGS = 1.0, 0.15, 0.6, 25, 6
 and the widest it may become; rounds, and how often a step is halved that does not help."""
 
 _LEAST_EFFECT, _LOWEST, _HIGHEST = 0.01, -3.0, 2.0
+_PLAUSIBLE = 0.2
+"""Standard deviation of effects that are not nothing, as a share of the base: most of what promotion is known to do lies within twice that."""
 
 
 def multipliers(weeks: Weeks, traits: list[Floats], common: Floats) -> tuple[Floats, Floats, Floats]:
@@ -62,6 +64,6 @@ def more_than_nothing(effect: float, error: float) -> float:
     """How likely it is that an effect is above nothing, if that was as likely as not before (Bayes factor of a normal prior against a point)."""
     if effect <= 0:
         return 0.0
-    prior = 0.5**2
+    prior = _PLAUSIBLE**2
     log_factor = 0.5 * np.log(error**2 / (error**2 + prior)) + 0.5 * (effect / error) ** 2 * prior / (prior + error**2)
     return float(1.0 / (1.0 + np.exp(-min(log_factor, 50.0))))

@@ -1,0 +1,90 @@
+"""Worlds: what a million physicians cost, what a policy costs for half a year, and what Remit gains in each bundled world beside other policies."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+from benchmarks.report import Row
+from remit.runtime.countries import bundled, open_world
+from remit.runtime.simulate import simulate
+from remit.runtime.simulating import burn_in, live
+
+SEEDS = 10
+_LARGE = """
+import json, resource, sys, time
+from remit.runtime.countries import open_world
+from remit.worlds import World
+start = time.perf_counter()
+world = World.build(open_world("launch"), int(sys.argv[1]), 1)
+rows = sum(delivery.rows.height for delivery in world.opening())
+built = time.perf_counter() - start
+steps = []
+for _ in range(9):
+    plan = world.plan()
+    start = time.perf_counter()
+    rows = sum(delivery.rows.height for delivery in world.step(plan).deliveries)
+    steps.append(time.perf_counter() - start)
+print(json.dumps([built, max(steps), rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20]))
+"""
+
+
+def measure(quick: bool) -> list[Row]:
+    """The table of worlds."""
+    return [*_large(quick), _half_a_year(quick), *(_policies(name, quick) for name in bundled() if name != "quickstart")]
+
+
+def _large(quick: bool) -> list[Row]:
+    physicians = 50_000 if quick else 1_000_000
+    ran = subprocess.run([sys.executable, "-c", _LARGE, str(physicians)], capture_output=True, text=True, check=True)
+    built, step, rows, peak = json.loads(ran.stdout)
+    return [
+        Row(f"build a world of {physicians:,} physicians, its opening files made", "<= 30 s and <= 3 GB", f"{built:.1f} s", "", None if quick else built <= 30),
+        Row(
+            f"step it a week, {rows:,} rows handed over (the slowest of nine)",
+            "<= 10 s, <= 3 GB in all",
+            f"{step:.1f} s, {peak:.1f} GB",
+            "",
+            None if quick else step <= 10 and peak <= 3,
+        ),
+    ]
+
+
+def _half_a_year(quick: bool) -> Row:
+    physicians, weeks = (500, 4) if quick else (5_000, 26)
+    past = burn_in(open_world("launch"), physicians, 1, weeks)
+    start = time.perf_counter()
+    live(past, "remit", os.cpu_count() or 1, _unwatched)
+    took = time.perf_counter() - start
+    greedy = time.perf_counter()
+    live(past, "greedy", os.cpu_count() or 1, _unwatched)
+    beside = f"greedy {time.perf_counter() - greedy:.0f} s"
+    return Row(f"{weeks} weeks x {physicians:,} physicians x remit, after the burn-in", "<= 60 s", f"{took:.0f} s", beside, None if quick else took <= 60)
+
+
+def _policies(name: str, quick: bool) -> Row:
+    weeks, seeds, physicians = (4, 2, 200) if quick else (26, SEEDS, None)
+    asked = ["remit", "greedy", "call-plan", "random", "none", "oracle"]
+    result = simulate(name, weeks, asked, seeds, min(2, os.cpu_count() or 1), os.cpu_count() or 1, physicians, [], _unwatched)
+    rows = {row["policy"]: row for row in result["policies"]}
+    remit, over = rows["remit"], rows["remit"]["over_greedy_minor"]
+    broken = sum(remit["violations"].values())
+    low, high = (remit["net_minor"][end] / 100 for end in ("low", "high"))
+    fewest = remit["contacts"] <= min(rows[other]["contacts"] for other in ("greedy", "call-plan", "random"))
+    nothing = rows["oracle"]["net_minor"]["mean"] <= 0
+    reached = high >= 0 and fewest and not broken if nothing else remit["of_oracle"] >= 0.85 and over["low"] > 0 and not broken
+    said = "nothing to gain" if nothing else f"{remit['of_oracle']:.0%} of the oracle"
+    beside = ", ".join(f"{other} {rows[other]['net_minor']['mean'] / 100:,.0f}" for other in asked if other != "remit")
+    reach = ">= 0 within the interval, fewest contacts" if nothing else ">= 85% of the oracle, above greedy by interval, no violation"
+    return Row(
+        f"net value in `{name}`, {weeks} weeks, {result['physicians']:,} physicians, {seeds} seeds",
+        reach,
+        f"{remit['net_minor']['mean'] / 100:,.0f} {result['currency']} [{low:,.0f}, {high:,.0f}], {said}, {broken} rules broken",
+        f"{beside}; above greedy by {over['low'] / 100:,.0f} or more",
+        None if quick else reached,
+    )
+
+
+def _unwatched(step: str) -> None:
+    del step
