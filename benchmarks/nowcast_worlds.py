@@ -34,8 +34,8 @@ HAPPENS: Mapping[str, str] = {
     "formularies that move": "events:\n" + _TOGGLED,
 }
 """What is added to the world in which nothing works, so that only the event moves anything."""
-CAMPAIGNS: Mapping[str, str] = {f"{name}, sales force away half of the time": name for name in ("launch", "peers")}
-"""Worlds in which promotion comes in campaigns: five weeks on, five off."""
+CAMPAIGNS: Mapping[str, str] = {f"{name}, own products promoted in turn": name for name in ("launch", "peers")}
+"""Worlds in which promotion comes in campaigns: one own product for five weeks, then the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ def lived(place: Setting, physicians: int, seed: int) -> dict[str, pl.DataFrame]
     files = list(world.opening())
     for number in range(description.history + max(place.weeks) + TAIL):
         plan = world.plan()
-        files += world.step(plan.clear() if place.campaigns and number // 5 % 2 else plan).deliveries
+        turn = description.products[description.own[number // 5 % len(description.own)]].name
+        files += world.step(plan.filter(product=turn) if place.campaigns else plan).deliveries
     shelf = Shelf(description.zones[0])
     for file in files:  # one by one, as a loader does: what one file says does not forbid what another says of the same day
         if file.feed in FEEDS:

@@ -34,6 +34,14 @@ def test_a_touch_that_is_restated_counts_once_and_each_state_is_kept() -> None:
     assert rows.filter(indicator="engagement")["received_at"].to_list() == [MONDAY + DAY, MONDAY + 2 * DAY]
 
 
+def test_a_week_in_which_only_others_were_touched_has_none_and_is_not_unknown() -> None:
+    """Of two products one is touched in the second week: the other has 0 contacts there, known as early as the feed told of that week."""
+    both = touches((1, "A", True, MONDAY, MONDAY + DAY), (2, "A", True, MONDAY, MONDAY + DAY), (3, "A", True, MONDAY + 7 * DAY, MONDAY + 8 * DAY))
+    rows = leading_indicators({"touches": both.with_columns(product=pl.Series(["p", "q", "q"]))}, MONDAY + 20 * DAY)
+    assert values(rows.filter(product="p"), "contacts") == [("2026-W02", 1.0), ("2026-W03", 0.0)]
+    assert rows.filter(product="p", indicator="contacts")["received_at"].to_list() == [MONDAY + DAY, MONDAY + 8 * DAY]
+
+
 def test_peers_are_the_colleagues_of_those_engaged_as_practices_stood_then() -> None:
     """An engaged physician in a practice of four reaches three colleagues; a practice that grows afterwards changes nothing before."""
     sizes = pl.DataFrame({"hcp_id": ["A", "A"], "practice_size": [4, 9], "received_at": [MONDAY - DAY, MONDAY + 3 * DAY]})

@@ -44,7 +44,14 @@ def _of_touches(touches: pl.DataFrame, hcp: pl.DataFrame | None, cadence: Cadenc
     rows = rows.sort("touch_id", "received_at", *names)
     again = pl.col("touch_id") == pl.col("touch_id").shift(1)
     changes = rows.with_columns((pl.col(name) - pl.when(again).then(pl.col(name).shift(1)).otherwise(0)).alias(name) for name in names)
-    return [_as_it_stood(changes.select("product", "period", "received_at", pl.lit(name).alias("indicator"), value=name)) for name in names]
+    return [_as_it_stood(_with_none(changes.select("product", "period", "received_at", value=name)).with_columns(indicator=pl.lit(name))) for name in names]
+
+
+def _with_none(changes: pl.DataFrame) -> pl.DataFrame:
+    """A period of which the feed has told touches of other products has none of this one, known from its first receipt: that is not unknown."""
+    heard = changes.group_by("period").agg(pl.col("received_at").min())
+    none = changes.select("product").unique().join(heard, how="cross").with_columns(value=pl.lit(0, pl.Int64))
+    return pl.concat([changes.with_columns(pl.col("value").cast(pl.Int64)), none.select(changes.columns)])
 
 
 def _as_it_stood(changes: pl.DataFrame) -> pl.DataFrame:
