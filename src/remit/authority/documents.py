@@ -6,6 +6,7 @@ twice is reported instead of one of the two being dropped.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from ruamel.yaml import YAML
@@ -28,17 +29,25 @@ class Entry:
 
 def read_document(text: str) -> tuple[Entry | None, list[Fault]]:
     """The one document in a YAML text, or None where it is not YAML, and all faults."""
+    document, faults = _composed(text)
+    return document, list(faults)
+
+
+@lru_cache(maxsize=16)
+def _composed(text: str) -> tuple[Entry | None, tuple[Fault, ...]]:
+    """A cycle reads the same text several times, and a simulation every week of it."""
     try:
         node = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        return None, [(mark.line + 1 if mark else 1, f"this is not YAML: {error.problem or error.context}")]
+        return None, ((mark.line + 1 if mark else 1, f"this is not YAML: {error.problem or error.context}"),)
     except YAMLError as error:
-        return None, [(1, f"this is not YAML: {error}")]
+        return None, ((1, f"this is not YAML: {error}"),)
     except RecursionError:
-        return None, [(1, "this is nested too deeply")]
+        return None, ((1, "this is nested too deeply"),)
     faults: list[Fault] = []
-    return _entry(node, faults) if node else Entry(1, {}), faults
+    document = _entry(node, faults) if node else Entry(1, {})
+    return document, tuple(faults)
 
 
 def _entry(node: Node, faults: list[Fault]) -> Entry:
