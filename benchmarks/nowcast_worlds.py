@@ -17,7 +17,7 @@ TAIL = 10
 """Weeks lived after the last nowcast, so that its periods are settled."""
 INSTANTS = range(2, 26, 2)
 """Weeks of the run at whose Mondays nowcasts are made."""
-FEEDS = ("rx", "touches", "hcp", "formulary")
+FEEDS = ("rx", "brick_rx", "touches", "hcp", "formulary")
 
 _TOGGLED = "".join(
     f"  - {{kind: formulary, week: {week}, product: {('kappa', 'lambda')[place % 2]}, share: 0.6, tier: {('preferred', 'restricted')[place // 2 % 2]}}}\n"
@@ -55,7 +55,8 @@ def setting(name: str) -> Setting:
 
 
 def lived(place: Setting, physicians: int, seed: int) -> dict[str, pl.DataFrame]:
-    """Every row of `FEEDS` that a company in the world gets under the plain call plan, up to `TAIL` weeks after its last nowcast."""
+    """Every row that a company in the world gets under the plain call plan, up to `TAIL` weeks after its last nowcast, by feed; `rx` also holds what is told
+    of bricks."""
     description = read_world(place.text, "benchmark")
     world = World.build(description, physicians, seed)
     files = list(world.opening())
@@ -67,7 +68,9 @@ def lived(place: Setting, physicians: int, seed: int) -> dict[str, pl.DataFrame]
     for file in files:  # one by one, as a loader does: what one file says does not forbid what another says of the same day
         if file.feed in FEEDS:
             shelf.add([file], world.now)
-    return {feed: shelf.read(feed, world.now) for feed in FEEDS}
+    told = {feed: shelf.read(feed, world.now) for feed in FEEDS}
+    bricks = told.pop("brick_rx").rename({"brick_id": "hcp_id"})
+    return told | {"rx": pl.concat([told["rx"], bricks.select(told["rx"].columns)])}
 
 
 def judged(place: Setting, lives: Sequence[Mapping[str, pl.DataFrame]], *, leading: bool) -> pl.DataFrame:
@@ -76,7 +79,7 @@ def judged(place: Setting, lives: Sequence[Mapping[str, pl.DataFrame]], *, leadi
     parts = []
     for life, feeds in enumerate(lives):
         instants = [FIRST_CYCLE + week * WEEK for week in place.weeks]
-        indicators = leading_indicators({name: feeds[name] for name in FEEDS[1:]}, max(instants)) if leading else None
+        indicators = leading_indicators({name: rows for name, rows in feeds.items() if name != "rx"}, max(instants)) if leading else None
         parts.append(backtest(feeds["rx"], instants, "trx", indicators=indicators).with_columns(life=pl.lit(life, pl.Int64)))
     keys = ("life", "as_of", "product", "source")
     rows = pl.concat(parts).sort(*keys, "period")

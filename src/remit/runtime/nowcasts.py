@@ -25,13 +25,12 @@ def told(workspace: Workspace) -> dict[str, Any]:
     with closing(read_ledger(workspace.ledger)) as records:
         now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
     outcomes = dict(state(workspace.warehouse, "products", now).select("product", "outcome").sort("product").iter_rows())
-    measures = sorted(set(outcomes.values()))
-    reports = read(workspace.warehouse, "rx", now, restated=True, columns=["hcp_id", "product", "period", "source", "received_at", *measures])
+    reports = pl.concat(_reports(workspace, unit, table, now, sorted(set(outcomes.values()))) for unit, table in _REPORTS.items())
     cadence = cadence_of(reports["period"].unique().to_list())
     if cadence is None or not outcomes:
         raise WorkspaceError("no prescriptions are known", where="feeds/rx", do="Load the feeds `products` and `rx`, then run a cycle.")
     leading = leading_indicators({name: read(workspace.warehouse, name, now, restated=True) for name in _LEADING}, now, cadence=cadence, zone=zone)
-    found = nowcast(reports, now, outcomes, zone=zone, indicators=leading)
+    found = nowcast(reports, now, outcomes, unit="unit", zone=zone, indicators=leading)
     open_ = found.rows.filter(~pl.col("complete"))
     return {
         "as_of": format_instant(now),
@@ -49,6 +48,13 @@ def told(workspace: Workspace) -> dict[str, Any]:
     }
 
 
+def _reports(workspace: Workspace, unit: str, table: str, now: int, measures: list[str]) -> pl.DataFrame:
+    """Every restatement that a table holds; `unit` is the HCP or the brick it is about."""
+    rows = read(workspace.warehouse, table, now, restated=True, columns=[unit, "product", "period", "source", "received_at", *measures])
+    return rows.rename({unit: "unit"})
+
+
+_REPORTS = {"hcp_id": "rx", "brick_id": "brick_rx"}
 _LEADING = ("touches", "hcp", "formulary")
 """The feeds that may run ahead of prescriptions."""
 _SHOWN = ("period", "reported", "expected", "low", "high", "share")
