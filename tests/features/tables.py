@@ -12,7 +12,7 @@ from remit.terms.labels import Label
 LABELS: Mapping[str, Label] = {
     **{f"hcp.{name}": Label.COMMERCIAL for name in ("specialty", "practice_size")},
     **{f"rx.{name}": Label.PDRP for name in ("period", "trx", "nrx", "nbrx")},
-    **{f"touches.{name}": Label.COMMERCIAL for name in ("channel", "occurred_at")},
+    **{f"touches.{name}": Label.COMMERCIAL for name in ("channel", "engaged", "occurred_at")},
     "inquiries.asked_at": Label.INQUIRY,
     "formulary.tier": Label.COMMERCIAL,
 }
@@ -49,7 +49,25 @@ _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         "occurred_at": pl.Int64,
         "received_at": pl.Int64,
     },
-    "touches": {"touch_id": pl.String, "hcp_id": pl.String, "channel": pl.String, "product": pl.String, "occurred_at": pl.Int64, "received_at": pl.Int64},
+    "touches": {
+        "touch_id": pl.String,
+        "hcp_id": pl.String,
+        "channel": pl.String,
+        "product": pl.String,
+        "occurred_at": pl.Int64,
+        "received_at": pl.Int64,
+        "engaged": pl.Boolean,
+    },
+    "brick_rx": {
+        "brick_id": pl.String,
+        "product": pl.String,
+        "period": pl.String,
+        "trx": pl.Int64,
+        "nrx": pl.Int64,
+        "nbrx": pl.Int64,
+        "occurred_at": pl.Int64,
+        "received_at": pl.Int64,
+    },
     "inquiries": {"inquiry_id": pl.String, "hcp_id": pl.String, "product": pl.String, "asked_at": pl.Int64, "occurred_at": pl.Int64, "received_at": pl.Int64},
     "formulary": {
         "practice_id": pl.String,
@@ -64,8 +82,9 @@ _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
 
 
 def table(name: str, rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
-    """Rows of a table, its columns in the order of the schema."""
-    return pl.DataFrame(list(rows), schema=dict(_SCHEMAS[name]), orient="row")
+    """Rows of a table, its columns in the order of the schema; what a row leaves out at its end is unknown."""
+    schema = dict(_SCHEMAS[name])
+    return pl.DataFrame([(*row, *[None] * (len(schema) - len(row))) for row in rows], schema=schema, orient="row")
 
 
 def rx_row(hcp: str, product: str, period: str, trx: int, delay: int = 0) -> tuple[Any, ...]:

@@ -115,6 +115,15 @@ def test_reasons_never_name_prescribing_of_a_physician_under_pdrp(lead: lead_sco
     assert not found["feature"].str.starts_with("rx_").any()
 
 
+def test_a_bricks_average_is_never_said_to_be_the_physicians_own(lead: lead_score.LeadScore, latest: pl.DataFrame) -> None:
+    """Every reason made of prescriptions says that it is the brick's average, where it is, and no other reason does."""
+    rows = latest.head(40).with_columns(rx_of_brick=pl.Series([place % 2 == 0 for place in range(40)]))
+    found = reasons(lead, rows, set(Label), threads=1, most=99).join(rows.select("hcp_id", "product", "rx_of_brick"), on=["hcp_id", "product"])
+    assert found.height > 0
+    said = found["text"].str.contains("(average of the brick)", literal=True)
+    assert (said == (found["feature"].str.starts_with("rx_") & found["rx_of_brick"])).all()
+
+
 def test_reasons_are_ranked_and_said_in_words(lead: lead_score.LeadScore, latest: pl.DataFrame) -> None:
     """Ranks start at 1, at most `most` are given, and each text names its feature's words and its direction."""
     found = reasons(lead, latest.head(5), set(Label), threads=1, most=2)

@@ -8,12 +8,13 @@ import polars as pl
 
 from remit.features.errors import FeatureError
 from remit.features.feature import Catalogue, Column
-from remit.features.known import Prescriptions, Tables, current, events, long_rows, prescriptions, with_basket
+from remit.features.known import Prescriptions, Tables, current, events, long_rows, prescriptions, with_basket, with_bricks
 
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "hcp": ("hcp_id", "practice_id", "pdrp", "valid_from", "valid_to", "received_at", "occurred_at"),
     "products": ("product", "own", "basket", "outcome", "valid_from", "valid_to", "received_at"),
     "rx": ("hcp_id", "product", "period", "received_at", "occurred_at"),
+    "brick_rx": ("brick_id", "product", "period", "received_at", "occurred_at"),
     "touches": ("touch_id", "hcp_id", "product", "channel", "occurred_at", "received_at"),
     "inquiries": ("inquiry_id", "hcp_id", "product", "occurred_at", "received_at"),
     "formulary": ("practice_id", "product", "valid_from", "valid_to", "received_at", "occurred_at"),
@@ -41,9 +42,10 @@ def build(
 
     Returns a row per (`hcp_id`, `product`), sorted, with `pdrp` (null: unknown), the catalogue's columns (numbers Float64, null where unknown), and per
     table `{table}_data_age_us` (`as_of` less `occurred_at` of the newest row used, null if none was) and `{table}_feed_age_us` (`as_of` less the instant
-    in `loads` of the feed's last complete load, null if not given). `tables` holds `hcp` and `products` and any of `formulary`, `rx`, `touches` and
-    `inquiries`; what is absent is unknown. `zone` is where weeks and months begin. `hcps` restricts the rows. Raises `FeatureError` listing every table
-    or column that is missing.
+    in `loads` of the feed's last complete load, null if not given). `tables` holds `hcp` and `products` and any of `formulary`, `rx`, `brick_rx`, `touches`
+    and `inquiries`; what is absent is unknown. With `brick_rx`, `rx_of_brick` says of each row that what it tells of prescribing is the average of the
+    brick, nobody's own. `zone` is where weeks and months begin. `hcps` restricts the rows. Raises `FeatureError` listing every table or column that is
+    missing.
     """
     _check(tables, catalogue)
     scope = scope_of(tables, as_of, zone, hcps)
@@ -51,14 +53,15 @@ def build(
     blocks += [_events(tables, catalogue, scope, table, key) for table, key in _EVENTS.items()]
     features = pl.concat([scope.rows, *blocks], how="horizontal")
     ages = sorted(name for name in features.columns if name.endswith("_data_age_us"))
-    feeds = [_feed_age(table, as_of, loads or {}) for table in sorted(_NEEDED.keys() - {"products"})]
+    feeds = [_feed_age(table, as_of, loads or {}) for table in sorted(_NEEDED.keys() - {"products", "brick_rx"})]
+    bricks = ["rx_of_brick"] if "brick_rx" in tables else []
     numbers = [pl.col(column.name).fill_nan(None) if features[column.name].dtype.is_float() else pl.col(column.name) for column in catalogue.columns]
-    return features.select("hcp_id", "product", "pdrp", *numbers, *ages, *feeds)
+    return features.select("hcp_id", "product", "pdrp", *numbers, *bricks, *ages, *feeds)
 
 
 def scope_of(tables: Tables, as_of: int, zone: str, hcps: Sequence[str] | None) -> Scope:
     """The HCPs and products in force at `as_of`, and a row per HCP and own product, sorted."""
-    people = current(tables["hcp"], ["hcp_id"], as_of)
+    people = with_bricks(current(tables["hcp"], ["hcp_id"], as_of))
     if hcps is not None:
         people = people.filter(pl.col("hcp_id").is_in(list(hcps)))
     people = people.with_row_index("hcp")
@@ -83,7 +86,8 @@ def _of(catalogue: Catalogue, table: str) -> list[Column]:
 
 
 def _feed_age(table: str, as_of: int, loads: Mapping[str, int]) -> pl.Expr:
-    return pl.lit(as_of - loads[table] if table in loads else None, pl.Int64).alias(f"{table}_feed_age_us")
+    loaded = loads.get(table, loads.get("brick_rx") if table == "rx" else None)
+    return pl.lit(None if loaded is None else as_of - loaded, pl.Int64).alias(f"{table}_feed_age_us")
 
 
 def _unknown(catalogue: Catalogue, table: str, height: int) -> pl.DataFrame:
@@ -108,14 +112,15 @@ def _formulary(tables: Tables, catalogue: Catalogue, scope: Scope) -> pl.DataFra
 
 
 def _rx(tables: Tables, catalogue: Catalogue, scope: Scope) -> pl.DataFrame:
-    if "rx" not in tables:
+    if not {"rx", "brick_rx"} & tables.keys():
         return _unknown(catalogue, "rx", scope.rows.height)
-    known = prescriptions(tables["rx"], scope.people.select("hcp_id", "hcp"), scope.products, scope.as_of, scope.zone)
+    known = prescriptions(tables, scope.people, scope.products, scope.as_of, scope.zone)
     basket = with_basket(known, scope.products["basket"].to_list())
     own = np.flatnonzero(scope.products["own"].to_numpy()).tolist()
     starts = range(0, max(scope.people.height, 1), _CHUNK)
     parts = [_rx_part(catalogue, known, long_rows(known, basket, own, slice(start, start + _CHUNK)), scope.as_of) for start in starts]
-    return _beside_rows(scope, pl.concat(parts))
+    of_brick = pl.Series("rx_of_brick", known.of_brick[scope.rows["hcp"].to_numpy()])
+    return _beside_rows(scope, pl.concat(parts)).with_columns(of_brick)
 
 
 def _rx_part(catalogue: Catalogue, known: Prescriptions, cells: pl.DataFrame, as_of: int) -> pl.DataFrame:

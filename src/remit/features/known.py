@@ -5,12 +5,13 @@ What the expressions of features read:
 - `hcp`: the columns of the contract, one row per HCP.
 - `rx`: per HCP and product, `lag` (1 is the newest period of the product that anybody has reported; periods still running are left out), `outcome` (the
   product's configured outcome) and `basket` (the outcomes reported in that period for all products of its basket). A period that was
-  not reported has no row: absence is not zero.
+  not reported has no row: absence is not zero. An HCP of whom nothing is reported, but whose brick is (`brick_rx`), has the brick's average: its count by
+  the number who prescribe in it.
 - `touches`, `inquiries`: the columns of the contract and `age_days`, whole days since it happened.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,14 +28,18 @@ HISTORY = 104
 
 UNKNOWN = np.iinfo(np.int64).min
 """An outcome that was not reported."""
+PARTS = 1024
+"""An average of a brick is held in whole parts of so many to a unit: a power of two, so that as a float it is exact, and sums do not depend on order."""
 _Cells = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Prescriptions:
-    """Outcomes as known at an instant: `outcome[h, p, k]` of HCP h, product p in period number `first + k`; `UNKNOWN` where not reported.
+    """Outcomes as known at an instant: `outcome[h, p, k]` of HCP h, product p in period number `first + k`, in `parts`ths of a unit; `UNKNOWN` where not
+    reported.
 
-    `newest[p]` is the number of the newest period that anybody reported for p, -1 if there is none; `ends` says when each period number ended.
+    `newest[p]` is the number of the newest period that anybody reported for p, -1 if there is none; `ends` says when each period number ended;
+    `of_brick[h]` says that what is known of h is the average of the brick.
     """
 
     outcome: _Cells
@@ -42,6 +47,8 @@ class Prescriptions:
     newest: _Cells
     ends: Mapping[int, int]
     cadence: Cadence | None
+    parts: int
+    of_brick: npt.NDArray[np.bool_]
 
 
 def current(frame: Frame, keys: list[str], as_of: int) -> pl.DataFrame:
@@ -60,20 +67,35 @@ def events(frame: Frame, key: str, as_of: int) -> pl.DataFrame:
     return rows.with_columns(age_days=(as_of - pl.col("occurred_at")) // DAY)
 
 
-def prescriptions(frame: Frame, people: pl.DataFrame, products: pl.DataFrame, as_of: int, zone: str) -> Prescriptions:
-    """The outcomes of `people` (`hcp_id`, `hcp` from 0) and `products` (`product`, `outcome`) as last restated by `as_of`.
+def with_bricks(people: pl.DataFrame) -> pl.DataFrame:
+    """`people` with the `brick_id` of each HCP and the `brick_size`, how many prescribe there: where the table does not say, those it lists."""
+    missing = [pl.lit(None, kind).alias(name) for name, kind in (("brick_id", pl.String), ("brick_size", pl.Int64)) if name not in people.columns]
+    return people.with_columns(missing).with_columns(pl.max_horizontal(pl.col("brick_size").max().over("brick_id"), pl.len().over("brick_id").cast(pl.Int64)))
+
+
+def prescriptions(tables: Tables, people: pl.DataFrame, products: pl.DataFrame, as_of: int, zone: str) -> Prescriptions:
+    """The outcomes of `people` (`hcp_id`, `brick_id`, `brick_size`, `hcp` from 0) and `products` (`product`, `outcome`) as last restated by `as_of`, from
+    `rx` and `brick_rx` of `tables`, as far as they are there.
 
     Raises `FeatureError` where weeks and months are mixed, or a period is neither.
     """
-    rows = _received(frame, people, products, as_of)
+    rows = _received(tables["rx"], "hcp_id", people, products, as_of) if "rx" in tables else pl.DataFrame(schema=_ROWS)
+    parts, of_brick = 1, np.zeros(len(people), bool)
+    if "brick_rx" in tables:
+        shares = _averages(tables["brick_rx"], people.filter(~pl.col("hcp").is_in(rows["hcp"].unique().implode())), products, as_of)
+        if shares.height:
+            parts = PARTS
+            of_brick[shares["hcp"].unique().to_numpy()] = True
+            told = pl.col("outcome") != UNKNOWN
+            rows = pl.concat([rows.with_columns(pl.when(told).then(pl.col("outcome") * PARTS).otherwise(UNKNOWN).alias("outcome")), shares])
     names = rows["period"].unique().sort().to_list()
     numbers = {name: number_of(name) for name in names}
     cadence = cadence_of(names)
     ended = [] if cadence is None else [name for name in names if numbers[name] < number_at(as_of, cadence, zone)]
     if not ended:
-        return Prescriptions(np.full((len(people), len(products), 0), UNKNOWN), 0, np.full(len(products), -1), {}, cadence)
+        return Prescriptions(np.full((len(people), len(products), 0), UNKNOWN), 0, np.full(len(products), -1), {}, cadence, parts, of_brick)
     known = rows.filter(pl.col("period").is_in(ended)).with_columns(number=pl.col("period").replace_strict(numbers, return_dtype=pl.Int64))
-    return _grid(known, len(people), len(products), cadence)
+    return replace(_grid(known, len(people), len(products), cadence), parts=parts, of_brick=of_brick)
 
 
 def with_basket(known: Prescriptions, baskets: list[str | None]) -> _Cells:
@@ -89,10 +111,10 @@ def with_basket(known: Prescriptions, baskets: list[str | None]) -> _Cells:
 def long_rows(known: Prescriptions, basket: _Cells, own: list[int], hcps: slice) -> pl.DataFrame:
     """The known cells of the HCPs in `hcps` and the products `own`: `row` (HCP x number of own products + place among them, rising), period `number`,
     `lag`, `outcome`, `basket`."""
-    part = known.outcome[hcps]
+    part, parts = known.outcome[hcps], known.parts
     hcp, place, period = np.nonzero(part[:, own] != UNKNOWN)
     product = np.asarray(own, dtype=np.int64)[place]
-    return pl.DataFrame(
+    rows = pl.DataFrame(
         {
             "row": ((hcp + hcps.start) * len(own) + place).astype(np.uint32),
             "number": known.first + period,
@@ -101,20 +123,32 @@ def long_rows(known: Prescriptions, basket: _Cells, own: list[int], hcps: slice)
             "basket": basket[hcps][hcp, product, period],
         }
     ).with_columns(pl.col("row").set_sorted())
+    return rows if parts == 1 else rows.with_columns(pl.col("outcome", "basket") / parts)
 
 
-def _received(frame: Frame, people: pl.DataFrame, products: pl.DataFrame, as_of: int) -> pl.DataFrame:
+_ROWS = pl.Schema({"hcp": pl.UInt32, "product_number": pl.UInt32, "period": pl.String, "occurred_at": pl.Int64, "received_at": pl.Int64, "outcome": pl.Int64})
+
+
+def _averages(bricks: Frame, people: pl.DataFrame, products: pl.DataFrame, as_of: int) -> pl.DataFrame:
+    """A row as `_received` gives for each HCP of each brick reported, with the brick's average in `PARTS`ths."""
+    rows = _received(bricks, "brick_id", people.filter(pl.col("brick_id").is_not_null()), products, as_of)
+    size = rows.select("hcp").join(people.select("hcp", "brick_size"), on="hcp", how="left", maintain_order="left")["brick_size"]
+    average = (2 * PARTS * pl.col("outcome") + size) // (2 * size)
+    return rows.with_columns(outcome=pl.when(pl.col("outcome") == UNKNOWN).then(UNKNOWN).otherwise(average))
+
+
+def _received(frame: Frame, key: str, people: pl.DataFrame, products: pl.DataFrame, as_of: int) -> pl.DataFrame:
     measures = sorted(set(products["outcome"]))
     if not measures:
-        return pl.DataFrame(schema={"period": pl.String})
+        return pl.DataFrame(schema=_ROWS)
     numbered = products.select("product", measure="outcome").with_row_index("product_number")
     outcome = pl.coalesce(pl.when(pl.col("measure") == measure).then(pl.col(measure)) for measure in measures)
     return (
         frame.lazy()
         .filter(pl.col("received_at") <= as_of)
-        .select("hcp_id", "product", "period", "occurred_at", "received_at", *measures)
+        .select(key, "product", "period", "occurred_at", "received_at", *measures)
         .join(numbered.lazy(), on="product", how="inner")
-        .join(people.lazy(), on="hcp_id", how="inner")
+        .join(people.lazy().select(key, "hcp"), on=key, how="inner")
         .select("hcp", "product_number", "period", "occurred_at", "received_at", outcome=outcome.fill_null(UNKNOWN))
         .collect()
     )
@@ -133,7 +167,7 @@ def _grid(rows: pl.DataFrame, hcps: int, products: int, cadence: Cadence | None)
     newest = np.full(products, -1)
     np.maximum.at(newest, rows["product_number"].to_numpy(), number)
     ends = dict(rows.group_by("number").agg(pl.col("occurred_at").max()).iter_rows())
-    return Prescriptions(values.reshape(hcps, products, periods), first, newest, ends, cadence)
+    return Prescriptions(values.reshape(hcps, products, periods), first, newest, ends, cadence, 1, np.zeros(hcps, bool))
 
 
 def _restated_last(cell: _Cells, rows: pl.DataFrame) -> _Cells:

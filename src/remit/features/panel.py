@@ -1,7 +1,7 @@
 """A panel: what each HCP wrote in each period, beside the touches they had in it, as known at an instant. For models of response over time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ from remit.terms.instants import add_span, period_bounds
 class Panel:
     """`outcome[h, p, t]`: units that HCP h wrote of own product p in period t (NaN: not reported); `touches[c, h, p, t]`: touches about p in it through
     channel c. `as_of` is the instant of knowledge; `ends[t]` is when a period ended (UTC microseconds, rising); `pdrp[h]` says whose figures no model may
-    see."""
+    see. Where nobody's own outcomes are reported in a brick, `brick[h]` is its place (-1: none), `brick_outcome[b, p, t]` the units of all who prescribe
+    in it, and `brick_size[b]` how many they are."""
 
     hcps: tuple[str, ...]
     products: tuple[str, ...]
@@ -28,6 +29,13 @@ class Panel:
     outcome: npt.NDArray[np.float64]
     touches: npt.NDArray[np.float64]
     pdrp: npt.NDArray[np.bool_]
+    brick: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    brick_outcome: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0, 0)))
+    brick_size: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def __post_init__(self) -> None:
+        if not len(self.brick):
+            object.__setattr__(self, "brick", np.full(len(self.hcps), -1))
 
 
 def panel(
@@ -40,7 +48,7 @@ def panel(
     where no such period is known.
     """
     scope = scope_of(tables, as_of, zone, hcps)
-    known = prescriptions(tables["rx"], scope.people.select("hcp_id", "hcp"), scope.products, as_of, zone)
+    known = prescriptions(tables, scope.people, scope.products, as_of, zone)
     since, until = add_span(as_of, history, -1), add_span(as_of, settle, -1)
     settled = [number for number in sorted(known.ends) if since <= known.ends[number] <= until]
     if not settled or known.cadence is None:
@@ -50,11 +58,24 @@ def panel(
     own = np.flatnonzero(scope.products["own"].to_numpy())
     outcome = np.full((scope.people.height, len(own), len(numbers)), np.nan)
     cells = known.outcome[:, own][:, :, np.array(settled) - known.first]
-    outcome[:, :, np.array(settled) - settled[0]] = np.where(cells == UNKNOWN, np.nan, cells.astype(np.float64))
+    outcome[:, :, np.array(settled) - settled[0]] = np.where(cells == UNKNOWN, np.nan, cells / known.parts)
+    brick, totals, sizes = _bricks(scope.people, known.of_brick, outcome)
+    outcome[known.of_brick] = np.nan
     products = scope.products["product"].gather(own.tolist()).to_list()
     touched = _touches(tables, as_of, scope.people["hcp_id"].to_list(), products, tuple(channels), ends, worth)
     pdrp = scope.people["pdrp"].fill_null(True).to_numpy()
-    return Panel(tuple(scope.people["hcp_id"].to_list()), tuple(products), tuple(channels), as_of, ends, outcome, touched, pdrp)
+    return Panel(tuple(scope.people["hcp_id"].to_list()), tuple(products), tuple(channels), as_of, ends, outcome, touched, pdrp, brick, totals, sizes)
+
+
+def _bricks(
+    people: pl.DataFrame, of_brick: npt.NDArray[np.bool_], averages: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """The bricks all of whose HCPs have the brick's average: the place of each HCP's, their totals, and their sizes."""
+    members = people.select("hcp", "brick_id", "brick_size", shared=pl.Series(of_brick)).filter(pl.col("brick_id").is_not_null())
+    whole = members.group_by("brick_id").agg(pl.col("hcp").min(), pl.col("brick_size").first(), pl.col("shared").all()).filter("shared").sort("brick_id")
+    place = people.select("hcp", "brick_id").join(whole.select("brick_id").with_row_index("place"), on="brick_id", how="left", maintain_order="left")["place"]
+    sizes = whole["brick_size"].to_numpy().astype(np.int64)
+    return place.cast(pl.Int64).fill_null(-1).to_numpy(), np.rint(averages[whole["hcp"].to_numpy()] * sizes[:, None, None]), sizes
 
 
 def _touches(

@@ -77,10 +77,12 @@ def training_frames(
 
 
 def _afterwards(tables: Tables, known_at: int, zone: str) -> _Afterwards:
-    products = scope_of(tables, known_at, zone, None).products
+    scope = scope_of(tables, known_at, zone, None)
+    products, bricks = scope.products, scope.people.select("hcp_id", "brick_id", "brick_size")
     everyone = tables["hcp"].lazy().select(pl.col("hcp_id").unique().sort()).collect().with_row_index("hcp")
+    everyone = everyone.join(bricks, on="hcp_id", how="left", maintain_order="left")
     rows = everyone.join(products.filter("own").select("product"), how="cross", maintain_order="left_right").with_row_index("row")
-    known = prescriptions(tables["rx"], everyone, products, known_at, zone)
+    known = prescriptions(tables, everyone, products, known_at, zone)
     if known.cadence is None:
         raise FeatureError("no prescriptions are known", where="rx", do="Load a feed of prescriptions first.")
     own = np.flatnonzero(products["own"].to_numpy()).tolist()

@@ -46,7 +46,8 @@ def gather(proposals: pl.DataFrame, known: Known, charters: Iterable[Charter], p
         "content_id", "product", "channel", content_status="status", content_channel=pl.lit(True), ends=pl.when(pl.col("valid_to") < FOREVER).then("valid_to")
     )
     consent = known.consent.select("hcp_id", "channel", "purpose", consent="status")
-    ages = {f"{name}_feed_age_h": known.feed_age_h.get(feed) for name, feed in (("consent", "consent"), ("alignment", "alignments"), ("rx", "rx"))}
+    ages = {f"{name}_feed_age_h": known.feed_age_h.get(feed) for name, feed in (("consent", "consent"), ("alignment", "alignments"))}
+    ages["rx_feed_age_h"] = known.feed_age_h.get("rx", known.feed_age_h.get("brick_rx"))  # a market has the one or the other
     return (
         proposals.join(_charters(charters, people, known.now), on="agent", how="left", maintain_order="left")
         .with_columns(

@@ -1,5 +1,8 @@
 """Effects that differ between HCPs by factors: the logarithm of an effect is linear in traits, as far as the data support it."""
 
+from dataclasses import dataclass
+from typing import Protocol
+
 import numpy as np
 
 from remit.models.effects import Floats
@@ -14,30 +17,67 @@ _PLAUSIBLE = 0.2
 """Standard deviation of effects that are not nothing, as a share of the base: most of what promotion is known to do lies within twice that."""
 
 
-def multipliers(weeks: Weeks, traits: list[Floats], common: Floats) -> tuple[Floats, Floats, Floats]:
-    """Coefficients of the logarithm of each channel's effect on the traits, their covariance (clustered by HCP), and the spread that each trait was allowed.
+class Evidence(Protocol):
+    """What outcomes say of effects whose logarithm is linear in traits."""
+
+    @property
+    def noise(self) -> float:
+        """The variance of an outcome, in units of the level."""
+        ...
+
+    def at(self, traits: list[Floats], mean: Floats) -> tuple[Floats, Floats, float]:
+        """At coefficients `mean`: their information, the score that each unit gives them, and the squared error (up to a constant)."""
+        ...
+
+    def loss(self, traits: list[Floats], mean: Floats) -> float:
+        """The squared error of `at` alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OfHcps:
+    """The evidence of HCPs, each with outcomes of their own."""
+
+    weeks: Weeks
+
+    @property
+    def noise(self) -> float:
+        """As `Evidence`."""
+        return self.weeks.noise
+
+    def at(self, traits: list[Floats], mean: Floats) -> tuple[Floats, Floats, float]:
+        """As `Evidence`."""
+        slopes, scores, loss = _slopes(self.weeks, traits, mean)
+        width = traits[0].shape[1]
+        return np.einsum("hi,hj,hij->ij", slopes, slopes, np.repeat(np.repeat(self.weeks.a, width, axis=1), width, axis=2)), scores, loss
+
+    def loss(self, traits: list[Floats], mean: Floats) -> float:
+        """As `Evidence`."""
+        return _slopes(self.weeks, traits, mean)[2]
+
+
+def multipliers(weeks: Evidence, traits: list[Floats], common: Floats) -> tuple[Floats, Floats, Floats]:
+    """Coefficients of the logarithm of each channel's effect on the traits, their covariance (clustered by unit), and the spread that each trait was allowed.
 
     Gauss-Newton steps on the squared error, with a normal prior whose width for each trait is what the data support (automatic relevance).
     """
     width, count = traits[0].shape[1], len(traits)
-    mean, inverse = np.zeros(width * count), np.eye(width * count)
+    mean = np.zeros(width * count)
+    inverse = np.eye(width * count)
     mean[::width] = np.log(np.maximum(common, _LEAST_EFFECT))
     centre, first = mean.copy(), np.arange(width * count) % width == 0
     spread = np.where(first, _WIDE, _NARROW)
     for _ in range(_ROUNDS):
-        slopes, scores, loss = _slopes(weeks, traits, mean)
-        gram = np.einsum("hi,hj,hij->ij", slopes, slopes, np.repeat(np.repeat(weeks.a, width, axis=1), width, axis=2))
-        inverse = np.linalg.inv(gram / weeks.noise + np.diag(1.0 / spread**2))
+        gram, scores, loss = weeks.at(traits, mean)
+        inverse = np.asarray(np.linalg.inv(gram / weeks.noise + np.diag(1.0 / spread**2)))
         step = inverse @ (scores.sum(axis=0) / weeks.noise - (mean - centre) / spread**2)
         for _ in range(_HALVINGS):
-            if _slopes(weeks, traits, mean + step)[2] / weeks.noise + _penalty(mean + step - centre, spread) <= loss / weeks.noise + _penalty(
-                mean - centre, spread
-            ):
-                mean = mean + step
+            if weeks.loss(traits, mean + step) / weeks.noise + _penalty(mean + step - centre, spread) <= loss / weeks.noise + _penalty(mean - centre, spread):
+                mean = np.asarray(mean + step)
                 break
             step = step / 2
         spread = np.where(first, _WIDE, np.minimum(np.sqrt(((mean - centre) ** 2 + np.diag(inverse) + _NARROW**2) / 2), _WIDEST))
-    scores = _slopes(weeks, traits, mean)[1]
+    scores = weeks.at(traits, mean)[1]
     meat = np.einsum("hk,hl->kl", scores, scores) / weeks.noise**2
     robust = inverse @ meat @ inverse
     return mean, robust if np.trace(robust) > np.trace(inverse) else inverse, spread

@@ -6,7 +6,8 @@
 effect is relative to the HCP's own base, its logarithm linear in what is known of the HCP (`x`: specialty, practice, base, engagement) and drawn towards the
 common one as far as the differences are no larger than chance (automatic relevance: MacKay 1992, Neural Computation 4; Tipping 2001, JMLR 1). An HCP is
 compared with the own other weeks, less what moved everybody of the specialty; a week counts in inverse proportion to its Poisson variance. Intervals are
-clustered by HCP (Liang & Zeger 1986). Bases and effects are found in turn.
+clustered by HCP (Liang & Zeger 1986). Bases and effects are found in turn. Where outcomes are known of bricks only, a brick is compared with its own other
+weeks, as the sum of its HCPs (`units.py`).
 """
 
 from collections.abc import Mapping
@@ -22,9 +23,10 @@ from remit.models.effects import Floats, Ints
 from remit.models.errors import ModelError
 from remit.models.inputs import Inputs, dump_inputs, learn_inputs, load_inputs
 from remit.models.levels import Levels, levels_of
-from remit.models.multipliers import log_effect, more_than_nothing, multipliers
+from remit.models.multipliers import OfHcps, log_effect, more_than_nothing, multipliers
 from remit.models.stored import Parts, plain, seal, unseal
 from remit.models.traits import Engagement, Traits, scaling, trait_names, traits_of
+from remit.models.units import BrickWeeks, Members, Units, alone, bricks
 from remit.models.weeks import Sample, Weeks, saturated, shapes_of, stock_of
 from remit.terms.encoding import MICRO
 
@@ -36,6 +38,9 @@ ASSUMPTIONS = (
     "An effect that is more likely nothing than something counts as nothing. A channel without variation has no estimate, and counts as zero.",
 )
 """What the estimate assumes, in words; stored with each model."""
+OF_BRICKS = (
+    "What physicians prescribe is known of bricks only: each is held to prescribe as much as the brick's average, and effects are those of its physicians."
+)
 
 _TURNS = 2
 _LEAST_HCPS = 50
@@ -74,9 +79,10 @@ class PanelResponse:
     def predict(self, frame: pl.DataFrame, data: Panel, *, most: int) -> pl.DataFrame:
         """The outcome units over the horizon that each further touch adds, if it comes in the period of the instant.
 
-        `frame` has the features of the instant and `data` the panel known then, from which each HCP's base is taken; HCPs under PDRP, and those without
-        reports, have their specialty's. Returns `hcp_id`, `product`, `channel`, `touch` (1 to `most`), `increment`, `low`, `high` (int64 micro-units; a 90%
-        interval) and `known`, as `Response.predict`. `increment` is never negative and never rises with `touch`.
+        `frame` has the features of the instant and `data` the panel known then, from which each HCP's base is taken: the own, or the average of a brick of
+        which no more is known; other HCPs under PDRP, and those without reports, have their specialty's. Returns `hcp_id`, `product`, `channel`, `touch` (1
+        to `most`), `increment`, `low`, `high` (int64 micro-units; a 90% interval) and `known`, as `Response.predict`. `increment` is never negative and never
+        rises with `touch`.
         """
         protected = self.inputs.protected(frame)
         parts = [self._answer(entry, protected.filter(product=entry.product), data, most) for entry in self.learned]
@@ -133,11 +139,26 @@ class PanelResponse:
             frames.append(_rows(rows, channel, most, increment, (effect - spread)[:, None] * doses, np.maximum(effect + spread, 0.0)[:, None] * doses, True))
         return pl.concat(frames)
 
-    def _bases(self, entry: Learned, rows: pl.DataFrame, data: Panel, at: Ints) -> tuple[Floats, float]:
+    def _bases(self, entry: Learned, rows: pl.DataFrame, data: Panel, at: Ints) -> tuple[Floats, Floats]:
         """The base of each row, whose place in the panel is `at` (-1: none), and the growth expected now."""
         group = _groups(rows)
+        in_brick = (at >= 0) & (data.brick[at] >= 0)
+        shown = np.flatnonzero((at >= 0) & ~in_brick & ~data.pdrp[at] & ~rows["pdrp"].fill_null(True).to_numpy())
+        levels = self._own_levels(entry, rows, data, at, shown)
+        base, ahead = levels.usual[group], np.full(len(group), levels.ahead)
+        base[shown] = levels.base
+        if in_brick.any():
+            inside = np.flatnonzero(in_brick)
+            levels = self._brick_levels(entry, rows[inside], data, at[inside])
+            base[inside], ahead[inside] = levels.base[data.brick[at[inside]]], levels.ahead
+            if not np.isfinite(data.outcome).any():
+                base[~in_brick], ahead[~in_brick] = levels.usual[0], levels.ahead
+        return base, ahead
+
+    def _own_levels(self, entry: Learned, rows: pl.DataFrame, data: Panel, at: Ints, shown: Ints) -> Levels:
+        """The levels of the rows in `shown`, HCPs with outcomes of their own."""
+        group = _groups(rows)
         groups = int(group.max()) + 1 if len(group) else 0
-        shown = np.flatnonzero((at >= 0) & ~data.pdrp[at] & ~rows["pdrp"].fill_null(True).to_numpy())
         place, inside = data.products.index(entry.product), rows[shown]
         outcome, stocks = data.outcome[at[shown], place], _stocks(data, entry.shapes, at[shown], place, self.period_days)
         lift = np.ones_like(outcome)
@@ -148,9 +169,27 @@ class PanelResponse:
                 if entry.certain[number] >= _LIKELY:
                     traits = traits_of(inside, self.traits, entry.product, np.log(levels.base), channel)
                     lift += np.exp(log_effect(traits, entry.mean[_slice(entry, number)]))[:, None] * stock
-        base = levels.usual[group]
-        base[shown] = levels.base
-        return base, levels.ahead
+        return levels
+
+    def _brick_levels(self, entry: Learned, rows: pl.DataFrame, data: Panel, at: Ints) -> Levels:
+        """The levels of bricks by HCP. What promotion added is taken from the brick's HCPs in `rows`, whose places in the panel are `at`, and from the others
+        in proportion to their touches."""
+        units, place, found = bricks(data), data.products.index(entry.product), data.brick[at]
+        outcome, stocks = units.outcome[:, place], _stocks(data, entry.shapes, units.hcps, place, self.period_days)
+        asked = Units(at, found, units.size, units.outcome)
+        spot = np.searchsorted(units.hcps, at)
+        lift = np.ones_like(outcome)
+        for _ in range(_TURNS):
+            levels = _levels(outcome, lift, units, np.zeros(len(outcome), np.int64), data, self.period_days)
+            lift = np.ones_like(outcome)
+            for number, (channel, stock) in enumerate(zip(entry.shapes, stocks, strict=True)):
+                if entry.certain[number] >= _LIKELY:
+                    traits = traits_of(rows, self.traits, entry.product, np.log(levels.base[found]), channel)
+                    effect = np.exp(log_effect(traits, entry.mean[_slice(entry, number)]))
+                    seen = asked.sums(stock[spot])
+                    scale = units.sums(stock).sum(axis=1) / np.maximum(seen.sum(axis=1), 1e-9)
+                    lift += asked.sums(effect[:, None] * stock[spot]) * (scale / units.size)[:, None]
+        return levels
 
 
 def load(parts: Parts) -> PanelResponse:
@@ -189,10 +228,12 @@ def train(data: Panel, frame: pl.DataFrame, catalogue: Catalogue, *, horizon: in
     if not seen.any() or len(data.ends) < 4:
         raise ModelError("a response model cannot be trained", faults=["there are no periods of HCPs who are not under PDRP"], do="Give a longer history.")
     days = float(np.median(np.diff(data.ends))) / 86_400_000_000
-    frame = frame.filter(pl.col("hcp_id").is_in(pl.Series(list(np.array(data.hcps)[seen])).implode())).sort("hcp_id", "product")
+    everybody, frame = frame, frame.filter(pl.col("hcp_id").is_in(pl.Series(list(np.array(data.hcps)[seen])).implode())).sort("hcp_id", "product")
     inputs = learn_inputs(frame.with_columns(instant=pl.lit(0, pl.Int64)), catalogue)
     names = tuple(name for column in inputs.columns for name in trait_names(column.name, column.levels, catalogue))
-    found = [_learn(place, product, data, seen, frame.filter(product=product), names, days) for place, product in enumerate(data.products)]
+    units = _units(data, seen)
+    everybody = everybody.filter(pl.col("hcp_id").is_in(pl.Series(list(np.array(data.hcps)[units.hcps])).implode())).sort("hcp_id", "product")
+    found = [_learn(place, product, data, units, everybody.filter(product=product), names, days) for place, product in enumerate(data.products)]
     traits = Traits(
         names,
         {entry.product: own.knots[entry.product] for entry, own in found},
@@ -204,48 +245,65 @@ def train(data: Panel, frame: pl.DataFrame, catalogue: Catalogue, *, horizon: in
         "seed": seed,
         "horizon_periods": horizon,
         "window": {"from": int(data.ends[0]), "to": int(data.ends[-1])},
-        "rows": int(np.isfinite(data.outcome[seen]).sum()),
-        "hcps": int(seen.sum()),
+        "rows": int(np.isfinite(units.outcome).sum()),
+        "hcps": len(units.hcps),
         "assumptions": list(ASSUMPTIONS),
     }
+    if units.unit is not None:
+        facts |= {"bricks": len(units.size), "assumptions": [*ASSUMPTIONS, OF_BRICKS]}
     return PanelResponse(inputs, traits, tuple(entry for entry, _ in found), data.channels, days, horizon, facts)
 
 
-def _learn(
-    place: int, product: str, data: Panel, seen: npt.NDArray[np.bool_], rows: pl.DataFrame, names: tuple[str, ...], days: float
-) -> tuple[Learned, Traits]:
-    outcome, touches, group = data.outcome[seen, place], data.touches[:, seen, place], _groups(rows)
-    levels = levels_of(outcome, np.ones_like(outcome), group, int(group.max()) + 1, _gap(data, days))
-    sample = _sample(outcome, levels, group)
+def _units(data: Panel, seen: npt.NDArray[np.bool_]) -> Units:
+    """What to learn from: HCPs with outcomes of their own that may be seen; bricks, where there are hardly any."""
+    own = seen & (data.brick < 0)
+    few = np.isfinite(data.outcome[own]).any(axis=(1, 2)).sum() < _LEAST_HCPS
+    return bricks(data) if few and (data.brick >= 0).any() else alone(data, np.flatnonzero(own))
+
+
+def _learn(place: int, product: str, data: Panel, units: Units, rows: pl.DataFrame, names: tuple[str, ...], days: float) -> tuple[Learned, Traits]:
+    outcome, touches, group = units.outcome[:, place], data.touches[:, units.hcps, place], units.groups(_groups(rows))
+    levels = _levels(outcome, np.ones_like(outcome), units, group, data, days)
+    sample = _sample(outcome, levels, units, group)
     shapes = shapes_of(sample, touches, [at for at in range(len(data.channels)) if (touches[at].sum(axis=1) > 0).sum() >= _LEAST_HCPS], days)
-    own = scaling(rows, names, product, levels.base, data.channels)
+    own = scaling(rows, names, product, units.of(levels.base), data.channels)
     if not shapes:
         note = {"note": "no channel reached enough HCPs or varied: effects are unknown, and count as zero"}
         return Learned(product, {}, np.zeros(0), np.zeros(0), np.zeros((0, 0)), np.zeros(0), note), own
     named = {data.channels[at]: shapes[at] for at in sorted(shapes)}
-    stocks = _stocks(data, named, np.flatnonzero(seen), place, days)
+    stocks = _stocks(data, named, units.hcps, place, days)
     for _ in range(_TURNS):
-        weeks = Weeks(_sample(outcome, levels, group), stocks)
+        sample = _sample(outcome, levels, units, group)
+        weeks = Weeks(sample, stocks)
+        evidence = BrickWeeks(sample, stocks, units, weeks.noise) if isinstance(sample, Members) else OfHcps(weeks)
         common, error = weeks.common()
         certain = np.array([more_than_nothing(float(common[at]), float(error[at])) for at in range(len(named))])
-        own = scaling(rows, names, product, levels.base, data.channels)
-        traits = [traits_of(rows, own, product, np.log(levels.base), channel) for channel in named]
-        mean, covariance, spread = multipliers(weeks, traits, common)
+        base = units.of(levels.base)
+        own = scaling(rows, names, product, base, data.channels)
+        traits = [traits_of(rows, own, product, np.log(base), channel) for channel in named]
+        mean, covariance, spread = multipliers(evidence, traits, common)
         effects = [np.exp(log_effect(trait, part)) for trait, part in zip(traits, np.split(mean, len(traits)), strict=True)]
-        lift = 1.0 + sum((effects[at][:, None] * stocks[at] for at in np.flatnonzero(certain >= _LIKELY)), np.zeros_like(outcome))
-        levels = levels_of(outcome, lift, group, int(group.max()) + 1, _gap(data, days))
+        added = sum((effects[at][:, None] * stocks[at] for at in np.flatnonzero(certain >= _LIKELY)), np.zeros_like(touches[0]))
+        levels = _levels(outcome, 1.0 + units.mean(added), units, group, data, days)
     told = {
         "noise": repr(weeks.noise),
-        "hcps": len(group),
+        "hcps": len(units.hcps),
         "growth_ahead": repr(levels.ahead),
         "common": {channel: [repr(float(common[at])), repr(float(error[at]))] for at, channel in enumerate(named)},
         "trait_spread": [repr(float(value)) for value in spread],
     }
-    return Learned(product, named, certain, mean, covariance, weeks.spread(np.column_stack(effects)), told), own
+    spreads = (weeks if isinstance(evidence, OfHcps) else evidence).spread(np.column_stack(effects))
+    return Learned(product, named, certain, mean, covariance, spreads, told), own
 
 
-def _sample(outcome: Floats, levels: Levels, group: Ints) -> Sample:
-    return Sample(outcome, levels.base[:, None] * np.maximum(levels.growth, 1e-3), group)
+def _levels(outcome: Floats, lift: Floats, units: Units, group: Ints, data: Panel, days: float) -> Levels:
+    """Levels by HCP."""
+    return levels_of(outcome, lift * units.size[:, None], group, int(group.max()) + 1, _gap(data, days))
+
+
+def _sample(outcome: Floats, levels: Levels, units: Units, group: Ints) -> Sample:
+    sample = Sample(outcome, (levels.base * units.size)[:, None] * np.maximum(levels.growth, 1e-3), group)
+    return sample if units.unit is None else Members(sample, units)
 
 
 def _groups(rows: pl.DataFrame) -> Ints:

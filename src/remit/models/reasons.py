@@ -3,6 +3,7 @@
 from collections.abc import Set as AbstractSet
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from remit.models.estimators.lead_score import LeadScore
@@ -10,13 +11,16 @@ from remit.models.inputs import hidden_rows
 from remit.terms.encoding import MICRO
 from remit.terms.labels import Label
 
+OF_BRICK = " (average of the brick)"
+"""Follows what is said of prescribing where nobody's own is known."""
+
 
 def reasons(model: LeadScore, frame: pl.DataFrame, viewer: AbstractSet[Label], *, threads: int, most: int = 3) -> pl.DataFrame:
     """The `most` features that move each row's lead score furthest from its product's mean, strongest first.
 
     Returns `hcp_id`, `product`, `rank` (from 1), `feature`, `factor` (what it multiplies the expectation by, int64 millionths) and `text`. A feature is
-    named only if the viewer holds all its labels, and none that is labelled `pdrp` for a physician under PDRP. Meant for the rows that were chosen:
-    the cost grows with the trees' leaves.
+    named only if the viewer holds all its labels, and none that is labelled `pdrp` for a physician under PDRP. What is known of a brick only is said to be
+    the brick's average. Meant for the rows that were chosen: the cost grows with the trees' leaves.
     """
     frame = frame.sort("hcp_id", "product")
     columns, hidden = model.inputs.columns, hidden_rows(frame).to_numpy()
@@ -27,12 +31,18 @@ def reasons(model: LeadScore, frame: pl.DataFrame, viewer: AbstractSet[Label], *
     row, rank = np.nonzero(np.take_along_axis(strength, place, axis=1))
     place = place[row, rank]
     names, says = (pl.Series(texts, dtype=pl.String) for texts in ([column.name for column in columns], [column.says for column in columns]))
+    average = _of_brick(frame)[row] & pdrp[place]
     ranked = frame.select("hcp_id", "product")[row].with_columns(
         pl.Series("rank", rank + 1, pl.Int64),
         feature=names.gather(place),
-        says=says.gather(place),
+        says=says.gather(place) + pl.Series(np.where(average, OF_BRICK, "").tolist(), dtype=pl.String),
         factor=pl.Series(np.rint(np.exp(added[row, place]) * MICRO).astype(np.int64)),
     )
     percent = (pl.col("factor") - MICRO).abs() // 10_000
     way = pl.when(pl.col("factor") >= MICRO).then(pl.lit("raises")).otherwise(pl.lit("lowers"))
     return ranked.select("hcp_id", "product", "rank", "feature", "factor", text=pl.format("{} {} the expectation by {}%", "says", way, percent))
+
+
+def _of_brick(frame: pl.DataFrame) -> npt.NDArray[np.bool_]:
+    """Whether what a row tells of prescribing is its brick's average."""
+    return frame["rx_of_brick"].fill_null(False).to_numpy() if "rx_of_brick" in frame.columns else np.zeros(frame.height, bool)

@@ -18,7 +18,7 @@ from remit.runtime.workspace import Config, Workspace
 from remit.terms.instants import HOUR
 from remit.terms.labels import Label
 
-READ = ("hcp", "products", "rx", "touches", "inquiries", "formulary")
+READ = ("hcp", "products", "rx", "brick_rx", "touches", "inquiries", "formulary")
 """The tables that features read."""
 
 

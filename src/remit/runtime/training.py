@@ -10,8 +10,8 @@ import polars as pl
 
 from remit.features import FEATURES, Catalogue, Panel, build, catalogue, earlier_instants, panel, training_frames
 from remit.intake import TABLES, labels, read, segments, state
-from remit.models.errors import ModelError
 from remit.models import panel_response
+from remit.models.errors import ModelError
 from remit.models.estimators import lead_score, response
 from remit.models.stored import model_digest
 from remit.runtime.judging import Effect, judge
@@ -29,7 +29,7 @@ MOST_INSTANTS = 26
 TablesAt = Callable[[int, list[str]], Mapping[str, pl.DataFrame]]
 
 _IN_USE = "in-use.json"
-_RECEIVED = ("hcp", "products", "rx", "touches", "inquiries", "formulary")
+_RECEIVED = ("hcp", "products", "rx", "brick_rx", "touches", "inquiries", "formulary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +199,10 @@ def _instants(settings: Settings, now: int) -> tuple[int, ...]:
 
 
 def sample(hcp: pl.DataFrame, settings: Settings) -> list[str]:
-    """At most `train_on` HCPs, by even steps through their ids: no randomness, and no favour by size."""
-    ids = hcp["hcp_id"].unique().sort()
-    return ids.gather_every(max(1, ids.len() // settings.train_on)).head(settings.train_on).to_list()
+    """At most `train_on` HCPs (a brick comes whole or not at all, and the last one may go beyond), by even steps through the ids: no randomness, and no favour
+    by size."""
+    newest = hcp.sort("hcp_id", "valid_from", "received_at").unique("hcp_id", keep="last", maintain_order=True)
+    people = newest.select("hcp_id", unit=pl.coalesce("brick_id", "hcp_id")).sort("unit", "hcp_id")
+    units = people["unit"].unique().sort().gather_every(max(1, people.height // settings.train_on))
+    chosen = people.filter(pl.col("unit").is_in(units.implode())).with_columns(first=pl.int_range(pl.len()).min().over("unit"))
+    return chosen.filter(pl.col("first") < settings.train_on)["hcp_id"].sort().to_list()

@@ -14,7 +14,9 @@ from remit.worlds.errors import WorldError
 CHANNELS = ("call", "email")
 """The channels through which promotion reaches a physician."""
 TIERS = ("preferred", "covered", "restricted")
-FEEDS = ("rx", "touches", "consent", "hcp", "alignments", "formulary", "inquiries", "content", "products", "resources")
+FEEDS = ("rx", "brick_rx", "touches", "consent", "hcp", "alignments", "formulary", "inquiries", "content", "products", "resources")
+LEVELS = ("hcp", "brick")
+"""Whose prescriptions are told: each physician's, or only those of a brick together."""
 MOST_WEEKS_LATE = 26
 
 
@@ -92,11 +94,14 @@ class Peers:
 @dataclass(frozen=True, slots=True)
 class Reports:
     """How prescriptions become known: `late[k]` is the share first told k weeks after the week's end; `covered` the share of physicians told of at all;
-    `taken_back` the chance that a count is lowered by one in a restatement."""
+    `taken_back` the chance that a count is lowered by one in a restatement. At the `level` of a `brick` nobody is told of alone, but whole practices of
+    about `physicians_each` together."""
 
     late: Mapping[int, float]
     covered: float
     taken_back: float
+    level: str
+    physicians_each: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +333,9 @@ def _reports(table: Document) -> Reports:
             late.fault(week, f"must be a number of weeks from 1 to {MOST_WEEKS_LATE}")
     if not curve or abs(sum(curve.values()) - 1) > 1e-6:
         table.fault("weeks_late", "must have shares that add up to 1")
-    reports = Reports(dict(sorted(curve.items())), _share(table, "covered", 0.94), _share(table, "taken_back", 0.003))
+    level = table.text("level", "hcp", among=LEVELS)
+    each = table.whole("physicians_each", 25, least=2) if level == "brick" else 1
+    reports = Reports(dict(sorted(curve.items())), _share(table, "covered", 0.94), _share(table, "taken_back", 0.003), level, each)
     table.close()
     return reports
 

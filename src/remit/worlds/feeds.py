@@ -9,6 +9,7 @@ from remit.terms.instants import HOUR, WEEK
 from remit.worlds.deliveries import Delivery, generator, iso, iso_week
 from remit.worlds.description import TIERS, Description
 from remit.worlds.population import Flags, Ints, People, Team
+from remit.worlds.reporting import brick_ids
 from remit.worlds.touching import VISIT, Touches
 
 __all__ = ["HOURS_A_VISIT", "TIERS", "opening", "text", "touch_rows", "weekly"]
@@ -48,7 +49,8 @@ def weekly(
     stamp = pl.lit(at).alias("received_at")
     files = [Delivery("touches", name, touched.with_columns(stamp))]
     if reported.height:
-        files.append(Delivery("rx", name, reported.with_columns(stamp, nrx=pl.lit(None, pl.Int64), nbrx=pl.lit(None, pl.Int64))))
+        counts = reported.with_columns(stamp, nrx=pl.lit(None, pl.Int64), nbrx=pl.lit(None, pl.Int64))
+        files.append(Delivery("brick_rx" if "brick_id" in reported.columns else "rx", name, counts))
     since, one = text(monday), np.arange(1)
     again = _stamped(_hcp(world, people, one, people.pdrp), _ALWAYS, None, at)
     files.append(Delivery("hcp", name, again))
@@ -138,7 +140,7 @@ def _content(world: Description) -> pl.DataFrame:
 
 def _hcp(world: Description, people: People, who: Ints, pdrp: Flags) -> pl.DataFrame:
     confidence = people.confidence[who]
-    return pl.DataFrame(
+    rows = pl.DataFrame(
         {
             "hcp_id": people.ids[who],
             "specialty": pl.Series([kind.name for kind in world.specialties])[people.specialty[who]],
@@ -151,6 +153,10 @@ def _hcp(world: Description, people: People, who: Ints, pdrp: Flags) -> pl.DataF
             "pdrp": _flags(pdrp[who]),
         }
     )
+    if world.reports.level != "brick":
+        return rows
+    brick = people.brick[who]
+    return rows.with_columns(brick_id=brick_ids(brick), brick_size=pl.Series(np.bincount(people.brick)[brick]))
 
 
 def _consent(world: Description, people: People, consent: Ints, said: Flags) -> pl.DataFrame:

@@ -33,13 +33,14 @@ class Team:
 class People:
     """Columns over HCPs. `weight[h, p]` is product p's share of h's basket times h's volume; `response[c][h, b]` is by how much saturating promotion of our
     brand b through channel c multiplies prescriptions, less one; `affinity[h, t]` scales a touch on topic t; `phase` is where in the year h responds most;
-    `peers[h]` are neighbours (empty where there is no network)."""
+    `peers[h]` are neighbours (empty where there is no network); `brick[h]` is the area that prescriptions are told of (-1 where they are told of each HCP)."""
 
     ids: pl.Series
     specialty: Ints
     population: Ints
     practice: Ints
     practice_size: Ints
+    brick: Ints
     rural: Flags
     zone: Ints
     confidence: Ints
@@ -86,6 +87,7 @@ def settle(world: Description, physicians: int, seed: int) -> People:
         population=population,
         practice=practice,
         practice_size=np.bincount(practice)[practice],
+        brick=_bricks(world, practice),
         rural=(generator(seed, "rural").random(practices) < world.rural)[practice],
         zone=practice * len(world.zones) // practices,
         confidence=np.where(unsure, who.integers(50, 95, physicians), who.integers(95, 101, physicians)),
@@ -101,6 +103,14 @@ def settle(world: Description, physicians: int, seed: int) -> People:
         teams=tuple(_team(force, specialty, world) for force in world.forces),
         tier=generator(seed, "formulary").choice(len(TIERS), (practices, len(world.products)), p=(0.3, 0.55, 0.15)),
     )
+
+
+def _bricks(world: Description, practice: Ints) -> Ints:
+    """Bricks of whole practices that follow each other, numbered from 0."""
+    if world.reports.level != "brick":
+        return np.full(len(practice), -1)
+    first = np.searchsorted(practice, practice)
+    return np.unique(first // world.reports.physicians_each, return_inverse=True)[1].astype(np.int64)
 
 
 def _drawn(draw: np.random.Generator, kinds: tuple[Kind, ...], count: int) -> Ints:

@@ -9,7 +9,7 @@ import polars as pl
 
 from remit.worlds.deliveries import generator, iso_week
 from remit.worlds.description import Description
-from remit.worlds.population import Flags, Floats, People
+from remit.worlds.population import Flags, Floats, Ints, People
 
 Counts = npt.NDArray[np.int16]
 """Prescriptions of one HCP, product and week: a world of a million keeps eight weeks of them."""
@@ -27,7 +27,8 @@ class Pending:
 def tell(
     world: Description, people: People, pending: tuple[Pending, ...], now: int, starts: Mapping[int, int], seed: int, scale: Floats
 ) -> tuple[tuple[Pending, ...], pl.DataFrame]:
-    """What is told at the start of week `now`: the rows of the prescription feed (without `received_at`), and what is told by then.
+    """What is told at the start of week `now`: the rows of the prescription feed (without `received_at`), and what is told by then. Where only bricks are
+    told of, rows have `brick_id` in place of `hcp_id`.
 
     A week is told whole, zeros too, when the first of its prescriptions are; later only what changed. `scale[p]` is the share of product p that the
     vendor counts since it restated.
@@ -86,10 +87,26 @@ def counted(written: npt.NDArray[np.int64], scale: Floats, seed: int, week: int)
 
 def _rows(world: Description, people: People, known: Pending, before: Pending, everyone: bool, start: int) -> pl.DataFrame:
     changed: Flags = people.covered[:, None] & (_launched(world, known.week) if everyone else known.told != before.told)
-    hcp, product = np.nonzero(changed)
+    key, ids, told = "hcp_id", people.ids, known.told.astype(np.int64)
+    if world.reports.level == "brick":
+        key, ids = "brick_id", brick_ids(np.arange(int(people.brick.max()) + 1))
+        changed, told = _by_brick(people, changed) > 0, _by_brick(people, np.where(people.covered[:, None], told, 0))
+    unit, product = np.nonzero(changed)
     names = pl.Series([product.name for product in world.products])
-    period = pl.repeat(iso_week(start), len(hcp), dtype=pl.String, eager=True)
-    return pl.DataFrame({"hcp_id": people.ids[hcp], "product": names[product], "period": period, "trx": known.told[changed].astype(np.int64)})
+    period = pl.repeat(iso_week(start), len(unit), dtype=pl.String, eager=True)
+    return pl.DataFrame({key: ids[unit], "product": names[product], "period": period, "trx": told[changed]})
+
+
+def brick_ids(bricks: Ints) -> pl.Series:
+    """The ids of bricks by number."""
+    return pl.Series(bricks + 1).cast(pl.String).str.zfill(5).str.replace("^", "B")
+
+
+def _by_brick(people: People, values: Ints | Flags) -> Ints:
+    """The sums of `values[h, p]` over the HCPs of each brick."""
+    totals = np.zeros((int(people.brick.max()) + 1, values.shape[1]), np.int64)
+    np.add.at(totals, people.brick, values)
+    return totals
 
 
 def _launched(world: Description, week: int) -> Flags:
