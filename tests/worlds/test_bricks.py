@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import polars as pl
 import pytest
 
 from remit.worlds import World, WorldError, read_world
@@ -87,3 +88,23 @@ def test_a_level_that_is_none_and_a_brick_of_one_are_refused() -> None:
     with pytest.raises(WorldError) as told:
         read_world(BRICKS.replace("physicians_each: 20", "physicians_each: 1"), "test.yaml")
     assert "reports.physicians_each" in str(told.value)
+
+
+def test_reps_who_tour_call_on_few_bricks_in_a_week_and_on_all_in_time() -> None:
+    """With tours, calls of a week lie closer together than without, and no brick is left out over the year; tours without bricks are refused."""
+    shares, toured = [], set()
+    for tours in (0.0, 3.0):
+        world = built(BRICKS.replace("topics:", f"tours: {tours}, topics:"), 400)
+        brick = world.people.brick
+        found = []
+        for _ in range(30):
+            called = world.plan().filter(pl.col("channel") == "call")["hcp_id"].str.slice(1).cast(pl.Int64).to_numpy() - 1
+            counts = np.bincount(brick[called], minlength=20) / np.bincount(brick)
+            found.append(float(np.var(counts)))
+            toured |= set(brick[called].tolist()) if tours else set()
+            world.step(world.plan())
+        shares.append(float(np.mean(found)))
+    assert shares[1] > 2 * shares[0]
+    assert toured == set(range(int(brick.max()) + 1))
+    with pytest.raises(WorldError, match="tours go by brick"):
+        read_world(SMALL.replace("topics:", "tours: 1, topics:"), "test.yaml")

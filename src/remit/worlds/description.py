@@ -120,7 +120,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A world before it has people: what `read_world` gives. Money is in minor units, shares lie between 0 and 1, weeks are counted from the first cycle."""
+    """A world before it has people: what `read_world` gives. Money is in minor units, shares lie between 0 and 1, weeks are counted from the first cycle.
+
+    Under the plain call plan a call is `exp(tours)` times as likely in a week in which a rep tours the physician's brick, one week in four; e-mails go out in
+    rounds of their own, likewise.
+    """
 
     name: str
     says: str
@@ -139,6 +143,7 @@ class Description:
     no_see: float
     approved: float
     plan_by_volume: float
+    tours: float
     drift: float
     tolerance: float
     fatigue: float
@@ -189,6 +194,7 @@ def read_world(text: str, where: str) -> Description:
         no_see=_share(people, "no_see", 0.1),
         approved=_share(promotion, "confirmed", 0.9),
         plan_by_volume=_number(promotion, "plan_by_volume", 1.0),
+        tours=_number(promotion, "tours", 0.0, most=10.0),
         drift=_number(promotion, "response_drift", 0.0, most=0.9),
         tolerance=_number(promotion, "tolerance", 6.0),
         fatigue=_number(promotion, "fatigue", 0.05, most=1.0),
@@ -409,5 +415,7 @@ def _check(document: Document, world: Description) -> None:
             document.fault(f"events[{place}].week", f"lies before the history, which begins at week -{world.history}")
     for name in sorted(set(world.supply) - products):
         document.fault("promotion.supply_per_physician", f"names `{name}`, which is not a product here")
+    if world.tours and world.reports.level != "brick":
+        document.fault("promotion.tours", "needs `reports.level: brick`: tours go by brick")
     if world.peers.degree >= world.physicians:
         document.fault("peers.degree", "must be below the number of physicians")

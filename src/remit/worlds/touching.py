@@ -15,6 +15,8 @@ ACTIONS = pl.Schema({"hcp_id": pl.String, "channel": pl.String, "product": pl.St
 """The columns of actions. A content id ends in the name of its topic; `decision` comes back with the touch."""
 
 VISIT = "msl_visit"
+_TOURED = 0.25
+"""The share of bricks on tour in a week."""
 _VISITED_A_WEEK = 0.004
 
 
@@ -99,7 +101,8 @@ def plan(world: Description, people: People, consent: Ints, vacant: tuple[Flags,
 
 def _mails(world: Description, people: People, consent: Ints, share: float, week: int, seed: int) -> pl.DataFrame:
     draw = generator(seed, "plan/email", week)
-    who = np.flatnonzero((draw.random(people.size) < share) & (consent > 0))
+    chance = share * _on_tour(world, people, "email", week, seed)
+    who = np.flatnonzero((draw.random(people.size) < chance) & (consent > 0))
     return _rows(world, people, who, "email", draw.integers(0, len(world.own), len(who)), None, draw)
 
 
@@ -115,6 +118,7 @@ def _calls(
     """The `visits` highest of log weight plus Gumbel noise in each territory: a draw without replacement with chances by weight."""
     draw = generator(seed, f"plan/call/{force}", week)
     key = world.plan_by_volume * np.log(people.volume) + draw.gumbel(size=people.size)
+    key += np.log(_on_tour(world, people, force, week, seed))
     order = np.lexsort((-key, np.where(open_to, territory, np.iinfo(np.int64).max)))
     order = order[: int(open_to.sum())]
     start = np.searchsorted(territory[order], territory[order])
@@ -125,6 +129,15 @@ def _calls(
     second = (draw.random(len(who)) < 0.5) & (len(carried) > 1)
     opening = _rows(world, people, who, "call", carried[first], 1, draw)
     return pl.concat([opening, _rows(world, people, who[second], "call", carried[(first[second] + 1) % len(carried)], 2, draw)])
+
+
+def _on_tour(world: Description, people: People, who: str, week: int, seed: int) -> Floats:
+    """How much likelier than usual a touch of each HCP is in a week, as the brick is on tour or not: 1 on average over weeks."""
+    if not world.tours:
+        return np.ones(people.size)
+    toured = generator(seed, f"plan/tours/{who}", week).random(int(people.brick.max()) + 1) < _TOURED
+    likelier = np.exp(world.tours * toured[people.brick])
+    return np.asarray(likelier / (_TOURED * np.exp(world.tours) + 1.0 - _TOURED))
 
 
 def _rows(world: Description, people: People, who: Ints, channel: str, brand: Ints, position: int | None, draw: np.random.Generator) -> pl.DataFrame:
