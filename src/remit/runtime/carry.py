@@ -25,7 +25,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each. `taken`: capacity given out per resource. `waiting`: what still waits."""
+    """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each. `taken`: capacity given out per
+    resource. `waiting`: what still waits."""
 
     contacts: pl.DataFrame
     taken: Mapping[str, int]

@@ -25,19 +25,18 @@ class Pending:
 
 
 def tell(
-    world: Description, people: People, pending: tuple[Pending, ...], now: int, starts: Mapping[int, int], seed: int, scale: Floats
+    world: Description, people: People, pending: tuple[Pending, ...], now: int, starts: Mapping[int, int], seed: int
 ) -> tuple[tuple[Pending, ...], pl.DataFrame]:
     """What is told at the start of week `now`: the rows of the prescription feed (without `received_at`), and what is told by then. Where only bricks are
     told of, rows have `brick_id` in place of `hcp_id`.
 
-    A week is told whole, zeros too, when the first of its prescriptions are; later only what changed. `scale[p]` is the share of product p that the
-    vendor counts since it restated.
+    A week is told whole, zeros too, when the first of its prescriptions are; later only what changed.
     """
     first, last = min(world.reports.late), max(world.reports.late) + _kept(world)
     after, frames = [], []
     for report in pending:
         age = now - report.week
-        known = _restated(world, _told(world, report, age, seed), age, now, scale)
+        known = _restated(world, _told(world, report, age, seed), age, now, seed)
         if known is not report:
             frames.append(_rows(world, people, known, report, age == first, starts[report.week]))
         if age < last:
@@ -66,14 +65,15 @@ def _told(world: Description, report: Pending, age: int, seed: int) -> Pending:
     return Pending(report.week, report.written, told.astype(np.int16))
 
 
-def _restated(world: Description, report: Pending, age: int, now: int, scale: Floats) -> Pending:
+def _restated(world: Description, report: Pending, age: int, now: int, seed: int) -> Pending:
     """The week after the vendor's restatements of now, if it is one of the weeks restated."""
     for event in world.events:
         if event.kind == "restatement" and now == world.history + event.week and min(world.reports.late) <= age <= event.weeks:
             place = [product.name for product in world.products].index(event.product)
+            draw, share = generator(seed, f"restated/{report.week}", now), min(1.0, event.factor)
             written, told = report.written.copy(), report.told.copy()
-            for counts in (written, told):
-                counts[:, place] = np.floor(counts[:, place] * scale[place])
+            told[:, place] = draw.binomial(report.told[:, place], share)
+            written[:, place] = told[:, place] + draw.binomial(np.maximum(report.written[:, place] - report.told[:, place], 0), share)
             report = Pending(report.week, written, told)
     return report
 

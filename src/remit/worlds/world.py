@@ -103,8 +103,8 @@ class World:
     def step(self, actions: pl.DataFrame) -> Week:
         """Lives one week in which `actions` are done, and hands over its files on the Monday after.
 
-        `actions`: hcp_id, channel, product, content_id (text, nullable), position (in a call: 1 to 3; else null), decision (text, nullable). Raises `WorldError` naming what is
-        not of this world.
+        `actions`: hcp_id, channel, product, content_id (text, nullable), position (in a call: 1 to 3; else null), decision (text, nullable). Raises
+        `WorldError` naming what is not of this world.
         """
         world, people, state, seed = self.description, self.people, self._state, self.seed
         touches = touches_of(world, people, actions, state.moment.week, seed)
@@ -119,7 +119,7 @@ class World:
         scale = _scale(world, moment.week + 1, state.scale)
         pending = (*state.pending, _fresh(moment.week, counted(written, state.scale, seed, moment.week)))
         starts = {report.week: self._monday(report.week) for report in pending}
-        pending, reported = tell(world, people, pending, moment.week + 1, starts, seed, scale)
+        pending, reported = tell(world, people, pending, moment.week + 1, starts, seed)
         consent, left = _leaving(world, state.consent, moment, seed)
         tier, moved = _formulary(world, moment, seed)
         vacant = _vacancies(world, people, state.vacant, moment.week + 1, seed)
@@ -262,11 +262,14 @@ def _vacancies(world: Description, people: People, vacant: tuple[Flags, ...], we
 
 
 def _held_back(world: Description, week: int, files: tuple[Delivery, ...], received: int) -> tuple[tuple[Delivery, ...], tuple[Delivery, ...]]:
-    """Files handed over now, and those of feeds that have stopped; what was held back comes with the receipt of the day it comes."""
+    """Files handed over now, and those of feeds that have stopped; what was held back comes on the day it comes, a second apart and in order."""
     stopped = {e.feed for e in world.events if e.kind == "feed_stops" and world.history + e.week <= week < world.history + e.week + e.weeks}
-    now = pl.lit(feeds.text(received)).alias("received_at")
-    passed = tuple(replace(item, rows=item.rows.with_columns(now)) for item in files if item.feed not in stopped)
-    return passed, tuple(item for item in files if item.feed in stopped)
+    passed: list[Delivery] = []
+    for item in files:
+        if item.feed not in stopped:
+            second = sum(1 for before in passed if before.feed == item.feed) * 1_000_000
+            passed.append(replace(item, rows=item.rows.with_columns(pl.lit(feeds.text(received + second)).alias("received_at"))))
+    return tuple(passed), tuple(item for item in files if item.feed in stopped)
 
 
 def _delivery(item: Mapping[str, str]) -> Delivery:
