@@ -21,7 +21,7 @@ from remit.terms.labels import Label
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "detailing"
 CATALOGUE = catalogue(
-    [feature for feature in FEATURES if feature.table in {"hcp", "rx", "touches"}],
+    [feature for feature in FEATURES if feature.table in {"hcp", "rx", "touches"} and "touches.engaged" not in feature.inputs],
     {
         **{f"hcp.{name}": Label.COMMERCIAL for name in ("specialty", "practice_size")},
         **{f"touches.{name}": Label.COMMERCIAL for name in ("channel", "occurred_at")},

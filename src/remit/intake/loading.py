@@ -32,6 +32,10 @@ _Key = tuple[str, str, str, int]
 _SUFFIXES = (".csv", ".parquet")
 
 
+_EITHER = frozenset({"rx", "brick_rx"})
+"""Prescriptions come by physician or by brick: where one comes, the other is not missed."""
+
+
 def load(
     feeds: Path,
     warehouse: Path,
@@ -61,7 +65,7 @@ def load(
                 progress(f"{feed.name}/{path.name}", number, len(delivered))
             reports.append(loader.file(feed, settings, path))
     come = {each.table for each in stored} | {table for feed, _, _ in delivered for layout in feed.files for table in layout.tables}
-    return LoadReport(tuple(reports), tuple(sorted(set(TABLES) - come)))
+    return LoadReport(tuple(reports), tuple(sorted(set(TABLES) - come - (_EITHER if come & _EITHER else set()))))
 
 
 def admit(raw: pl.DataFrame, table: str, now: int, *, zone: str) -> pl.DataFrame:
