@@ -39,10 +39,22 @@ def of(found: Audit, column: str, name: str) -> object:
     return next(group for group in found.groups if (group.column, group.name) == (column, name))
 
 
-def test_a_group_selected_at_two_thirds_of_the_largest_groups_rate_is_a_disparity_and_an_equal_one_is_not() -> None:
+def test_a_group_selected_at_two_thirds_of_the_highest_groups_rate_is_a_disparity_and_an_equal_one_is_not() -> None:
     found = audit(physicians(1, rural=0.2), ASKED)
     assert [(group.column, group.name) for group in found.disparities] == [("rural", "true")]
     assert not audit(physicians(2), ASKED).disparities
+
+
+def test_a_majority_that_is_selected_less_is_a_disparity_and_the_unknown_are_no_measure() -> None:
+    """Neither being the largest group nor a column that is mostly unknown hides who is served less."""
+    sizes = {"women": (520, 52), "men": (480, 240), None: (2000, 200)}
+    rows = pl.concat(
+        pl.DataFrame({"sex": pl.Series([name] * size, dtype=pl.String), "selected": [place < chosen for place in range(size)], "value": [0] * size})
+        for name, (size, chosen) in sizes.items()
+    )
+    found = audit(rows, ["sex"])
+    assert [group.name for group in found.disparities] == ["women", UNKNOWN]
+    assert of(found, "sex", "men").ratio is None  # type: ignore[attr-defined]  # a group
 
 
 def test_columns_that_are_not_there_are_told_as_not_held() -> None:

@@ -38,7 +38,7 @@ def watched(workspace: Workspace, cycle: str) -> dict[str, dict[str, object]]:
 
 
 def evidence(workspace: Workspace, name: str) -> dict[str, object]:
-    held = registry.evidence_of(workspace, training.load(workspace).evidence[name])
+    held = registry.evidence_of(workspace, (models := training.load(workspace)).evidence[name], name, models.digests[name])
     assert held is not None
     return held
 
@@ -122,6 +122,28 @@ def test_a_model_that_learned_from_what_was_not_yet_received_is_refused(workspac
 def test_a_model_whose_evidence_does_not_hold_cannot_be_signed(workspace: Workspace) -> None:
     with pytest.raises(WorkspaceError, match="the gate refuses it"):
         commands.models_sign(workspace.root, "response", "data-steward", "data-steward")
+
+
+def test_evidence_of_another_model_is_no_evidence(workspace: Workspace) -> None:
+    """Pointing the response at the lead score's passing evidence makes it no more signable than it was."""
+    passing(workspace)
+    path = workspace.models / "in-use.json"
+    note = json.loads(path.read_bytes())
+    note["evidence"]["response"] = note["evidence"]["lead-score"]
+    path.write_bytes(canonical(note))
+    with pytest.raises(WorkspaceError, match="is of another model"):
+        commands.models_sign(workspace.root, "response", "data-steward", "data-steward")
+
+
+def test_a_signature_counts_for_the_evidence_that_was_signed(workspace: Workspace) -> None:
+    """Evidence that is held later of the same model has to be signed anew."""
+    passing(workspace)
+    signed = evidence(workspace, "lead-score")
+    commands.models_sign(workspace.root, "lead-score", "data-steward", "data-steward")
+    with closing(read_ledger(workspace.ledger)) as records:
+        held = training.load(workspace).evidence["lead-score"]
+        assert len(registry.signed(records, str(signed["digest"]), held, records.size)) == 1
+        assert registry.signed(records, str(signed["digest"]), "0" * 64, records.size) == []
 
 
 def test_two_people_in_the_two_roles_bring_a_model_to_production_and_the_next_cycle_says_so(workspace: Workspace) -> None:

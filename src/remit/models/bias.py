@@ -1,8 +1,8 @@
 """Whom does a model serve less? Selection, value served, error and calibration by group, with intervals that hold all together.
 
-Selection rates are compared with the largest group's of the same column. A ratio whose whole interval lies below four fifths is a disparity (the rule of
-thumb of the Uniform Guidelines on Employee Selection Procedures, 29 CFR 1607.4 D, with the interval that it lacks). Intervals are Bonferroni's: all of an
-audit hold together with the given probability, however the groups depend on each other.
+Selection rates are compared with the highest among the known, large enough groups of the same column. A ratio whose whole interval lies below four fifths is
+a disparity (the rule of thumb of the Uniform Guidelines on Employee Selection Procedures, 29 CFR 1607.4 D, with the interval that it lacks). Intervals are
+Bonferroni's: all of an audit hold together with the given probability, however the groups depend on each other.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Interval:
 @dataclass(frozen=True, slots=True)
 class Group:
     """One group of HCPs. All but `hcps` is None where the group is too small to judge: what a handful are served, and what they prescribe, would tell of
-    each. `ratio` is the selection rate over the largest group's; `value` what an HCP is served; `calibration` observed over expected outcome, `error` the
+    each. `ratio` is the selection rate over the highest group's; `value` what an HCP is served; `calibration` observed over expected outcome, `error` the
     mean absolute difference of the two (None where no outcome is known)."""
 
     column: str
@@ -54,7 +54,7 @@ class Group:
 
     @property
     def disparity(self) -> bool:
-        """Whether the group is selected at less than four fifths of the largest group's rate, beyond chance."""
+        """Whether the group is selected at less than four fifths of the highest group's rate, beyond chance."""
         return self.ratio is not None and self.ratio.high < FOUR_FIFTHS
 
 
@@ -135,10 +135,11 @@ def _band(cuts: Sequence[float], place: int) -> str:
 
 
 def _column(name: str, groups: Sequence[tuple[str, npt.NDArray[np.int64]]], rows: _Rows, least: int, reach: float) -> list[Group]:
-    _, largest = max(groups, key=lambda group: len(group[1]))
-    base = float(rows.selected[largest].sum()), len(largest)
+    fit = [group for group in groups if group[0] != UNKNOWN and len(group[1]) >= least] or groups
+    _, highest = max(fit, key=lambda group: (rows.selected[group[1]].mean(), len(group[1])))
+    base = float(rows.selected[highest].sum()), len(highest)
     return [
-        Group(name, group, len(members)) if len(members) < least else _judged(Group(name, group, len(members)), members, rows, base, members is largest, reach)
+        Group(name, group, len(members)) if len(members) < least else _judged(Group(name, group, len(members)), members, rows, base, members is highest, reach)
         for group, members in groups
     ]
 

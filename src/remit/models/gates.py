@@ -153,7 +153,7 @@ def _knows_no_future(leaks: Sequence[Leak] | None) -> Check:
 
 def _fair(audit: Audit | None, required: Required) -> Check:
     names = ", ".join(required.protected)
-    asked = f"no group of {names} selected at less than four fifths of the largest group's rate beyond chance, and one of them held"
+    asked = f"no group of {names} selected at less than four fifths of the highest group's rate beyond chance, and one of them held"
     if audit is None:
         return Check("bias audit", False, "not held", asked, "Audit the model's selection by group.")
     compared = [name for name in required.protected if audit.judged(name) > 1]

@@ -31,8 +31,8 @@ def shown(workspace: Workspace) -> dict[str, Any]:
 
 def _model(workspace: Workspace, records: Records, name: str, models: training.Models, body: dict[str, Any], settings: Settings) -> dict[str, Any]:
     digest, facts = models.digests[name], (models.lead if name == "lead-score" else models.response).facts
-    evidence = registry.evidence_of(workspace, models.evidence.get(name))
-    offs = registry.signed(records, digest, records.size)
+    evidence = registry.evidence_of(workspace, models.evidence.get(name), name, digest)
+    offs = registry.signed(records, digest, models.evidence.get(name), records.size)
     watched = body.get("watch", {}).get(name, {})
     watched = watched if watched.get("digest") == digest else {}
     checks = evidence["checks"] if evidence else []

@@ -29,14 +29,21 @@ _NEAR = 0.5
 MODEL, SIGNOFF = "remit.model/1", "remit.signoff/1"
 
 
-def evidence_of(workspace: Workspace, held: str | None) -> dict[str, Any] | None:
-    """The evidence kept under a digest. Raises `WorkspaceError` if it is gone or was changed."""
-    return None if held is None else dict(json.loads(recall(workspace, {"evidence": held})["evidence"]))
+def evidence_of(workspace: Workspace, held: str | None, model: str, model_digest: str) -> dict[str, Any] | None:
+    """The evidence kept under a digest, of that model. Raises `WorkspaceError` if it is gone, was changed, or is another model's."""
+    if held is None:
+        return None
+    body = dict(json.loads(recall(workspace, {"evidence": held})["evidence"]))
+    if (body.get("model"), body.get("digest")) != (model, model_digest):
+        do = "Delete the note of the models in use: the next run trains and judges anew."
+        raise WorkspaceError(f"the evidence held of `{model}` is of another model", where=f"objects/{held}", do=do)
+    return body
 
 
-def signed(records: Records, model_digest: str, upto: int) -> list[gates.SignOff]:
-    """The sign-offs of a model among the log's first `upto` entries."""
-    bodies = [entry.body for entry in records.entries(kind="signoff") if entry.seq < upto and entry.body["digest"] == model_digest]
+def signed(records: Records, model_digest: str, held: str | None, upto: int) -> list[gates.SignOff]:
+    """The sign-offs of a model, by what was held of it when they were given, among the log's first `upto` entries."""
+    wanted = (model_digest, held)
+    bodies = [entry.body for entry in records.entries(kind="signoff") if entry.seq < upto and (entry.body["digest"], entry.body["evidence"]) == wanted]
     return [gates.SignOff(body["person"], body["role"], int(body["at"])) for body in bodies]
 
 
@@ -53,7 +60,7 @@ def new_models(workspace: Workspace, records: Records, upto: int, models: traini
     for name, model in sorted(models.digests.items()):
         if model not in known:
             held = models.evidence.get(name)
-            stage = stage_of(evidence_of(workspace, held), signed(records, model, upto), settings)
+            stage = stage_of(evidence_of(workspace, held, name, model), signed(records, model, held, upto), settings)
             entries.append(Entry("model", MODEL, {"model": name, "digest": model, "stage": stage, "evidence": held, "at": now}))
     return entries
 
@@ -88,9 +95,14 @@ def watch(
     current = build(tables_at(now), now, catalogue, zone=settings.zone, hcps=hcps) if any(held.values()) else pl.DataFrame()
     answer: dict[str, Any] = {}
     for name, model in sorted(models.digests.items()):
-        body = evidence_of(workspace, held.get(name))
+        body = evidence_of(workspace, held.get(name), name, model)
         past = before.get(name, {}) if before.get(name, {}).get("digest") == model else {}
-        entry = {"digest": model, "evidence": held.get(name), "stage": stage_of(body, signed(records, model, upto), settings), "seen": past.get("seen")}
+        entry = {
+            "digest": model,
+            "evidence": held.get(name),
+            "stage": stage_of(body, signed(records, model, held.get(name), upto), settings),
+            "seen": past.get("seen"),
+        }
         state: drift.State = past.get("state", {})
         findings: tuple[drift.Finding, ...] = ()
         if body is not None and body["reference"] is not None:
@@ -124,8 +136,8 @@ def sign(config: Config, workspace: Workspace, ledger: Ledger, model: str, perso
     if model not in models.digests:
         raise WorkspaceError(f"there is no model `{model}`", do=f"One of: {', '.join(sorted(models.digests))}.")
     held, of_model = models.evidence.get(model), models.digests[model]
-    body = evidence_of(workspace, held)
-    offs = signed(ledger, of_model, ledger.size)
+    body = evidence_of(workspace, held, model, of_model)
+    offs = signed(ledger, of_model, held, ledger.size)
     failing = [f"{check['name']}: {check['found']}; {check['do']}" for check in (body or {}).get("checks", []) if not check["passed"]]
     faults = [] if body else ["it was trained before evidence was kept: it has to be trained anew"]
     faults += [f"the gate refuses it for {fault}" for fault in failing]

@@ -322,7 +322,7 @@ def _audit(audit: dict[str, Any]) -> None:
         figures = [_within(group["ratio"], 1), _within(group["value"], MICRO), _within(group["calibration"], 1)]
         rows.append([group["column"], group["name"], group["hcps"], *told, *figures, "!" * group["disparity"]])
     if rows:
-        _table(["by", "group", "HCPs", "selected", "against largest", "value an HCP", "observed / expected", "less"], rows)
+        _table(["by", "group", "HCPs", "selected", "against highest", "value an HCP", "observed / expected", "less"], rows)
     if audit["not_held"]:
         _line(f"Not held: {', '.join(audit['not_held'])}.")
     _line(f"Intervals hold together at {float(audit['level']):.0%}; groups under {audit['least']} HCPs are too small to judge.")

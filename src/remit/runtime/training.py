@@ -90,7 +90,8 @@ def _judge(workspace: Workspace, settings: Settings, models: Models, learned: pl
 
     effect = Effect(models.response.inputs, models.response.facts, increments)
     judged = judge(learned, models.lead, effect, feature_catalogue(settings), received, hcp, values, settings, origin)
-    return {name: keep(workspace, {name: canonical(found.body).decode()})[name] for name, found in judged.items()}
+    bodies = {name: canonical({**found.body, "model": name, "digest": models.digests[name]}) for name, found in judged.items()}
+    return {name: keep(workspace, {name: body.decode()})[name] for name, body in bodies.items()}
 
 
 def fit(
