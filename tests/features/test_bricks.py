@@ -30,10 +30,10 @@ def bricks(*rows: tuple[Any, ...]) -> pl.DataFrame:
     return table("brick_rx", list(rows))
 
 
-def seven(total: int = 10) -> dict[str, pl.DataFrame]:
-    """Seven physicians of one brick in which `total` of alpha are prescribed each week, one of another brick, one of none."""
-    people = physicians(*((f"H{number}", "B1", None) for number in range(7)), ("I", "B2", 4), ("J", None, None))
-    rows = [brick_row("B1", "alpha", week, total) for week in WEEKS] + [brick_row("B2", "alpha", week, 6) for week in WEEKS]
+def fourteen(total: int = 10) -> dict[str, pl.DataFrame]:
+    """Fourteen physicians of one brick in which `total` of alpha are prescribed each week, one of another brick, one of none."""
+    people = physicians(*((f"H{number}", "B1", None) for number in range(14)), ("I", "B2", 12), ("J", None, None))
+    rows = [brick_row("B1", "alpha", week, total) for week in WEEKS] + [brick_row("B2", "alpha", week, 18) for week in WEEKS]
     return {**country(), "hcp": people, "brick_rx": bricks(*rows)}
 
 
@@ -42,19 +42,29 @@ def of(frame: pl.DataFrame, hcp: str, product: str = "alpha") -> dict[str, Any]:
 
 
 def test_a_physician_of_a_brick_has_its_average_and_is_said_to() -> None:
-    """A seventh of ten where seven are on file, a quarter of six where four are said to prescribe; nothing where there is no brick."""
-    frame = build(seven(), NOW, CATALOGUE)
+    """A fourteenth of ten where fourteen are on file, a twelfth of eighteen where twelve are said to prescribe; nothing where there is no brick."""
+    frame = build(fourteen(), NOW, CATALOGUE)
     one, other, none = of(frame, "H3"), of(frame, "I"), of(frame, "J")
-    assert abs(one["rx_newest"] - 10 / 7) <= 0.5 / PARTS
+    assert abs(one["rx_newest"] - 10 / 14) <= 0.5 / PARTS
     assert other["rx_newest"] == 1.5
     assert none["rx_newest"] is None
     assert (one["rx_of_brick"], other["rx_of_brick"], none["rx_of_brick"]) == (True, True, False)
     assert one["rx_data_age_us"] is not None
 
 
+def test_a_brick_of_few_shows_nothing() -> None:
+    """The average of nine would tell too much of each of them; also of one that alone is on file."""
+    people = physicians(*((f"H{number}", "B1", None) for number in range(9)), ("I", "B2", 1))
+    rows = [brick_row(brick, "alpha", week, 9) for week in WEEKS for brick in ("B1", "B2")]
+    tables = {**country(), "hcp": people, "brick_rx": bricks(*rows), "rx": table("rx", [rx_row("Z", "alpha", WEEKS[-1], 5)])}
+    frame = build(tables, NOW, CATALOGUE)
+    assert frame["rx_newest"].null_count() == frame.height
+    assert not frame["rx_of_brick"].any()
+
+
 def test_own_reports_go_before_the_bricks() -> None:
     """A physician with rows of the own has these, in units, beside colleagues who have the average."""
-    tables = {**seven(), "rx": table("rx", [rx_row("H0", "alpha", WEEKS[-1], 5)])}
+    tables = {**fourteen(), "rx": table("rx", [rx_row("H0", "alpha", WEEKS[-1], 5)])}
     frame = build(tables, NOW, CATALOGUE)
     assert of(frame, "H0")["rx_newest"] == 5.0
     assert of(frame, "H0")["rx_of_brick"] is False
@@ -71,8 +81,8 @@ def test_nothing_changes_for_physicians_with_reports_where_no_brick_is_reported(
 
 def test_a_restated_brick_counts_from_its_receipt_also_downward() -> None:
     """Before the receipt the old count, after it the new one."""
-    tables = seven(14)
-    later = brick_row("B1", "alpha", WEEKS[-1], 7, 9 * DAY)
+    tables = fourteen(28)
+    later = brick_row("B1", "alpha", WEEKS[-1], 14, 9 * DAY)
     tables["brick_rx"] = pl.concat([tables["brick_rx"], bricks(later)])
     known = period_bounds(WEEKS[-1])[1] + 9 * DAY
     assert of(build(tables, known - 1, CATALOGUE), "H0")["rx_newest"] == 2.0
@@ -81,31 +91,31 @@ def test_a_restated_brick_counts_from_its_receipt_also_downward() -> None:
 
 def test_averages_are_exact_and_do_not_depend_on_the_order_of_rows() -> None:
     """Averages are held in whole parts of a power of two, so every order of rows and physicians gives the same bytes."""
-    tables = seven(10)
+    tables = fourteen(10)
     turned = {name: rows.reverse() for name, rows in tables.items()}
     assert build(tables, NOW, CATALOGUE).equals(build(turned, NOW, CATALOGUE))
     people = with_bricks(tables["hcp"].sort("hcp_id")).with_row_index("hcp")
     known = prescriptions(tables, people, tables["products"].with_row_index("product_number"), NOW, "UTC")
     assert known.parts == PARTS
-    assert set(np.unique(known.outcome[:7, 0])) == {round(10 * PARTS / 7)}
+    assert set(np.unique(known.outcome[:14, 0])) == {round(10 * PARTS / 14)}
 
 
 def test_a_panel_keeps_the_totals_of_bricks_and_gives_no_physician_any() -> None:
     """Totals come back whole though averages are rounded; a brick in which one physician has rows of the own has none."""
-    seen = panel(seven(10), NOW, ["call"], zone="UTC", history="20 weeks", settle="1 week")
-    assert seen.brick.tolist() == [0] * 7 + [1, -1]
-    assert seen.brick_size.tolist() == [7, 4]
-    assert np.isnan(seen.outcome[:9]).all()
+    seen = panel(fourteen(10), NOW, ["call"], zone="UTC", history="20 weeks", settle="1 week")
+    assert seen.brick.tolist() == [0] * 14 + [1, -1]
+    assert seen.brick_size.tolist() == [14, 12]
+    assert np.isnan(seen.outcome[:16]).all()
     assert seen.brick_outcome[0, 0, :7].tolist() == [10.0] * 7
-    mixed = panel({**seven(10), "rx": table("rx", [rx_row("H0", "alpha", WEEKS[-2], 5)])}, NOW, ["call"], zone="UTC", history="20 weeks", settle="1 week")
-    assert mixed.brick.tolist() == [-1] * 7 + [0, -1]
+    mixed = panel({**fourteen(10), "rx": table("rx", [rx_row("H0", "alpha", WEEKS[-2], 5)])}, NOW, ["call"], zone="UTC", history="20 weeks", settle="1 week")
+    assert mixed.brick.tolist() == [-1] * 14 + [0, -1]
     assert np.isfinite(mixed.outcome[0]).any()
     assert np.isnan(mixed.outcome[1:]).all()
 
 
 def test_a_score_learns_from_averages_what_came_after() -> None:
     """The outcome after an instant is the brick's average of that week."""
-    tables = seven(14)
+    tables = fourteen(28)
     start = period_bounds(WEEKS[4])[0]
     frame = training_frame(lambda _: tables, [start + 6 * WEEK // 7], NOW, CATALOGUE)
     assert frame.filter(hcp_id="H2", product="alpha")["outcome"].to_list() == [2.0]

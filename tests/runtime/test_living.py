@@ -9,6 +9,7 @@ import pytest
 from remit.intake import read
 from remit.ledger import open_ledger
 from remit.runtime import living, replaying
+from remit.runtime.errors import WorkspaceError
 from remit.runtime.living import create_world, open_living
 from remit.runtime.run import run_cycle
 from remit.runtime.workspace import open_workspace
@@ -74,6 +75,16 @@ def test_a_week_that_is_broken_off_is_lived_once(country: Path, tmp_path: Path, 
     assert world.week == 3
     for path in sorted((whole / "feeds").rglob("*.csv")):
         assert (torn / path.relative_to(whole)).read_bytes() == path.read_bytes()
+
+
+def test_a_clock_that_the_world_does_not_keep_is_told_before_anything_is_decided(country: Path, tmp_path: Path) -> None:
+    """A world lives a week at a time: another `every` is refused, and nothing is recorded."""
+    shutil.copytree(country, tmp_path / "w")
+    settings = tmp_path / "w" / "remit.toml"
+    settings.write_text(settings.read_text().replace('every = "1 week"', 'every = "2 weeks"'))
+    with pytest.raises(WorkspaceError, match="the world stands at"):
+        run_cycle(open_workspace(tmp_path / "w"), 1, quiet)
+    assert not (tmp_path / "w" / "out" / "cycle-0003").exists()
 
 
 @pytest.mark.parametrize("name", ["state.npz", "about.json", "world.yaml"])

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from remit.runtime.comparing import interval
@@ -13,7 +14,7 @@ from remit.runtime.policies import POLICIES
 from remit.runtime.simulate import read_change, simulate
 from remit.runtime.simulating import burn_in, live
 from remit.runtime.workspace import read_config
-from remit.worlds import read_world
+from remit.worlds import ACTIONS, World, read_world
 from tests.runtime.conftest import quiet
 
 ALL = list(POLICIES)
@@ -102,6 +103,19 @@ def test_a_year_that_goes_wrong_is_lived_without_breaking_a_rule() -> None:
     life = live(past, "remit", 1, quiet)
     assert not life.broken
     assert len(life.net_minor) == 8
+
+
+def test_calls_in_a_vacant_territory_and_beyond_a_reps_week_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The audit is not the table's: a policy that calls on everybody everywhere is told of each rule that it breaks."""
+    text = (Path(__file__).parents[2] / "src/remit/worlds/bundled/quickstart.yaml").read_text() + "events: [{kind: vacancies, week: 0, weeks: 4, share: 0.5}]\n"
+    past = burn_in(read_world(text, "vacant.yaml"), 600, 1, 1)
+    ids = past.world.people.ids
+    everybody = {"hcp_id": ids, "channel": "call", "product": "alpha", "content_id": "alpha-detail-safety", "position": 1, "decision": None}
+    monkeypatch.setattr(World, "plan", lambda self: pl.DataFrame(everybody, schema=ACTIONS))
+    broken = live(past, "call-plan", 1, quiet).broken
+    assert broken["a call that nobody could make"] > 100
+    assert broken["more calls than reps can make"] > 100
+    assert broken["opted out"] > 10
 
 
 def test_what_cannot_be_asked_for_is_refused_with_what_can() -> None:

@@ -49,6 +49,29 @@ def test_every_fault_of_a_description_is_told_at_once() -> None:
         assert word in told
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("forces: {field: {channel: call, products: [ours], physicians_each: 30, visits_a_week: 5}}", "forces: {}"), "`forces` names none"),
+        (("products: [ours]", "products: []"), "`forces.field.products` names none"),
+        (("  call: {effect: 0.5, cost_minor: 1000, consent: {opt_in: 0.6, opt_out: 0.1}}\n", ""), "which `channels` does not describe"),
+        (("ours: {own: true, share: 0.4, value_minor: 5000}, theirs: {share: 0.6}", "ours: {own: true, share: 0.0}"), "add up to 0"),
+        (("volume: 3.0", "volume: .inf"), "`physicians.volume` must be a number"),
+        (("Europe/Berlin", "Mars/Olympus"), "`Mars/Olympus`"),
+        (("efficacy: 1.0", "head-to-head: 1.0"), "no hyphen"),
+        (("topics:", "tours: 2.0, topics:"), "`promotion.tours` needs"),
+        (("reports:", "events: [{kind: shortage, week: 2, weeks: 2, product: ours, factor: 0.1}]\nreports:"), "states no supply"),
+        (("reports:", "events: [{kind: formulary, week: -52, product: ours, share: 0.1, tier: covered}]\nreports:"), "must come after week -52"),
+    ],
+)
+def test_parts_that_do_not_go_together_are_told(change: tuple[str, str], told: str) -> None:
+    """What would fail, or do nothing, when the world is lived is refused when it is read."""
+    assert change[0] in SMALL
+    with pytest.raises(WorldError) as caught:
+        read_world(SMALL.replace(*change), "small.yaml")
+    assert told in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["", "a: [", "- 1"])
 def test_a_file_that_describes_nothing_is_refused(text: str) -> None:
     """No YAML, or no mapping: one clear error."""

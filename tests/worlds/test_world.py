@@ -62,6 +62,19 @@ def test_a_world_goes_on_after_dump_and_load_as_if_nothing_had_been() -> None:
     assert world.dump() == again.dump()
 
 
+@pytest.mark.parametrize("feed", ["touches", "rx", "inquiries", "consent"])
+def test_what_a_stopped_feed_holds_back_is_kept_too(feed: str) -> None:
+    """Withheld files, empty ones among them, come out of a dumped world as they went in."""
+    text = SMALL + f"events: [{{kind: feed_stops, week: -50, weeks: 4, feed: {feed}}}]\n"
+    world = built(text)
+    for _ in range(4):
+        world.step(nothing())
+    again = World.load(world.description, 200, 3, world.dump())
+    for _ in range(3):
+        first, second = world.step(nothing()), again.step(nothing())
+        assert [(d.feed, d.name, d.rows.write_csv()) for d in first.deliveries] == [(d.feed, d.name, d.rows.write_csv()) for d in second.deliveries]
+
+
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 torn", lambda world: world.dump()[:-200]])
 def test_a_torn_state_is_refused(data: object) -> None:
     """Bytes that are no state say so."""

@@ -26,6 +26,9 @@ Tables = Mapping[str, Frame]
 HISTORY = 104
 """Periods that are kept before the newest: two years of weeks."""
 
+LEAST_BRICK = 10
+"""HCPs who prescribe in a brick: of fewer, nothing is shown."""
+
 UNKNOWN = np.iinfo(np.int64).min
 """An outcome that was not reported."""
 PARTS = 1024
@@ -68,9 +71,12 @@ def events(frame: Frame, key: str, as_of: int) -> pl.DataFrame:
 
 
 def with_bricks(people: pl.DataFrame) -> pl.DataFrame:
-    """`people` with the `brick_id` of each HCP and the `brick_size`, how many prescribe there: where the table does not say, those it lists."""
+    """`people` with the `brick_id` of each HCP and the `brick_size`, how many prescribe there: where the table does not say, those it lists. A brick of fewer
+    than `LEAST_BRICK` is no brick: its average would tell what its HCPs prescribe."""
     missing = [pl.lit(None, kind).alias(name) for name, kind in (("brick_id", pl.String), ("brick_size", pl.Int64)) if name not in people.columns]
-    return people.with_columns(missing).with_columns(pl.max_horizontal(pl.col("brick_size").max().over("brick_id"), pl.len().over("brick_id").cast(pl.Int64)))
+    sized = people.with_columns(missing).with_columns(pl.max_horizontal(pl.col("brick_size").max().over("brick_id"), pl.len().over("brick_id").cast(pl.Int64)))
+    large = pl.col("brick_id").is_not_null() & (pl.col("brick_size") >= LEAST_BRICK)
+    return sized.with_columns(brick_id=pl.when(large).then("brick_id"))
 
 
 def prescriptions(tables: Tables, people: pl.DataFrame, products: pl.DataFrame, as_of: int, zone: str) -> Prescriptions:

@@ -167,7 +167,8 @@ def _fair(audit: Audit | None, required: Required) -> Check:
 
 def _from_somewhere(provenance: Mapping[str, Any]) -> Check:
     lacking = [name for name in PROVENANCE if not provenance.get(name) and provenance.get(name) != 0]
-    found = f"missing: {', '.join(lacking)}" if lacking else f"{len(provenance['segments'])} data segments, configuration, features and code by digest"
+    missing = f"missing: {', '.join(lacking)}" if lacking else ""
+    found = missing or f"{len(provenance['segments'])} data segments and the configuration by digest; features and release by name"
     return _check("provenance", not lacking, found, ", ".join(PROVENANCE), "Train the model by a cycle, which records where it comes from.")
 
 

@@ -232,6 +232,8 @@ def train(data: Panel, frame: pl.DataFrame, catalogue: Catalogue, *, horizon: in
     inputs = learn_inputs(frame.with_columns(instant=pl.lit(0, pl.Int64)), catalogue)
     names = tuple(name for column in inputs.columns for name in trait_names(column.name, column.levels, catalogue))
     units = _units(data, seen)
+    if not np.isfinite(units.outcome).any():
+        raise ModelError("a response model cannot be trained", faults=["no outcome is known of anybody who may be seen"], do="Give a longer history.")
     everybody = everybody.filter(pl.col("hcp_id").is_in(pl.Series(list(np.array(data.hcps)[units.hcps])).implode())).sort("hcp_id", "product")
     found = [_learn(place, product, data, units, everybody.filter(product=product), names, days) for place, product in enumerate(data.products)]
     traits = Traits(
@@ -244,7 +246,7 @@ def train(data: Panel, frame: pl.DataFrame, catalogue: Catalogue, *, horizon: in
     facts = {
         "seed": seed,
         "horizon_periods": horizon,
-        "window": {"from": int(data.ends[0]), "to": int(data.ends[-1])},
+        "window": {"from": int(data.ends[0]), "to": int(data.ends[_told(units)])},
         "rows": int(np.isfinite(units.outcome).sum()),
         "hcps": len(units.hcps),
         "assumptions": list(ASSUMPTIONS),
@@ -252,6 +254,11 @@ def train(data: Panel, frame: pl.DataFrame, catalogue: Catalogue, *, horizon: in
     if units.unit is not None:
         facts |= {"bricks": len(units.size), "assumptions": [*ASSUMPTIONS, OF_BRICKS]}
     return PanelResponse(inputs, traits, tuple(entry for entry, _ in found), data.channels, days, horizon, facts)
+
+
+def _told(units: Units) -> int:
+    """The place of the last period of which an outcome is known."""
+    return int(np.flatnonzero(np.isfinite(units.outcome).any(axis=(0, 1)))[-1])
 
 
 def _units(data: Panel, seen: npt.NDArray[np.bool_]) -> Units:

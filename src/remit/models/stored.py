@@ -45,6 +45,11 @@ def unseal(parts: Parts, estimator: str) -> dict[str, Any]:
     return model
 
 
+def estimator_of(parts: Parts) -> str:
+    """The name of the estimator that a stored model is of. Raises `ModelError` where the model cannot be read."""
+    return str(_read(parts, MODEL).get("estimator"))
+
+
 def model_digest(parts: Parts) -> str:
     """The digest that stands for the whole model: that of its manifest, which holds the digests of all parts."""
     return digest(parts[MANIFEST])

@@ -46,7 +46,7 @@ def trait_names(name: str, levels: tuple[str, ...] | None, catalogue: Catalogue)
     return [name] if levels is None else [f"{name}={level}" for level in levels[1:]]
 
 
-def _rawtraits_of(rows: pl.DataFrame, names: tuple[str, ...], log_level: Floats, knots: Floats) -> Floats:
+def _raw_traits(rows: pl.DataFrame, names: tuple[str, ...], log_level: Floats, knots: Floats) -> Floats:
     columns = []
     for name in names:
         column, _, level = name.partition("=")
@@ -58,13 +58,13 @@ def _rawtraits_of(rows: pl.DataFrame, names: tuple[str, ...], log_level: Floats,
 def scaling(rows: pl.DataFrame, names: tuple[str, ...], product: str, level: Floats, channels: tuple[str, ...]) -> Traits:
     """Knots of the level, centre and scale of each trait (weighted by level), and what engagement to expect."""
     knots = np.quantile(np.log(level), _KNOTS)
-    raw = _rawtraits_of(rows, names, np.log(level), knots)
+    raw = _raw_traits(rows, names, np.log(level), knots)
     weight = np.where(np.isfinite(raw), level[:, None], 0.0)
     total = np.maximum(weight.sum(axis=0), 1e-12)
     centre = (weight * np.nan_to_num(raw)).sum(axis=0) / total
     scale = np.sqrt((weight * (np.nan_to_num(raw) - centre) ** 2).sum(axis=0) / total)
     traits = Traits(names, {product: knots}, {product: {}}, {product: centre}, {product: np.where(scale > 1e-6, scale, np.inf)})
-    plainly = _plaintraits_of(rows, traits, product, np.log(level))
+    plainly = _plain_traits(rows, traits, product, np.log(level))
     return replace(traits, engagement={product: {channel: _engagement(rows, plainly, channel) for channel in channels}})
 
 
@@ -81,16 +81,16 @@ def _engagement(rows: pl.DataFrame, traits: Floats, channel: str) -> Engagement:
     return Engagement(usual, float(np.clip(1.0 / max(share, 1e-3) - 1.0, 1.0, 200.0)))
 
 
-def _plaintraits_of(rows: pl.DataFrame, traits: Traits, product: str, log_level: Floats) -> Floats:
+def _plain_traits(rows: pl.DataFrame, traits: Traits, product: str, log_level: Floats) -> Floats:
     """A one, and each trait in units of its scale; what is not known counts as the average."""
-    raw = _rawtraits_of(rows, traits.names, log_level, traits.knots[product])
+    raw = _raw_traits(rows, traits.names, log_level, traits.knots[product])
     scaled = np.nan_to_num((raw - traits.centre[product]) / traits.scale[product])
     return np.column_stack([np.ones(rows.height), np.clip(scaled, -_FAR, _FAR)])
 
 
 def traits_of(rows: pl.DataFrame, traits: Traits, product: str, log_level: Floats, channel: str) -> Floats:
     """The plain traits, and by how much (in logits) the HCP takes touches of the channel up more than such HCPs do."""
-    plainly = _plaintraits_of(rows, traits, product, log_level)
+    plainly = _plain_traits(rows, traits, product, log_level)
     known = traits.engagement[product][channel]
     usual = np.clip((plainly * known.usual).sum(axis=1), _RARELY, 1 - _RARELY)
     taken, told = (rows[f"touches_{name}_{channel}"].fill_null(0.0).to_numpy() for name in ("engaged", "judged"))

@@ -9,6 +9,7 @@ import polars as pl
 from remit.runtime.countries import company_texts, world_text
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.workspace import Workspace, write_whole
+from remit.terms.instants import format_instant
 from remit.terms.proposals import Cleared
 from remit.worlds import ACTIONS, Delivery, World, read_world
 
@@ -24,8 +25,6 @@ def create_world(folder: Path, name: str, physicians: int | None) -> None:
     text = world_text(name)
     description = read_world(text, name)
     count = physicians or description.physicians
-    for path, words in company_texts(description, _SEED).items():
-        write_whole(folder / path, words.encode())
     world = World.build(description, count, _SEED)
     files = list(world.opening())
     for _ in range(description.history):
@@ -34,6 +33,8 @@ def create_world(folder: Path, name: str, physicians: int | None) -> None:
     write_whole(folder / "world" / "world.yaml", text.encode())
     write_whole(folder / "world" / "about.json", json.dumps({"physicians": count, "seed": _SEED}).encode())
     write_whole(folder / "world" / "state.npz", world.dump())
+    for path, words in sorted(company_texts(description, _SEED).items()):  # `remit.toml` last: without it a folder is no workspace
+        write_whole(folder / path, words.encode())
 
 
 def open_living(workspace: Workspace) -> World | None:
@@ -47,6 +48,15 @@ def open_living(workspace: Workspace) -> World | None:
         return World.load(description, int(about["physicians"]), int(about["seed"]), (place / "state.npz").read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(f"the world beside the workspace cannot be read: {error}", where=str(place), do="Restore the folder `world/`.") from None
+
+
+def check_clock(workspace: Workspace, now: int) -> None:
+    """Raises `WorkspaceError` unless the world beside the workspace, if there is one, stands at the week that a cycle at `now` begins."""
+    world = open_living(workspace)
+    if world is not None and world.now != now:
+        there, here = format_instant(world.now), format_instant(now)
+        do = "A world lives a week at a time: set [clock] back to `stepped`, its `first` and `every` as they were made."
+        raise WorkspaceError(f"the world stands at {there}, and the cycle would be at {here}", where="remit.toml", do=do)
 
 
 def live_on(workspace: Workspace, cleared: Iterable[Cleared], now: int, stage: Callable[[str], None]) -> None:

@@ -41,10 +41,11 @@ def in_order(inputs: Inputs, rank: Callable[[pl.DataFrame], pl.Series]) -> Chose
         if charters:
             rows = candidates(judged, purpose, allowance, taken, inputs.settings.per_cycle)
             problem = build(rows, charters, inputs.settings, free, taken)
-            positions = _fill(problem, np.argsort(-rank(rows).to_numpy(), kind="stable").tolist())
+            positions, left = _fill(problem, np.argsort(-rank(rows).to_numpy(), kind="stable").tolist())
             chosen = rows.with_columns(position=pl.Series(positions)).filter(pl.col("position") >= 0).with_columns(probability=pl.lit(MICRO))
             frames.append(chosen.rename({"row": "number"}))
             taken = _contacts(frames)
+            free |= {name: amount for name, amount in zip(problem.resources.names, left, strict=True) if name in free}
     return pl.concat(frames)
 
 
@@ -55,8 +56,8 @@ def actions(chosen: Chosen, approved: pl.Series) -> pl.DataFrame:
     return done.select("hcp_id", "channel", "product", "content_id", position=position, decision=pl.lit(None, pl.String))
 
 
-def _fill(problem: Problem, order: list[int]) -> list[int]:
-    """Per candidate -1, or its position: 0 for an action of its own, 1 upward for details in a call."""
+def _fill(problem: Problem, order: list[int]) -> tuple[list[int], list[int]]:
+    """Per candidate -1, or its position: 0 for an action of its own, 1 upward for details in a call; and what is left of each resource."""
     hcp = np.repeat(np.arange(len(problem.candidates.start) - 1), np.diff(np.asarray(problem.candidates.start))).tolist()
     channels, per_channel = problem.limits.channels, np.asarray(problem.limits.channel).tolist()
     left, contacts = np.asarray(problem.resources.capacity).tolist(), np.asarray(problem.limits.total).tolist()
@@ -90,7 +91,7 @@ def _fill(problem: Problem, order: list[int]) -> list[int]:
         if kind >= 0:
             carried.setdefault(kind, set()).add(product[row])
         answer[row] = len(carried[kind]) if kind >= 0 else 0
-    return answer
+    return answer, left
 
 
 def _uses(usage: object) -> list[list[tuple[int, int]]]:

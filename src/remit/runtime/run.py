@@ -19,7 +19,7 @@ from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import draw, enrolled, stream
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.inputs import Warehouse, assemble, observe, tables
-from remit.runtime.living import live_on
+from remit.runtime.living import check_clock, live_on
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
 from remit.runtime.settings import Settings
 from remit.runtime.workspace import Config, Workspace, config_texts, keep, locked, read_config, write_whole
@@ -95,6 +95,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     stage("load feeds")
     loaded = _load(workspace, config, ledger, now, entropy)
     config.table(now)
+    check_clock(workspace, now)
     trained = training.due(workspace, settings, now)
     if trained:
         stage("train models")

@@ -25,7 +25,6 @@ Floats = npt.NDArray[np.float64]
 
 _INSTANTS = 11
 """Instants of the history that a lead score learns from: it ranks for greedy, and little more."""
-_HORIZON = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,7 @@ def _act(company: _Company, policy: str, threads: int, change: Change | None) ->
     if change is not None:
         inputs = replace(inputs, capacity=change.scaled(inputs.capacity))
     if policy == "oracle":
-        chosen = policies.planned(replace(inputs, responses=world.responses(most_touches(company.config), _HORIZON)))
+        chosen = policies.planned(replace(inputs, responses=world.responses(most_touches(company.config), company.config.settings.horizon)))
     elif policy == "remit":
         chosen = policies.planned(inputs)
     elif policy == "greedy":
@@ -223,11 +222,16 @@ class _Tally:
         self._count("more contacts in four weeks than allowed", busy.filter(pl.col("len") > settings.per_window).height)
         capacity = dict(shelf.state("resources", now).select("resource", "capacity").iter_rows())
         self._count("more e-mails than may be sent", max(0, done.filter(pl.col("channel") == "email").height - capacity.get("sends", 0) // MICRO))
-        covered = shelf.state("alignments", now).select("hcp_id", "product").unique()
+        forces = [force for channel in settings.channels.values() if channel.name == "call" for force in channel.sales_forces]
+        covered = shelf.state("alignments", now).filter(pl.col("sales_force").is_in(forces)).select("hcp_id", "product", "territory").unique()
         calls = done.filter(pl.col("channel") == "call")
         self._count("a call that nobody could make", calls.join(covered, on=["hcp_id", "product"], how="anti").height)
+        opened = calls.filter(pl.col("position") == 1)
         total = sum(amount for name, amount in capacity.items() if name.startswith("calls/")) // MICRO
-        self._count("more calls than reps can make", max(0, calls.filter(pl.col("position") == 1).height - total))
+        alone = covered.filter(pl.len().over("hcp_id", "product") == 1)  # where two forces overlap, only the sum can be told
+        by_territory = opened.join(alone, on=["hcp_id", "product"], how="inner").group_by("territory").len()
+        over = sum(max(0, made - capacity.get(f"calls/{territory}", 0) // MICRO) for territory, made in by_territory.iter_rows())
+        self._count("more calls than reps can make", max(over, opened.height - total, 0))
 
     def week(self, gained: Floats, net: Floats, contacts: npt.NDArray[np.int64], done: pl.DataFrame, world: World) -> None:
         """Adds a week."""

@@ -13,7 +13,7 @@ from remit.intake import TABLES, labels, read, segments, state
 from remit.models import panel_response
 from remit.models.errors import ModelError
 from remit.models.estimators import lead_score, response
-from remit.models.stored import model_digest
+from remit.models.stored import estimator_of, model_digest
 from remit.runtime.judging import Effect, judge
 from remit.runtime.settings import Settings
 from remit.runtime.workspace import Workspace, config_texts, keep, write_whole
@@ -146,12 +146,7 @@ def check(workspace: Workspace, name: str, digest: str) -> None:
 
 
 def _response(parts: Mapping[str, bytes]) -> response.Response | panel_response.PanelResponse:
-    try:
-        return panel_response.load(parts)
-    except ModelError as error:
-        if f"`{response.NAME}`" not in str(error):
-            raise
-        return response.load(parts)
+    return panel_response.load(parts) if estimator_of(parts) == panel_response.NAME else response.load(parts)
 
 
 def described(workspace: Workspace) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import StringIO
+from zoneinfo import available_timezones
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -71,7 +72,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Force:
-    """A sales force: reps or MSLs with a territory of `physicians` each, `hours` or calls a week, for some products and specialties (empty: all)."""
+    """A sales force: reps or MSLs with a territory of `physicians` each, `hours` or calls a week, for some products and specialties (no specialties: all)."""
 
     name: str
     channel: str
@@ -224,7 +225,7 @@ def _number(document: Document, key: str, default: float | None = None, *, least
     value = document.raw(key)
     if value is None and default is not None:
         return default
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most or value == float("inf"):
         bound = f"from {least:g} to {most:g}" if most < float("inf") else f"of at least {least:g}"
         document.fault(key, f"must be a number {bound}" if key in document.names() else "is missing")
         return least
@@ -392,30 +393,57 @@ def _event(table: Document) -> Event:
 
 def _check(document: Document, world: Description) -> None:
     """What only the parts together can show."""
-    products = {product.name for product in world.products}
-    specialties = {kind.name for kind in world.specialties}
-    if not world.own:
-        document.fault("products", "has none of our own (`own: true`)")
-    for basket in sorted({product.basket for product in world.products}):
-        total = sum(product.share for product in world.products if product.basket == basket)
-        if total > 1 + 1e-6:
-            document.fault("products", f"has shares of `{basket}` that add up to {total:g}")
-    for product in world.products:
-        if product.own and product.value_minor * MICRO >= 2**40:
-            document.fault(f"products.{product.name}.value_minor", "is out of range")
-    for force in world.forces:
-        for name in sorted(set(force.products) - {world.products[place].name for place in world.own}):
-            document.fault(f"forces.{force.name}.products", f"names `{name}`, which is not a product of our own")
-        for name in sorted(set(force.specialties) - specialties):
-            document.fault(f"forces.{force.name}.specialties", f"names `{name}`, which is not a specialty here")
-    for place, event in enumerate(world.events):
-        if event.product and event.product not in products:
-            document.fault(f"events[{place}].product", f"is `{event.product}`, which is not a product here")
-        if event.week < -world.history:
-            document.fault(f"events[{place}].week", f"lies before the history, which begins at week -{world.history}")
-    for name in sorted(set(world.supply) - products):
-        document.fault("promotion.supply_per_physician", f"names `{name}`, which is not a product here")
+    _check_products(document, world)
+    _check_forces(document, world)
+    _check_events(document, world)
+    for zone in sorted(set(world.zones) - available_timezones()):
+        document.fault("market.zones", f"names `{zone}`, which is not a time zone of the IANA list")
+    if not world.zones or not world.channels:
+        document.fault("market.zones" if world.channels else "channels", "names none")
+    for topic in world.topics:
+        if "-" in topic:
+            document.fault(f"promotion.topics.{topic}", "must have no hyphen: content ids end in the topic")
     if world.tours and world.reports.level != "brick":
         document.fault("promotion.tours", "needs `reports.level: brick`: tours go by brick")
     if world.peers.degree >= world.physicians:
         document.fault("peers.degree", "must be below the number of physicians")
+
+
+def _check_products(document: Document, world: Description) -> None:
+    if not world.own:
+        document.fault("products", "has none of our own (`own: true`)")
+    for basket in sorted({product.basket for product in world.products}):
+        total = sum(product.share for product in world.products if product.basket == basket)
+        if not 0 < total <= 1 + 1e-6:
+            document.fault("products", f"has shares of `{basket}` that add up to {total:g}")
+    for product in world.products:
+        if product.own and product.value_minor * MICRO >= 2**40:
+            document.fault(f"products.{product.name}.value_minor", "is out of range")
+    for name in sorted(set(world.supply) - {product.name for product in world.products}):
+        document.fault("promotion.supply_per_physician", f"names `{name}`, which is not a product here")
+
+
+def _check_forces(document: Document, world: Description) -> None:
+    own, specialties = {world.products[place].name for place in world.own}, {kind.name for kind in world.specialties}
+    if not world.forces:
+        document.fault("forces", "names none")
+    for force in world.forces:
+        if not force.products:
+            document.fault(f"forces.{force.name}.products", "names none")
+        if force.channel == "call" and "call" not in {channel.name for channel in world.channels}:
+            document.fault(f"forces.{force.name}.channel", "is `call`, which `channels` does not describe")
+        for name in sorted(set(force.products) - own):
+            document.fault(f"forces.{force.name}.products", f"names `{name}`, which is not a product of our own")
+        for name in sorted(set(force.specialties) - specialties):
+            document.fault(f"forces.{force.name}.specialties", f"names `{name}`, which is not a specialty here")
+
+
+def _check_events(document: Document, world: Description) -> None:
+    products = {product.name for product in world.products}
+    for place, event in enumerate(world.events):
+        if event.product and event.product not in products:
+            document.fault(f"events[{place}].product", f"is `{event.product}`, which is not a product here")
+        elif event.kind == "shortage" and event.product not in world.supply:
+            document.fault(f"events[{place}].product", f"is `{event.product}`, of which `promotion.supply_per_physician` states no supply")
+        if event.week <= -world.history:
+            document.fault(f"events[{place}].week", f"must come after week -{world.history}, with which the history begins")

@@ -106,11 +106,13 @@ def settle(world: Description, physicians: int, seed: int) -> People:
 
 
 def _bricks(world: Description, practice: Ints) -> Ints:
-    """Bricks of whole practices that follow each other, numbered from 0."""
+    """Bricks of whole practices that follow each other, numbered from 0; a last one of less than half the size belongs to the one before."""
     if world.reports.level != "brick":
         return np.full(len(practice), -1)
     first = np.searchsorted(practice, practice)
-    return np.unique(first // world.reports.physicians_each, return_inverse=True)[1].astype(np.int64)
+    brick = np.unique(first // world.reports.physicians_each, return_inverse=True)[1].astype(np.int64)
+    last = int(brick[-1])
+    return np.where(brick == last, max(last - 1, 0), brick) if 2 * int((brick == last).sum()) < world.reports.physicians_each else brick
 
 
 def _drawn(draw: np.random.Generator, kinds: tuple[Kind, ...], count: int) -> Ints:

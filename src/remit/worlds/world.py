@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -174,7 +175,9 @@ class World:
             **{f"written-{report.week}": report.written for report in state.pending},
             **{f"told-{report.week}": report.told for report in state.pending},
         }
-        held = [{"feed": item.feed, "name": item.name, "rows": item.rows.write_ndjson()} for item in state.withheld]
+        held = [
+            {"feed": item.feed, "name": item.name, "columns": item.rows.columns, "rows": item.rows.cast(pl.String).write_ndjson()} for item in state.withheld
+        ]
         about = {"week": state.moment.week, "pending": [report.week for report in state.pending], "withheld": held}
         buffer = BytesIO()
         np.savez(buffer, allow_pickle=False, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)
@@ -191,7 +194,7 @@ class World:
                 pending = tuple(Pending(week, kept[f"written-{week}"], kept[f"told-{week}"]) for week in about["pending"])
                 vacant = tuple(kept[f"vacant-{place}"] for place in range(len(people.teams)))
                 state = _State(moment, kept["consent"], vacant, pending, kept["scale"], tuple(_delivery(item) for item in about["withheld"]))
-        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile, pl.exceptions.PolarsError) as error:
             raise WorldError(f"the world's state cannot be read: {error}", do="Restore it from a copy: it is not made anew.") from None
         if len(moment.pressure) != physicians:
             raise WorldError(f"the world's state is of {len(moment.pressure)} physicians, not {physicians}", do="Restore the world file it belongs to.")
@@ -272,5 +275,6 @@ def _held_back(world: Description, week: int, files: tuple[Delivery, ...], recei
     return tuple(passed), tuple(item for item in files if item.feed in stopped)
 
 
-def _delivery(item: Mapping[str, str]) -> Delivery:
-    return Delivery(item["feed"], item["name"], pl.read_ndjson(BytesIO(item["rows"].encode())))
+def _delivery(item: Mapping[str, Any]) -> Delivery:
+    schema = dict.fromkeys(item["columns"], pl.String)
+    return Delivery(item["feed"], item["name"], pl.read_ndjson(BytesIO(item["rows"].encode()), schema=schema) if item["rows"] else pl.DataFrame(schema=schema))
