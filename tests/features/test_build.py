@@ -52,6 +52,14 @@ def test_share_is_of_what_was_reported_for_the_basket() -> None:
     assert _row(country(_weeks([6] * 6)))["rx_share"] == 1.0
 
 
+def test_volume_is_the_mean_of_the_basket_over_half_a_year_of_known_weeks() -> None:
+    """Alpha 9 a week for four weeks and 6 for the twenty-six after, beside gamma 2: of the last twenty-six the mean is 8. Where gamma is not reported, 6."""
+    weeks = [f"2025-W{week:02d}" for week in range(29, 53)] + WEEKS
+    told = [rx_row("A", "alpha", week, 9 if place < 4 else 6) for place, week in enumerate(weeks)]
+    assert _row(country([*told, *(rx_row("A", "gamma", week, 2) for week in weeks)]))["rx_basket"] == 8.0
+    assert _row(country(_weeks([6] * 6)))["rx_basket"] == 6.0
+
+
 def test_absence_is_not_zero() -> None:
     """A physician nobody reports has unknown features; a week left out is skipped and not counted as none."""
     tables = country([row for row in _weeks(ALPHA) if row[2] != "2026-W05"] + _weeks([1] * 6, product="gamma") + [rx_row("B", "alpha", "2026-W06", 1)])

@@ -35,7 +35,7 @@ ASSUMPTIONS = (
     "Given an HCP's own level and what moved everybody of the specialty, when a touch falls is as good as random.",
     "A touch changes outcomes in proportion to the HCP's base, less the more touches came before, and fades by half in a fixed time.",
     "A touch on one HCP does not change what another prescribes, nor a touch about one product what is prescribed of another.",
-    "An effect that is more likely nothing than something counts as nothing. A channel without variation has no estimate, and counts as zero.",
+    "An effect counts as far as it is likely to be more than nothing. A channel without variation has no estimate, and counts as zero.",
 )
 """What the estimate assumes, in words; stored with each model."""
 OF_BRICKS = (
@@ -44,9 +44,6 @@ OF_BRICKS = (
 
 _TURNS = 2
 _LEAST_HCPS = 50
-_LIKELY = 0.5
-"""An effect that is less likely than this to be more than nothing counts as nothing."""
-
 Z_90 = 1.6448536269514722
 
 
@@ -135,7 +132,7 @@ class PanelResponse:
             touches = np.zeros((rows.height, len(data.ends)))
             touches[at >= 0] = data.touches[data.channels.index(channel), at[at >= 0], data.products.index(entry.product)]
             doses = level[:, None] * _doses(stock_of(touches, days, self.period_days)[:, -1], days, saturation, self.period_days, self.horizon, most)
-            increment = (effect if entry.certain[place] >= _LIKELY else np.zeros_like(effect))[:, None] * doses
+            increment = (entry.certain[place] * effect)[:, None] * doses
             frames.append(_rows(rows, channel, most, increment, (effect - spread)[:, None] * doses, np.maximum(effect + spread, 0.0)[:, None] * doses, True))
         return pl.concat(frames)
 
@@ -166,9 +163,8 @@ class PanelResponse:
             levels = levels_of(outcome, lift, group[shown], groups, _gap(data, self.period_days))
             lift = np.ones_like(outcome)
             for number, (channel, stock) in enumerate(zip(entry.shapes, stocks, strict=True)):
-                if entry.certain[number] >= _LIKELY:
-                    traits = traits_of(inside, self.traits, entry.product, np.log(levels.base), channel)
-                    lift += np.exp(log_effect(traits, entry.mean[_slice(entry, number)]))[:, None] * stock
+                traits = traits_of(inside, self.traits, entry.product, np.log(levels.base), channel)
+                lift += entry.certain[number] * np.exp(log_effect(traits, entry.mean[_slice(entry, number)]))[:, None] * stock
         return levels
 
     def _brick_levels(self, entry: Learned, rows: pl.DataFrame, data: Panel, at: Ints) -> Levels:
@@ -183,12 +179,11 @@ class PanelResponse:
             levels = _levels(outcome, lift, units, np.zeros(len(outcome), np.int64), data, self.period_days)
             lift = np.ones_like(outcome)
             for number, (channel, stock) in enumerate(zip(entry.shapes, stocks, strict=True)):
-                if entry.certain[number] >= _LIKELY:
-                    traits = traits_of(rows, self.traits, entry.product, np.log(levels.base[found]), channel)
-                    effect = np.exp(log_effect(traits, entry.mean[_slice(entry, number)]))
-                    seen = asked.sums(stock[spot])
-                    scale = units.sums(stock).sum(axis=1) / np.maximum(seen.sum(axis=1), 1e-9)
-                    lift += asked.sums(effect[:, None] * stock[spot]) * (scale / units.size)[:, None]
+                traits = traits_of(rows, self.traits, entry.product, np.log(levels.base[found]), channel)
+                effect = entry.certain[number] * np.exp(log_effect(traits, entry.mean[_slice(entry, number)]))
+                seen = asked.sums(stock[spot])
+                scale = units.sums(stock).sum(axis=1) / np.maximum(seen.sum(axis=1), 1e-9)
+                lift += asked.sums(effect[:, None] * stock[spot]) * (scale / units.size)[:, None]
         return levels
 
 
@@ -290,7 +285,7 @@ def _learn(place: int, product: str, data: Panel, units: Units, rows: pl.DataFra
         traits = [traits_of(rows, own, product, np.log(base), channel) for channel in named]
         mean, covariance, spread = multipliers(evidence, traits, common)
         effects = [np.exp(log_effect(trait, part)) for trait, part in zip(traits, np.split(mean, len(traits)), strict=True)]
-        added = sum((effects[at][:, None] * stocks[at] for at in np.flatnonzero(certain >= _LIKELY)), np.zeros_like(touches[0]))
+        added = sum((certain[at] * effects[at][:, None] * stocks[at] for at in range(len(named))), np.zeros_like(touches[0]))
         levels = _levels(outcome, 1.0 + units.mean(added), units, group, data, days)
     told = {
         "noise": repr(weeks.noise),

@@ -1,4 +1,4 @@
-"""What of an HCP an effect may depend on: traits in units of their scale, the level as a bent line, engagement beyond what is usual for such HCPs."""
+"""What of an HCP an effect may depend on: traits in units of their scale, level and volume as bent lines, engagement beyond what is usual for such HCPs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +10,10 @@ from remit.features import Catalogue
 from remit.models.effects import Floats
 
 _KNOTS = (0.2, 0.4, 0.6, 0.8)
-"""Shares of HCPs below the levels at which the line of the level bends."""
+"""Shares of HCPs below the places at which a line bends."""
+
+_VOLUME, _LEAST_VOLUME = "rx_basket", 0.05
+"""Prescriptions of the whole basket per period; whoever writes fewer counts as writing this many."""
 
 _RARELY = 0.02
 """No HCP takes up fewer touches than this share, nor more than all but this share, as far as one can tell."""
@@ -29,8 +32,8 @@ class Engagement:
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What of an HCP an effect may depend on: names, and per product the centre and scale of each. The level enters as a line that bends at `knots`;
-    engagement (by product and channel) as its difference from what the other traits lead one to expect."""
+    """What of an HCP an effect may depend on: names, and per product the centre and scale of each. The logarithms of level and volume enter as lines that
+    bend at `knots` (a row each); engagement (by product and channel) as its difference from what the other traits lead one to expect."""
 
     names: tuple[str, ...]
     knots: Mapping[str, Floats]
@@ -52,12 +55,22 @@ def _raw_traits(rows: pl.DataFrame, names: tuple[str, ...], log_level: Floats, k
         column, _, level = name.partition("=")
         values = (rows[column] == level).cast(pl.Float64) if level else rows[column].cast(pl.Float64)
         columns.append(values.fill_null(np.nan).to_numpy())
-    return np.column_stack([*columns, log_level, *(np.maximum(0.0, knot - log_level) for knot in knots)])
+    return np.column_stack([*columns, *_bent(log_level, knots[0]), *_bent(_log_volume(rows), knots[1])])
+
+
+def _bent(line: Floats, knots: Floats) -> list[Floats]:
+    return [line, *(np.maximum(0.0, knot - line) for knot in knots)]
+
+
+def _log_volume(rows: pl.DataFrame) -> Floats:
+    return np.asarray(np.log(np.maximum(rows[_VOLUME].fill_null(np.nan).to_numpy(), _LEAST_VOLUME)))
 
 
 def scaling(rows: pl.DataFrame, names: tuple[str, ...], product: str, level: Floats, channels: tuple[str, ...]) -> Traits:
     """Knots of the level, centre and scale of each trait (weighted by level), and what engagement to expect."""
-    knots = np.quantile(np.log(level), _KNOTS)
+    volume = _log_volume(rows)
+    known = volume[np.isfinite(volume)]
+    knots = np.stack([np.quantile(np.log(level), _KNOTS), np.quantile(known, _KNOTS) if known.size else np.zeros(len(_KNOTS))])
     raw = _raw_traits(rows, names, np.log(level), knots)
     weight = np.where(np.isfinite(raw), level[:, None], 0.0)
     total = np.maximum(weight.sum(axis=0), 1e-12)
