@@ -205,7 +205,8 @@ def test_missing_tables_and_columns_are_told_at_once() -> None:
 def test_nothing_at_all_gives_unknown_features() -> None:
     """Empty feeds give rows without knowledge, not errors."""
     frame = build(country(), NOW, CATALOGUE)
-    assert frame.select(column.name for column in CATALOGUE.columns if column.feature.table == "rx").null_count().row(0) == (4,) * 12
+    unknown = frame.select(column.name for column in CATALOGUE.columns if column.feature.table == "rx").null_count().row(0)
+    assert set(unknown) == {4}
 
 
 def test_before_any_product_is_known_there_are_no_rows() -> None:

@@ -1,8 +1,9 @@
 """Who may decide it? Decision-rights tables: read and checked, then judging one proposal or a million, always with the rules that made the verdict."""
 
 from remit.authority.errors import AuthorityError
+from remit.authority.exploring import limits
 from remit.authority.judging import Judgement, authorize, judge
 from remit.authority.loading import load_table
-from remit.authority.tables import Rule, Table
+from remit.authority.tables import Exploration, Rule, Table
 
-__all__ = ["AuthorityError", "Judgement", "Rule", "Table", "authorize", "judge", "load_table"]
+__all__ = ["AuthorityError", "Exploration", "Judgement", "Rule", "Table", "authorize", "judge", "limits", "load_table"]

@@ -8,17 +8,19 @@ from remit.authority.conditions import Condition, Known, facts_of, leaves, to_po
 from remit.authority.documents import Entry, Fault, Section, read_document
 from remit.authority.errors import AuthorityError, nearest
 from remit.authority.sql import read_condition
-from remit.authority.tables import Rule, Table
-from remit.terms.encoding import digest
+from remit.authority.tables import Exploration, Rule, Table
+from remit.terms.encoding import MICRO, digest
 from remit.terms.errors import ClockError
 from remit.terms.facts import Fact, Source
 from remit.terms.instants import WEEK, add_span
 from remit.terms.people import People
 from remit.terms.verdicts import Ruling
 
-_TABLE_KEYS = ("version", "name", "owner", "rows")
+_TABLE_KEYS = ("version", "name", "owner", "rows", "exploration")
 _ROW_KEYS = ("id", "when", "verdict", "owner", "reason")
 _CONFIRM_KEYS = ("roles", "deadline", "on_timeout")
+_TRY_KEYS = ("id", "when", "tries", "rests", "owner", "reason")
+_MOST_TRIED = 0.5
 _TIMEOUTS = ("refuse", "escalate")
 _LONGEST_DEADLINE_US = 52 * WEEK
 
@@ -54,8 +56,23 @@ class _Loader:
             version = ""
         name, owner = top.text("name"), self._owner(top)
         rules = tuple(self._rule(entry, number) for number, entry in enumerate(top.entries("rows"), start=1))
-        kinds = {fact: self.facts[fact].kind for rule in rules for fact in facts_of(rule.condition)}
-        return Table(int(version or 0), name, owner, rules, table_digest, MappingProxyType(dict(sorted(kinds.items()))))
+        tries = tuple(self._exploration(entry, number) for number, entry in enumerate(top.entries("exploration") if top.has("exploration") else (), start=1))
+        conditions = [*(rule.condition for rule in rules), *(row.condition for row in tries)]
+        kinds = {fact: self.facts[fact].kind for condition in conditions for fact in facts_of(condition)}
+        return Table(int(version or 0), name, owner, rules, table_digest, MappingProxyType(dict(sorted(kinds.items()))), tries)
+
+    def _exploration(self, entry: Entry, number: int) -> Exploration:
+        """Checked as an autonomous row is: it is one more way to act."""
+        row = Section(entry, f"exploration {number}", self.faults)
+        row_id = self._id(row)
+        row.only(_TRY_KEYS)
+        when = row.text("when")
+        condition = self._condition(row, when)
+        _check_autonomous(row, condition, sorted({fact for fact in facts_of(condition) if self.facts[fact].source is Source.MODEL}))
+        tries, rests = (_probability(row, key) if row.has(key) else 0 for key in ("tries", "rests"))
+        if not row.has("tries") and not row.has("rests"):
+            row.fault("it lets nothing be tried; give `tries`, `rests` or both")
+        return Exploration(row_id, when, condition, tries, rests, self._owner(row), row.text("reason"), to_polars(condition))
 
     def _rule(self, entry: Entry, number: int) -> Rule:
         row = Section(entry, f"row {number}", self.faults)
@@ -134,6 +151,17 @@ def _check_autonomous(row: Section, condition: Condition, from_model: list[str])
         row.fault(f"it would allow where `{fact}` is unknown; say what must be known, and leave the unknown to a forbidden or confirm row", "when")
     for fact in from_model:
         row.fault(f"`{fact}` is said by a model, which may tighten a verdict and never loosen it; use it in a forbidden or confirm row", "when")
+
+
+def _probability(row: Section, key: str) -> int:
+    """A probability in millionths."""
+    text = row.text(key)
+    found = re.fullmatch(r"0?\.[0-9]{1,6}|0", text)
+    if not found or float(text) >= _MOST_TRIED:
+        if text:
+            row.fault(f"{key} `{text}` is not a probability from 0 to below {_MOST_TRIED:g} with at most six decimals; write 0.05 for one in twenty", key)
+        return 0
+    return round(float(text) * MICRO)
 
 
 def _deadline(row: Section) -> int:

@@ -37,8 +37,24 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Exploration:
+    """A checked leave to try: of the proposals that meet its condition, one that was permitted and not chosen may be made with a probability of at most
+    `tries`, and one that was chosen is left out with the probability `rests` (millionths, below one half)."""
+
+    id: str
+    when: str
+    condition: Condition
+    tries: int
+    rests: int
+    owner: str
+    reason: str
+    expression: pl.Expr = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """A checked table. `digest` is the SHA-256 of its text in UTF-8; `kinds` are the facts its rows speak of, which each judgement must be given."""
+    """A checked table. `digest` is the SHA-256 of its text in UTF-8; `kinds` are the facts its rows speak of, which each judgement must be given.
+    Without `exploration` nothing is done but what is chosen for its value."""
 
     version: int
     name: str
@@ -46,6 +62,7 @@ class Table:
     rules: tuple[Rule, ...]
     digest: str
     kinds: Mapping[str, Kind]
+    exploration: tuple[Exploration, ...] = ()
 
     def always_forbids(self, **facts: Value) -> bool:
         """Whether one row forbids every proposal with these facts, whatever the others are or turn out to be."""

@@ -1,6 +1,7 @@
 """Effects that differ between HCPs by factors: the logarithm of an effect is linear in traits, as far as the data support it."""
 
 from dataclasses import dataclass
+from math import erf
 from typing import Protocol
 
 import numpy as np
@@ -101,9 +102,8 @@ def log_effect(traits: Floats, coefficients: Floats) -> Floats:
 
 
 def more_than_nothing(effect: float, error: float) -> float:
-    """How likely it is that an effect is above nothing, if that was as likely as not before (Bayes factor of a normal prior against a point)."""
-    if effect <= 0:
-        return 0.0
+    """How likely it is that an effect is above nothing, if it was as likely as not to be something before (Bayes factor of a normal prior against a point)."""
     prior = _PLAUSIBLE**2
-    log_factor = 0.5 * np.log(error**2 / (error**2 + prior)) + 0.5 * (effect / error) ** 2 * prior / (prior + error**2)
-    return float(1.0 / (1.0 + np.exp(-min(log_factor, 50.0))))
+    away = effect / error * np.sqrt(prior / (prior + error**2))
+    log_factor = 0.5 * np.log(error**2 / (error**2 + prior)) + 0.5 * away**2
+    return float((1.0 + erf(away / np.sqrt(2.0))) / 2.0 / (1.0 + np.exp(-min(log_factor, 50.0))))

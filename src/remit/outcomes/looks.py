@@ -11,6 +11,7 @@ import polars as pl
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 FEWEST = 10
 """Units of a side, below which it is no side."""

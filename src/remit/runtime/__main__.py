@@ -189,6 +189,16 @@ def outcomes_nowcast(workspace: Folder = Path(), as_json: AsJson = False) -> Non
     _say(commands.outcomes_nowcast(workspace), as_json, render.outcomes_nowcast)
 
 
+@outcomes.command("tried")
+def outcomes_tried(
+    workspace: Folder = Path(),
+    periods: Annotated[int | None, typer.Option(min=1, help="Periods after a decision that count; without it, the settings' horizon.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what contacts changed where chance decided whether they were made."""
+    _say(commands.outcomes_tried(workspace, periods), as_json, render.outcomes_tried)
+
+
 @models.command("show")
 def models_show(workspace: Folder = Path(), as_json: AsJson = False) -> None:
     """Show each model's stage, held-out metrics, calibration, drift, bias audit and signatures."""

@@ -9,7 +9,7 @@ from typing import Any
 from remit.intake import erase as erase_rows
 from remit.intake import freshness, read_quarantine, replaced
 from remit.ledger import migrate_ledger, open_ledger, read_ledger
-from remit.runtime import explaining, nowcasts, overview, registry, replaying, reporting, training, verifying
+from remit.runtime import explaining, nowcasts, overview, registry, replaying, reporting, training, trials, verifying
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.holdouts import planned, shown
 from remit.runtime.init import check_empty, create
@@ -139,6 +139,11 @@ def holdout_plan(workspace: Path, effect: float, by: str, level: float, power: f
 def outcomes_show(workspace: Path, level: float) -> dict[str, Any]:
     """What acting changed against who was left alone."""
     return shown(open_workspace(workspace), level)
+
+
+def outcomes_tried(workspace: Path, periods: int | None) -> dict[str, Any]:
+    """What contacts changed where chance decided whether they were made."""
+    return trials.told(open_workspace(workspace), periods)
 
 
 def outcomes_nowcast(workspace: Path) -> dict[str, Any]:

@@ -102,6 +102,17 @@ def _charter(agent: str, proposer: str, objective: str, purpose: str, owner: str
     )
 
 
+_EXPLORATION = """
+exploration:
+  - id: email-learns
+    when: agent = 'email' AND channel = 'email'
+    tries: 0.1
+    rests: 0.02
+    owner: owner-email
+    reason: An e-mail costs little; whether it changes anything is learnt by sending some and leaving some out at random.
+"""
+
+
 def _table(world: Description, own: list[str]) -> str:
     """The shared table's rows that speak of no agent, and a row per agent that may act by itself."""
     shared = (files("remit.runtime") / "examples" / "two-brands" / "authority.yaml").read_text("utf-8")
@@ -119,4 +130,4 @@ def _table(world: Description, own: list[str]) -> str:
     rows.append(("msl-visits", f"agent = 'msl' AND channel = 'msl_visit' AND product IN ({listed}) AND purpose = 'medical'", "owner-msl",
                  "The medical agent may plan visits for open questions and education."))  # fmt: skip
     told = [f"\n  - id: {id_}\n    when: {when}\n    verdict: autonomous\n    owner: {owner}\n    reason: {reason}\n" for id_, when, owner, reason in rows]
-    return common + _BY_THEMSELVES + "".join(told)
+    return common + _BY_THEMSELVES + "".join(told) + _EXPLORATION

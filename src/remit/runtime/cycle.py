@@ -10,10 +10,10 @@ from remit.agents import Failure, View, ask
 from remit.arbiter import arbitrate
 from remit.authority import Judgement, Table, judge
 from remit.gateway import Known, gather, on_file, open_inquiries
+from remit.runtime.exploring import explore
 from remit.runtime.problem import Problem, build
 from remit.runtime.settings import Settings
 from remit.terms.charters import Charter
-from remit.terms.encoding import MICRO
 from remit.terms.facts import FACTS
 from remit.terms.instants import HOUR, add_span
 from remit.terms.people import People
@@ -39,8 +39,11 @@ DECISION_COLUMNS = (
     "allowance",
     "number",
 )
-"""The columns of a decision, in order: a proposal, the facts it was judged by, its verdict, what became of it, the contacts that the HCP's window left
-for this cycle, and its number in the cycle."""
+"""The columns of a decision, in order: a proposal, the facts it was judged by, its verdict, what became of it, the probability (millionths) with which it
+was to be done, the contacts that the HCP's window left for this cycle, and its number in the cycle."""
+
+TAKEN = pl.col("disposition").is_in(["chosen", "waiting", "tried"])
+"""Decisions to act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +83,14 @@ class PurposePlan:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a cycle decided: a row per proposal (`DECISION_COLUMNS`), the distinct verdicts and each row's code among them, a plan per purpose, the agents
-    that failed, and why the promotional choices were made (by number)."""
+    """What a cycle decided: a row per proposal (`DECISION_COLUMNS`), the distinct verdicts and each row's code among them, a plan per purpose, what tries take
+    of each resource (micro-units), the agents that failed, and why the promotional choices were made (by number)."""
 
     decisions: pl.DataFrame
     verdicts: tuple[Verdict, ...]
     codes: pl.Series
     plans: tuple[PurposePlan, ...]
+    tries: Mapping[str, int]
     failures: tuple[Failure, ...]
     reasons: Mapping[int, list[str]]
 
@@ -95,9 +99,9 @@ def cycle(inputs: Inputs, stage: Callable[[str], None]) -> Result:
     """Asks every agent, judges every proposal, chooses jointly. `stage` is told the name of each step as it begins; nothing else leaves the function."""
     judged, judgement, failures = proposed(inputs, stage)
     stage("choose")
-    decisions, plans = _choose(judged, inputs)
+    decisions, plans, tries = _choose(judged, inputs)
     stage("say why")
-    return Result(decisions.select(DECISION_COLUMNS), judgement.verdicts, judgement.columns["verdict"], plans, failures, _reasons(decisions, inputs))
+    return Result(decisions.select(DECISION_COLUMNS), judgement.verdicts, judgement.columns["verdict"], plans, tries, failures, _reasons(decisions, inputs))
 
 
 def proposed(inputs: Inputs, stage: Callable[[str], None]) -> tuple[pl.DataFrame, Judgement, tuple[Failure, ...]]:
@@ -137,7 +141,8 @@ def _view(charter: Charter, inputs: Inputs) -> View:
     if inputs.segments is not None:
         hcps = hcps.join(inputs.segments, on="hcp_id", how="left", maintain_order="left")
     responses = inputs.responses.filter(pl.col("channel").is_in(channels) & pl.col("product").is_in(products))
-    view = View(hcps, responses, content, {product: inputs.values[product] for product in products if product in inputs.values})
+    values = {product: inputs.values[product] for product in products if product in inputs.values}
+    view = View(hcps, responses, content, values, tries=bool(inputs.table.exploration))
     if inputs.uptake is None:
         return view
     return replace(view, uptake=inputs.uptake.filter(pl.col("channel").is_in(channels) & pl.col("product").is_in(products)))
@@ -145,7 +150,7 @@ def _view(charter: Charter, inputs: Inputs) -> View:
 
 def _reasons(decisions: pl.DataFrame, inputs: Inputs) -> dict[int, list[str]]:
     """What moves the lead score of each promotional choice, in words; it names nothing that is kept from reps for an HCP under PDRP."""
-    chosen = decisions.filter((pl.col("probability") > 0) & (pl.col("purpose") == "promotional")).select("number", "hcp_id", "product")
+    chosen = decisions.filter(TAKEN & (pl.col("purpose") == "promotional")).select("number", "hcp_id", "product")
     if not chosen.height:
         return {}
     said = inputs.explain(chosen.select("hcp_id", "product").unique(maintain_order=True))
@@ -153,7 +158,7 @@ def _reasons(decisions: pl.DataFrame, inputs: Inputs) -> dict[int, list[str]]:
     return dict(texts.iter_rows())
 
 
-def _choose(judged: pl.DataFrame, inputs: Inputs) -> tuple[pl.DataFrame, tuple[PurposePlan, ...]]:
+def _choose(judged: pl.DataFrame, inputs: Inputs) -> tuple[pl.DataFrame, tuple[PurposePlan, ...], Mapping[str, int]]:
     height = judged.height
     chosen, call_number, position = np.zeros(height, bool), np.zeros(height, np.int64), np.zeros(height, np.int64)
     free = {name: max(0, capacity - inputs.taken.get(name, 0)) for name, capacity in inputs.capacity.items()}
@@ -181,19 +186,30 @@ def _choose(judged: pl.DataFrame, inputs: Inputs) -> tuple[pl.DataFrame, tuple[P
         free = {name: capacity - used.get(name, 0) for name, capacity in free.items()}
         taken = _contacts(judged, chosen, call_number)
         plans.append(_named(purpose, plan, problem))
-    disposition = pl.when(pl.col("ruling") == Ruling.FORBIDDEN).then(pl.lit("forbidden")).when(~pl.col("chosen")).then(pl.lit("outbid"))
-    decided = (
-        judged.join(allowance, on="hcp_id", how="left", maintain_order="left")
-        .with_columns(
-            pl.col("allowance").fill_null(inputs.settings.per_cycle),
-            chosen=pl.Series(chosen),
-            call_number=pl.Series(call_number),
-            position=pl.Series(position),
-            probability=pl.Series(chosen.astype(np.int64) * MICRO),
-        )
-        .with_columns(disposition=disposition.when(pl.col("ruling") == Ruling.CONFIRM).then(pl.lit("waiting")).otherwise(pl.lit("chosen")))
+    planned = judged.join(allowance, on="hcp_id", how="left", maintain_order="left").with_columns(
+        pl.col("allowance").fill_null(inputs.settings.per_cycle),
+        chosen=pl.Series(chosen),
+        call_number=pl.Series(call_number),
+        position=pl.Series(position),
     )
-    return decided, tuple(plans)
+    explored = explore(planned, inputs.table, inputs.charters, inputs.settings, free, inputs.responses, inputs.values, inputs.known.now)
+    decided = planned.with_columns(tried=pl.Series(explored.tried), rested=pl.Series(explored.rested), probability=pl.Series(explored.probability))
+    return decided.with_columns(disposition=_DISPOSITION), tuple(plans), explored.used
+
+
+_DISPOSITION = (
+    pl.when(pl.col("ruling") == Ruling.FORBIDDEN)
+    .then(pl.lit("forbidden"))
+    .when(pl.col("tried"))
+    .then(pl.lit("tried"))
+    .when(~pl.col("chosen"))
+    .then(pl.lit("outbid"))
+    .when(pl.col("rested"))
+    .then(pl.lit("rested"))
+    .when(pl.col("ruling") == Ruling.CONFIRM)
+    .then(pl.lit("waiting"))
+    .otherwise(pl.lit("chosen"))
+)
 
 
 def candidates(judged: pl.DataFrame, purpose: str, allowance: pl.DataFrame, taken: pl.DataFrame | None, per_cycle: int) -> pl.DataFrame:

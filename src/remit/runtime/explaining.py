@@ -11,7 +11,7 @@ import polars as pl
 
 from remit.arbiter import arbitrate_one
 from remit.ledger import Records
-from remit.runtime.cycle import PURPOSES
+from remit.runtime.cycle import PURPOSES, TAKEN
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.problem import build
 from remit.runtime.record import STREAM
@@ -94,14 +94,14 @@ def turning(workspace: Workspace, records: Records, decision: str) -> list[str]:
     prices: Mapping[str, int] = body["prices"][own["purpose"]]
     config = read_config(recall(workspace, body["inputs"]["config"]))
     earlier = PURPOSES[: PURPOSES.index(own["purpose"])]
-    before = rows.filter(pl.col("purpose").is_in(list(earlier)) & (pl.col("probability") > 0))
+    before = rows.filter(pl.col("purpose").is_in(list(earlier)) & TAKEN)
     contacts = before.group_by("hcp_id", "channel").agg(contacts=pl.struct("territory", "call_number", "position").n_unique().cast(pl.Int64))
     open_ = rows.filter((pl.col("purpose") == own["purpose"]) & (pl.col("ruling") != "forbidden")).rename({"number": "row"})
     open_ = open_.with_columns(allowance=(pl.col("allowance") - contacts["contacts"].sum()).clip(lower_bound=0))
     charters = [charter for charter in config.charters if charter.purpose == own["purpose"]]
     forced = open_.with_columns(mandatory=pl.col("mandatory") | (pl.col("row") == number))
     with_it, without = (_best(part, charters, config.settings, prices, contacts) for part in (forced, open_.filter(pl.col("row") != number)))
-    chosen = own["probability"] > 0
+    chosen = own["disposition"] in ("chosen", "waiting", "rested")
     return [
         _turns(name, used - without.used.get(name, 0), with_it.net - without.net, prices[name], chosen)
         for name, used in with_it.used.items()
@@ -163,9 +163,12 @@ def _age(hours: int | None) -> str:
 def _outcome(row: Mapping[str, Any]) -> str:
     place = f", call {row['call_number']}, position {row['position']}" if row["position"] else ""
     by = f", by {row['rep_id']}" if row["rep_id"] else ""
+    share = f"{row['probability'] / MICRO:g}"
     said = {
-        "chosen": f"chosen{place}{by} (probability {row['probability'] / MICRO:g}).",
+        "chosen": f"chosen{place}{by} (probability {share}).",
         "waiting": f"chosen{place}{by}, and waiting for a person.",
+        "tried": f"tried, though not chosen, to learn what it changes: drawn with probability {share}, with capacity that was left over.",
+        "rested": f"chosen{place}, and left out to learn what it changes: it was to be made with probability {share}.",
         "outbid": "not chosen: other uses of the same resources or of this HCP's contacts were worth more.",
         "forbidden": "never a candidate.",
     }

@@ -10,6 +10,7 @@ from remit.ledger import Records, read_ledger
 from remit.models import drift, gates
 from remit.models.bias import audit, dump_audit
 from remit.runtime import registry, reporting, training
+from remit.runtime.cycle import TAKEN
 from remit.runtime.judging import GROUPS
 from remit.runtime.record import STREAM
 from remit.runtime.settings import Settings
@@ -73,8 +74,8 @@ def _served(workspace: Workspace, records: Records, cycle: str, now: int) -> dic
     frames = [records.read_segment(segment).frame for segment in records.segments(cycle, STREAM)]
     hcp = state(workspace.warehouse, "hcp", now)
     groups = hcp.select("hcp_id", *(name for name in GROUPS if name in hcp.columns)).unique("hcp_id", keep="first", maintain_order=True).sort("hcp_id")
-    rows = pl.concat(frames).select("hcp_id", "purpose", "probability", "value") if frames else pl.DataFrame(schema={"hcp_id": pl.String, "value": pl.Int64})
-    chosen = rows.filter((pl.col("probability") > 0) & (pl.col("purpose") == "promotional")) if frames else rows
+    rows = pl.concat(frames).select("hcp_id", "purpose", "disposition", "value") if frames else pl.DataFrame(schema={"hcp_id": pl.String, "value": pl.Int64})
+    chosen = rows.filter(TAKEN & (pl.col("purpose") == "promotional")) if frames else rows
     given = chosen.group_by("hcp_id").agg(value=pl.col("value").sum())
     people = groups.join(given, on="hcp_id", how="left", maintain_order="left").with_columns(
         selected=pl.col("value").is_not_null(), value=pl.col("value").fill_null(0)

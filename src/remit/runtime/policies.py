@@ -6,9 +6,8 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from remit.runtime.cycle import PURPOSES, Inputs, allowances, candidates, cycle, proposed
+from remit.runtime.cycle import PURPOSES, TAKEN, Inputs, allowances, candidates, cycle, proposed
 from remit.runtime.problem import Problem, build
-from remit.terms.encoding import MICRO
 from remit.terms.verdicts import Ruling
 
 POLICIES: Mapping[str, str] = {
@@ -22,13 +21,12 @@ POLICIES: Mapping[str, str] = {
 """The policies, by name."""
 
 Chosen = pl.DataFrame
-"""Rows of judged proposals that are to be done, with `position` (0 outside calls) and `probability` of having been chosen (millionths)."""
+"""Rows of judged proposals that are to be done, with `position` (0 outside calls)."""
 
 
 def planned(inputs: Inputs) -> Chosen:
     """What the cycle chooses."""
-    decisions = cycle(inputs, _quiet).decisions
-    return decisions.filter(pl.col("probability") > 0)
+    return cycle(inputs, _quiet).decisions.filter(TAKEN)
 
 
 def in_order(inputs: Inputs, rank: Callable[[pl.DataFrame], pl.Series]) -> Chosen:
@@ -42,7 +40,7 @@ def in_order(inputs: Inputs, rank: Callable[[pl.DataFrame], pl.Series]) -> Chose
             rows = candidates(judged, purpose, allowance, taken, inputs.settings.per_cycle)
             problem = build(rows, charters, inputs.settings, free, taken)
             positions, left = _fill(problem, np.argsort(-rank(rows).to_numpy(), kind="stable").tolist())
-            chosen = rows.with_columns(position=pl.Series(positions)).filter(pl.col("position") >= 0).with_columns(probability=pl.lit(MICRO))
+            chosen = rows.with_columns(position=pl.Series(positions)).filter(pl.col("position") >= 0)
             frames.append(chosen.rename({"row": "number"}))
             taken = _contacts(frames)
             free |= {name: amount for name, amount in zip(problem.resources.names, left, strict=True) if name in free}

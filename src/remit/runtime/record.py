@@ -5,16 +5,16 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from remit.ledger import Entry, Segment, action_entry
-from remit.runtime.cycle import PurposePlan, Result
+from remit.runtime.cycle import TAKEN, PurposePlan, Result
 from remit.runtime.settings import Settings
 from remit.terms.charters import Charter
 from remit.terms.proposals import PROPOSAL_COLUMNS, Chosen, Judged, Proposal
 
 STREAM, SCHEMA = "decisions", "remit.decisions/1"
-SELECTION = "joint choice, deterministic"
+SELECTION = {"tried": "tried at random", "chosen": "joint choice", "waiting": "joint choice"}
+"""What gave an action its probability, by disposition; a joint choice is certain unless the table lets some be left out."""
 
 
 def cycle_entry(result: Result, recorded: Mapping[str, Any], segments: tuple[Segment, ...], actions: list[Entry]) -> Entry:
@@ -24,7 +24,7 @@ def cycle_entry(result: Result, recorded: Mapping[str, Any], segments: tuple[Seg
         **recorded,
         "prices": {plan.purpose: dict(zip(plan.resources, np.asarray(plan.plan.price).tolist(), strict=True)) for plan in result.plans},
         "plans": {plan.purpose: _plan(plan) for plan in result.plans},
-        "used": used(result.plans),
+        "used": used(result.plans, result.tries),
         "waiting_until": max(deadlines, default=0),
         "counts": counts(result),
         "verdicts": {",".join(verdict.rules): asdict(verdict) for verdict in result.verdicts},
@@ -36,14 +36,16 @@ def cycle_entry(result: Result, recorded: Mapping[str, Any], segments: tuple[Seg
 def action_entries(result: Result, now: int, settings: Settings, charters: tuple[Charter, ...]) -> list[Entry]:
     """One entry for each chosen proposal; its payload is sealed under the HCP's key and holds what it uses, why, and how long it may wait."""
     names = [name for name, _ in PROPOSAL_COLUMNS]
-    chosen = result.decisions.filter(pl.col("probability") > 0).select(*names, "number", "call_number", "position", "probability", "rep_id", "territory")
-    codes = result.codes.filter(result.decisions["probability"] > 0).to_list()
+    taken = result.decisions.select(taken=TAKEN)["taken"]
+    chosen = result.decisions.filter(taken)
+    codes = result.codes.filter(taken).to_list()
     by_agent = {charter.agent: charter for charter in charters}
     entries = []
     for row, code in zip(chosen.iter_rows(named=True), codes, strict=True):
         verdict = result.verdicts[code]
         proposal = Proposal(**{name: row[name] for name in names})
-        action = Chosen(Judged(proposal, verdict), row["number"], row["call_number"], row["position"], row["probability"], SELECTION, row["rep_id"])
+        place = {name: row[name] for name in ("number", "call_number", "position", "probability", "rep_id")}
+        action = Chosen(Judged(proposal, verdict), **place, selection=SELECTION[row["disposition"]])
         context = {
             "territory": row["territory"],
             "uses": _uses(row, by_agent[row["agent"]], settings),
@@ -62,9 +64,9 @@ def counts(result: Result) -> dict[str, Any]:
     return {"decisions": result.decisions.height, "hcps": result.decisions["hcp_id"].n_unique(), "agents": agents}
 
 
-def used(plans: tuple[PurposePlan, ...]) -> dict[str, int]:
-    """What the cycle took of each resource, over all purposes (micro-units)."""
-    total: dict[str, int] = {}
+def used(plans: tuple[PurposePlan, ...], tries: Mapping[str, int]) -> dict[str, int]:
+    """What the cycle took of each resource, over all purposes and tries (micro-units)."""
+    total = dict(tries)
     for plan in plans:
         for name, amount in zip(plan.resources, np.asarray(plan.plan.used).tolist(), strict=True):
             total[name] = total.get(name, 0) + amount

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from remit.terms.encoding import MICRO
 from remit.terms.errors import RemitError
+from remit.terms.proposals import DISPOSITIONS
 
 _OUT = Console(highlight=False, soft_wrap=True)
 _ERR = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -92,11 +93,10 @@ def run(result: dict[str, Any]) -> None:
 
 
 def _decided(result: dict[str, Any]) -> None:
-    dispositions = ("chosen", "waiting", "outbid", "forbidden")
     _line(f"Judged {result['decisions']:,} proposals for {result['hcps']:,} HCPs:")
     _table(
-        ["agent", "proposed", *dispositions],
-        [[agent, sum(by.values()), *(by.get(name, 0) for name in dispositions)] for agent, by in sorted(result["agents"].items())],
+        ["agent", "proposed", *DISPOSITIONS],
+        [[agent, sum(by.values()), *(by.get(name, 0) for name in DISPOSITIONS)] for agent, by in sorted(result["agents"].items())],
     )
     for failure in result["failures"]:
         _line(f"  ! {failure['agent']} failed and proposed nothing: {failure['error']}")
@@ -204,6 +204,24 @@ def outcomes_show(result: dict[str, Any]) -> None:
         for doubt in product["says"]:
             _line(f"  ! {doubt}")
     _line(f"{result['level']:.0%} intervals that hold at all looks together; prescriptions settled by {result['settled']}.")
+
+
+def outcomes_tried(result: dict[str, Any]) -> None:
+    """What contacts changed where chance decided whether they were made."""
+    _line(f"Decisions that chance made, judged by the {result['periods']} periods after each, as known at {result['as_of']}:")
+    if not result["trials"]:
+        _line("None. A row under `exploration` in the authority table lets contacts be tried and left out at random.")
+        return
+    rows = [
+        [each["agent"], each["channel"], each["product"], each["decided"], each["judged"], each["made"], *_changed(each["change"])] for each in result["trials"]
+    ]
+    _table(["agent", "channel", "product", "by chance", "judged", "made", "units a contact changed", f"{result['level']:.0%} interval", "effective"], rows)
+
+
+def _changed(change: dict[str, float] | None) -> list[str]:
+    if change is None:
+        return ["not known yet", "", ""]
+    return [f"{change['value']:+.3f}", f"{change['low']:+.3f} to {change['high']:+.3f}", f"{change['effective']:,.0f}"]
 
 
 def outcomes_nowcast(result: dict[str, Any]) -> None:

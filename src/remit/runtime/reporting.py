@@ -9,12 +9,13 @@ import polars as pl
 
 from remit.intake import Outcome
 from remit.ledger import Records
-from remit.runtime.cycle import PurposePlan
+from remit.runtime.cycle import TAKEN, PurposePlan
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.record import STREAM, counts
 from remit.runtime.run import Done
 from remit.terms.encoding import MICRO
 from remit.terms.instants import add_span, format_instant
+from remit.terms.proposals import DISPOSITIONS
 
 
 class Timer:
@@ -126,7 +127,7 @@ def agents(body: dict[str, Any]) -> list[dict[str, Any]]:
     for purpose, plan in body["plans"].items():
         for agent, account in plan["accounts"].items():
             by = body["counts"]["agents"].get(agent, {})
-            dispositions = {name: by.get(name, 0) for name in ("chosen", "waiting", "outbid", "forbidden")}
+            dispositions = {name: by.get(name, 0) for name in DISPOSITIONS}
             rows.append({"agent": agent, "purpose": purpose, "proposed": sum(by.values()), **dispositions, **account})
     return rows
 
@@ -148,7 +149,7 @@ def changes(done: Done) -> list[dict[str, Any]]:
     assert done.result is not None  # noqa: S101 - only asked of cycles that decided
     since = add_span(done.now, done.settings.every, -1)
     before = done.known.contacts.filter((pl.col("at") >= since) & (pl.col("at") < done.now) & (pl.col("purpose") == "promotional"))
-    chosen = done.result.decisions.filter((pl.col("probability") > 0) & (pl.col("purpose") == "promotional"))
+    chosen = done.result.decisions.filter(TAKEN & (pl.col("purpose") == "promotional"))
     single = pl.when(pl.col("call_number") == 0).then(pl.col("number")).otherwise(-pl.col("call_number"))
     planned = chosen.with_columns(contact=single).unique(["hcp_id", "channel", "contact"])
     key = ["hcp_id", "channel"]

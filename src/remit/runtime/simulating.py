@@ -139,7 +139,8 @@ def _act(company: _Company, policy: str, threads: int, change: Change | None) ->
     if change is not None:
         inputs = replace(inputs, capacity=change.scaled(inputs.capacity))
     if policy == "oracle":
-        chosen = policies.planned(replace(inputs, responses=world.responses(most_touches(company.config), company.config.settings.horizon)))
+        truth = world.responses(most_touches(company.config), company.config.settings.horizon)
+        chosen = policies.planned(replace(inputs, responses=truth, table=replace(inputs.table, exploration=())))
     elif policy == "remit":
         chosen = policies.planned(inputs)
     elif policy == "greedy":

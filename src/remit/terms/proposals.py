@@ -20,6 +20,10 @@ PROPOSAL_COLUMNS: tuple[tuple[str, str], ...] = (
 """The columns of a frame of proposals, in order, with the kind of each; `content_id` and `exclusion` may be null. A cycle orders its proposals by
 these columns, and a proposal's number is its row in that order."""
 
+DISPOSITIONS = ("chosen", "waiting", "tried", "rested", "outbid", "forbidden")
+"""What may become of a proposal: chosen, chosen and waiting for a person, tried at random though not chosen, chosen and left out at random, not chosen, or
+never a candidate."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:

@@ -25,7 +25,8 @@ class View:
       outcome units of the next period, micro-units) and, where there are segments, `segment` (the id of the HCP's, or null); for medical work also
       `open_inquiries` and `medical_contact_age_h` (hours; null: never).
     - `responses`: a row per (hcp_id, product, channel, touch) with `increment`, the outcome units (micro-units) that this further touch is expected
-      to add; empty for medical work.
+      to add, and where it is known `high`, what it may add at best; empty for medical work.
+    - `tries`: whether the authority table lets some proposals be tried that are not worth their cost as far as is known.
     - `content`: a row per (product, channel, content_id) with `communication_type`, whatever its state of review.
     - `uptake`: which share of the touches with each content each segment took up (`rate`, millionths); empty for medical work and where nothing is known.
     - `value_minor`: what one outcome unit of a product is worth, in minor units of the workspace's currency; empty for medical work.
@@ -36,6 +37,7 @@ class View:
     content: pl.DataFrame
     value_minor: Mapping[str, int]
     uptake: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=UPTAKE))
+    tries: bool = False
 
 
 class Proposer(Protocol):
@@ -52,17 +54,20 @@ class Proposer(Protocol):
         ...
 
 
-def promotional_values(charter: Charter, view: View, channel: str, cost_minor: int) -> pl.DataFrame:
+def promotional_values(charter: Charter, view: View, channel: str, cost_minor: int, *, tries: bool = False) -> pl.DataFrame:
     """One row per (hcp_id, product, touch) of `channel` worth its cost: `value` = increment x value of an outcome unit - cost, in micro-units of currency.
 
-    Only products of the charter, the first `most_per_hcp` touches, and values above zero: an agent does not ask for what it expects to lose by.
+    Only products of the charter, the first `most_per_hcp` touches, and values above zero: an agent does not ask for what it expects to lose by. With `tries`,
+    also a first touch that may be worth its cost.
     """
     worth = pl.DataFrame({"product": list(view.value_minor), "minor": list(view.value_minor.values())}, schema={"product": pl.String, "minor": pl.Int64})
+    high = "high" if tries and "high" in view.responses.columns else "increment"
+    possible = (pl.col("touch") == 1) & (pl.col(high) * pl.col("minor") > cost_minor * 1_000_000)
     return (
         view.responses.filter((pl.col("channel") == channel) & pl.col("product").is_in(list(charter.products)) & (pl.col("touch") <= charter.most_per_hcp))
         .join(worth, on="product", how="inner", maintain_order="left")
         .with_columns(value=(pl.col("increment") * pl.col("minor") - cost_minor * 1_000_000) // 100)
-        .filter(pl.col("value") > 0)
+        .filter((pl.col("value") > 0) | possible)
         .select("hcp_id", "product", "touch", "value")
     )
 
