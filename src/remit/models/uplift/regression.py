@@ -17,7 +17,7 @@ from remit.models.uplift.encoder import Encoder, learn_encoder, load_encoder
 _RIDGES = (0.003, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Penalties tried, as shares of the number of rows; besides them: no line at all."""
 
-_SETTINGS: Mapping[str, int | float] = {"num_leaves": 8, "lambda_l2": 1.0, "max_bin": 63}
+_SETTINGS: Mapping[str, int | float] = {"num_leaves": 8, "lambda_l2": 1.0, "max_bin": 63, "bin_construct_sample_cnt": 10_000}
 _FEW, _MANY = 2_000, 20_000
 _FOLDS = 3
 _ROUNDS = (16, 32, 64, 128, 256)
@@ -92,9 +92,7 @@ def _settle_rounds(starts: list[tuple[Regression, Ints, Ints]], matrix: Floats, 
     grown = []
     for (left, _), (_, learn, _) in zip(lefts, starts, strict=True):
         settings = _settings(len(target), len(learn))
-        grown.append(
-            seedling(matrix[learn], left, objective="regression", settings=settings, categorical=list(categorical), seed=seed, threads=threads)
-        )
+        grown.append(seedling(matrix[learn], left, objective="regression", settings=settings, categorical=list(categorical), seed=seed, threads=threads))
     judged = [matrix[judge] for _, _, judge in starts]
     forecasts = [np.zeros(len(each)) for each in judged]
     errors = {0: sum(_squares(forecast, left) for forecast, (_, left) in zip(forecasts, lefts, strict=True))}
@@ -134,9 +132,7 @@ def _line(matrix: Floats, target: Floats, categorical: tuple[int, ...], penaltie
     return answer
 
 
-def _with_trees(
-    line: Regression, matrix: Floats, target: Floats, categorical: tuple[int, ...], rounds: int, seed: int, threads: int
-) -> Regression:
+def _with_trees(line: Regression, matrix: Floats, target: Floats, categorical: tuple[int, ...], rounds: int, seed: int, threads: int) -> Regression:
     if not rounds:
         return line
     left = target - line.predict(matrix, threads)
