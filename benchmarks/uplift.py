@@ -131,11 +131,11 @@ def _told(run: tuple[float, float, float, float, str]) -> str:
     return f"`{name}` {took:.0f} s ({spent:.0f} s of processor), peak {peak:.1f} GiB, root mean squared error {error:.3f}"
 
 
-def _others(python: str | None, folder: Path, **given: np.ndarray) -> dict[str, np.ndarray]:
+def _others(python: str | None, folder: Path, matrix: np.ndarray, arm: np.ndarray, outcome: np.ndarray, asked: np.ndarray) -> dict[str, np.ndarray]:
     """The effects of `asked` by public learners."""
     if python is None:
         return {}
-    np.savez(folder / "given.npz", **given)
+    np.savez(folder / "given.npz", matrix=matrix, arm=arm, outcome=outcome, asked=asked)
     found = _run(python, _OTHERS, str(folder / "given.npz"))
     return {f"econml {name}" if name != "GP T" else "sklearn GP T": np.array(effect) for name, effect in found.items()}
 
@@ -152,7 +152,7 @@ def _ihdp(replications: int, python: str | None, folder: Path) -> Row:
         model = uplift.train(matrix, arm, outcome, None, seed=SEED, threads=1)
         taken.append(model.learner)
         effects = {"chosen": model.effect(matrix, threads=1).estimate[:, 0]}
-        effects |= _others(python, folder, matrix=matrix, arm=arm, outcome=outcome, asked=matrix)
+        effects |= _others(python, folder, matrix, arm, outcome, matrix)
         for name, effect in effects.items():
             found.setdefault(name, []).append(float(np.sqrt(((effect - true) ** 2).mean())))
     told, ahead = {}, {}
@@ -181,7 +181,7 @@ def _insurance(folds: int, python: str | None, folder: Path) -> Row:
         model = uplift.train(matrix[learn], arm[learn], outcome[learn], np.tile([1 - share, share], (len(learn), 1)), seed=SEED, threads=1)
         taken.append(model.learner)
         effects = {"chosen": model.effect(matrix[rest], threads=1).estimate[:, 0]}
-        effects |= _others(python, folder, matrix=matrix[learn], arm=arm[learn], outcome=outcome[learn], asked=matrix[rest])
+        effects |= _others(python, folder, matrix[learn], arm[learn], outcome[learn], matrix[rest])
         scores = ((arm / share - (1 - arm) / (1 - share)) * (outcome - outcome[learn].mean()))[rest]
         several = [np.arange(len(rest)), *(draw.permutation(len(rest))[: len(rest) // 2] for _ in range(_HALVES))]
         for name, effect in effects.items():
