@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,10 @@ from remit.models import uplift
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 IHDP, INSURANCE = DATA / "ihdp", DATA / "information_insurance"
 SEED = 7
-_HALVES = 200
+ECONML = "0.17.0"
+_HALVES, _FOLDS = 200, 5
+_STUDENT_90 = {2: 6.314, 3: 2.920, 4: 2.353}
+"""Student's quantile of a two-sided 90% interval, by the number of replications."""
 
 _SIZED = """
 import json, resource, sys, time
@@ -28,7 +33,7 @@ matrix = draw.normal(size=(rows, 100))
 arm = draw.choice(3, rows, p=[0.4, 0.3, 0.3])
 effects = np.column_stack([0.3 * np.maximum(matrix[:, 0], 0), 0.2 * matrix[:, 1]])
 outcome = draw.poisson(np.exp(0.2 * matrix[:, 2])) + np.column_stack([np.zeros(rows), effects])[np.arange(rows), arm]
-start = time.perf_counter()
+start, spent = time.perf_counter(), time.process_time()
 if other:
     from econml.dr import DRLearner
     from lightgbm import LGBMRegressor
@@ -41,9 +46,9 @@ else:
     from remit.models import uplift
     model = uplift.train(matrix, arm, outcome, np.tile([0.4, 0.3, 0.3], (rows, 1)), seed=seed, threads=2)
     found, name = model.effect(matrix, threads=2).estimate, model.learner
-took = time.perf_counter() - start
+took, spent = time.perf_counter() - start, time.process_time() - spent
 error = float(np.sqrt(((found - effects) ** 2).mean()))
-print(json.dumps([took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, error, name]))
+print(json.dumps([took, spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, error, name]))
 """
 
 _OTHERS = """
@@ -87,103 +92,110 @@ def measure(quick: bool) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         python = _econml(Path(folder))
         rows = [_sized(20_000 if quick else 1_000_000, 10_000 if quick else 100_000, python)]
-        for number in range(1, 2 if quick else 5):
-            rows.append(_ihdp(number, python, Path(folder)))
-        return [*rows, _insurance(python, Path(folder))]
+        return [*rows, _ihdp(2 if quick else 4, python, Path(folder)), _insurance(1 if quick else _FOLDS, python, Path(folder))]
 
 
 def _econml(folder: Path) -> str | None:
-    """A Python that has econml: this one, or that of a temporary environment; None where it cannot be installed."""
+    """A Python that has econml: this one, or that of a temporary environment; None, with the reason printed, where it cannot be installed."""
     if find_spec("econml") is not None:
         return sys.executable
-    print("econml is not installed here: making a temporary environment with it ...", file=sys.stderr, flush=True)
+    print(f"econml is not installed here: making a temporary environment with econml {ECONML} ...", file=sys.stderr, flush=True)
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
     python = str(folder / "venv" / "bin" / "python")
-    ran = subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "econml", "lightgbm"], capture_output=True, text=True)
+    wanted = [f"econml=={ECONML}", f"lightgbm=={version('lightgbm')}"]
+    ran = subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted], capture_output=True, text=True)
     if ran.returncode:
-        print(f"econml could not be installed: {ran.stderr.strip().splitlines()[-1:]}", file=sys.stderr, flush=True)
+        print(f"econml is left out, for it could not be installed: {' '.join(ran.stderr.strip().splitlines()[-1:])}", file=sys.stderr, flush=True)
         return None
     return python
 
 
 def _run(python: str, code: str, *more: str) -> Any:
-    ran = subprocess.run([python, "-W", "ignore", "-c", code, *more], stdout=subprocess.PIPE, text=True, check=True)
+    waiting = {**os.environ, "OMP_WAIT_POLICY": "passive"}  # a thread that waits sleeps, so that processor seconds are work
+    ran = subprocess.run([python, "-W", "ignore", "-c", code, *more], stdout=subprocess.PIPE, text=True, check=True, env=waiting)
     return json.loads(ran.stdout.splitlines()[-1])
 
 
 def _sized(rows: int, others: int, python: str | None) -> Row:
-    took, peak, error, name = _run(sys.executable, _SIZED, str(rows), "remit")
-    beside = "econml could not be installed"
+    ours, beside = {size: _run(sys.executable, _SIZED, str(size), "remit") for size in (others, rows)}, "econml could not be installed"
     if python is not None:
-        other, other_peak, other_error, other_name = _run(python, _SIZED, str(others), "econml")
-        beside = f"econml {other_name} on {others:,} rows {other:.0f} s, {other_peak:.1f} GiB, error {other_error:.3f}"
-        beside += f"; in proportion {float(other) * rows / others:.0f} s"
-    reached = float(took) <= 300 and float(peak) <= 8 if rows == 1_000_000 else None
-    told = f"{took:.0f} s with comparison of five learners and prediction, peak {peak:.1f} GiB; `{name}`, error {error:.3f}"
-    return Row(f"uplift, {rows:,} rows x 100 features x 3 arms", "<= 5 min, <= 8 GB at 1,000,000", told, beside, reached)
+        other = _run(python, _SIZED, str(others), "econml")
+        beside = f"at {others:,} rows econml's {_told(other)}; ours {_told(ours[others])}. "
+        beside += f"econml was not run at {rows:,}: in proportion to rows {other[0] * rows / others:.0f} s ({other[1] * rows / others:.0f} s of processor)"
+    reached = ours[rows][0] <= 300 and ours[rows][2] <= 8 if rows == 1_000_000 else None
+    return Row(f"uplift, {rows:,} rows x 100 features x 3 arms", "<= 5 min, <= 8 GB at 1,000,000", _told(ours[rows]), beside, reached)
 
 
-def _both(
-    matrix: np.ndarray, arm: np.ndarray, outcome: np.ndarray, asked: np.ndarray, chances: np.ndarray | None, python: str | None, folder: Path
-) -> tuple[uplift.Uplift, dict[str, np.ndarray]]:
-    """The model that compared all, and the effects of `asked`: "chosen" and by each learner of ours, and by others."""
-    compared = uplift.train(matrix, arm, outcome, chances, seed=SEED, threads=1)
-    effects = {"chosen": compared.effect(asked, threads=1).estimate[:, 0]}
-    for each in compared.judged:
-        model = uplift.train(matrix, arm, outcome, chances, seed=SEED, threads=1, learners=[each.learner])
-        effects[each.learner] = model.effect(asked, threads=1).estimate[:, 0]
-    if python is not None:
-        np.savez(folder / "given.npz", matrix=matrix, arm=arm, outcome=outcome, asked=asked)
-        found = _run(python, _OTHERS, str(folder / "given.npz"))
-        effects |= {f"econml {name}" if name != "GP T" else "sklearn GP T": np.array(effect) for name, effect in found.items()}
-    return compared, effects
+def _told(run: tuple[float, float, float, float, str]) -> str:
+    took, spent, peak, error, name = run
+    return f"`{name}` {took:.0f} s ({spent:.0f} s of processor), peak {peak:.1f} GiB, root mean squared error {error:.3f}"
 
 
-def _ihdp(number: int, python: str | None, folder: Path) -> Row:
-    work = f"uplift, ihdp {number}: root PEHE (90% interval of the gap to the chosen)"
+def _others(python: str | None, folder: Path, matrix: np.ndarray, arm: np.ndarray, outcome: np.ndarray, asked: np.ndarray) -> dict[str, np.ndarray]:
+    """The effects of `asked` by public learners."""
+    if python is None:
+        return {}
+    np.savez(folder / "given.npz", matrix=matrix, arm=arm, outcome=outcome, asked=asked)
+    found = _run(python, _OTHERS, str(folder / "given.npz"))
+    return {f"econml {name}" if name != "GP T" else "sklearn GP T": np.array(effect) for name, effect in found.items()}
+
+
+def _ihdp(replications: int, python: str | None, folder: Path) -> Row:
+    work = f"uplift, ihdp: root PEHE, mean of {replications} replications (90% interval of the gap to the chosen, by Student over replications)"
     if not IHDP.exists():
-        return Row(work, "below a GP T-learner", "not measured: ../shared/data/ihdp is not there", "", None)
-    rows = np.loadtxt(IHDP / f"ihdp_npci_{number}.csv", delimiter=",")
-    true = rows[:, 4] - rows[:, 3]
-    model, effects = _both(rows[:, 5:], rows[:, 0].astype(int), rows[:, 1], rows[:, 5:], None, python, folder)
-    squared = {name: (effect - true) ** 2 for name, effect in effects.items()}
-    drawn = np.random.default_rng(SEED).integers(0, len(true), (1_000, len(true)))
-    told = {}
-    for name, errors in squared.items():
-        gap = np.sqrt(errors[drawn].mean(axis=1)) - np.sqrt(squared["chosen"][drawn].mean(axis=1))
-        low, high = np.quantile(gap, (0.05, 0.95))
-        told[name] = f"{name} {np.sqrt(errors.mean()):.3f} [{low:+.3f}, {high:+.3f}]"
-    best = np.sqrt(squared["chosen"].mean()) <= np.sqrt(squared["sklearn GP T"].mean()) if "sklearn GP T" in squared else None
-    return _row(work, "not above a GP T-learner", model, told, None if best is None else bool(best))
+        return Row(work, "not above a GP T-learner", "not measured: ../shared/data/ihdp is not there", "", None)
+    found: dict[str, list[float]] = {}
+    taken = []
+    for number in range(1, replications + 1):
+        rows = np.loadtxt(IHDP / f"ihdp_npci_{number}.csv", delimiter=",")
+        matrix, arm, outcome, true = rows[:, 5:], rows[:, 0].astype(int), rows[:, 1], rows[:, 4] - rows[:, 3]
+        model = uplift.train(matrix, arm, outcome, None, seed=SEED, threads=1)
+        taken.append(model.learner)
+        effects = {"chosen": model.effect(matrix, threads=1).estimate[:, 0]}
+        effects |= _others(python, folder, matrix, arm, outcome, matrix)
+        for name, effect in effects.items():
+            found.setdefault(name, []).append(float(np.sqrt(((effect - true) ** 2).mean())))
+    told, ahead = {}, {}
+    for name, errors in found.items():
+        gap = np.array(errors) - np.array(found["chosen"])
+        reach = _STUDENT_90[replications] * gap.std(ddof=1) / np.sqrt(replications)
+        told[name], ahead[name] = f"{name} {np.mean(errors):.3f} [{gap.mean() - reach:+.3f}, {gap.mean() + reach:+.3f}]", gap.mean() >= 0
+    return _row(work, "not above a GP T-learner", f"taken: {', '.join(taken)}", told, bool(ahead["sklearn GP T"]) if "sklearn GP T" in ahead else None)
 
 
-def _insurance(python: str | None, folder: Path) -> Row:
-    work = "uplift, information_insurance: AUTOC on 3,000 rows left out (90% interval of the chosen's lead)"
+def _insurance(folds: int, python: str | None, folder: Path) -> Row:
+    work = f"uplift, information_insurance: AUTOC on rows left out, mean of {folds} splits of {_FOLDS} that share none (90% interval of the chosen's lead)"
     if not INSURANCE.exists():
-        return Row(work, "as the best", "not measured: ../shared/data/information_insurance is not there", "", None)
+        return Row(work, "no public learner ahead by more than noise", "not measured: ../shared/data/information_insurance is not there", "", None)
     with gzip.open(INSURANCE / "train.csv.gz", "rt") as file:
         names = file.readline().strip().split(",")
         rows = np.loadtxt(file, delimiter=",")
     arm, outcome = rows[:, names.index("TREATMENT")].astype(int), rows[:, names.index("PURCHASE")]
     matrix = rows[:, [place for place, name in enumerate(names) if name not in {"TREATMENT", "PURCHASE", "UNIQUE_ID"}]]
-    order, share = np.random.default_rng(SEED).permutation(len(arm)), arm.mean()
-    learn, rest = order[:7_000], order[7_000:]
-    chances = np.tile([1 - share, share], (len(learn), 1))
-    model, effects = _both(matrix[learn], arm[learn], outcome[learn], matrix[rest], chances, python, folder)
-    scores = ((arm / share - (1 - arm) / (1 - share)) * (outcome - outcome[learn].mean()))[rest]
-    draw = np.random.default_rng(SEED)
-    halves = [draw.permutation(len(rest))[: len(rest) // 2] for _ in range(_HALVES)]
-    gains = {name: np.array([uplift.autoc(effect[some], scores[some]) for some in [np.arange(len(rest)), *halves]]) for name, effect in effects.items()}
+    draw, share = np.random.default_rng(SEED), arm.mean()
+    fold = draw.permutation(len(arm)) % _FOLDS
+    gains: dict[str, list[np.ndarray]] = {}
+    taken = []
+    for part in range(folds):
+        learn, rest = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
+        model = uplift.train(matrix[learn], arm[learn], outcome[learn], np.tile([1 - share, share], (len(learn), 1)), seed=SEED, threads=1)
+        taken.append(model.learner)
+        effects = {"chosen": model.effect(matrix[rest], threads=1).estimate[:, 0]}
+        effects |= _others(python, folder, matrix[learn], arm[learn], outcome[learn], matrix[rest])
+        scores = ((arm / share - (1 - arm) / (1 - share)) * (outcome - outcome[learn].mean()))[rest]
+        several = [np.arange(len(rest)), *(draw.permutation(len(rest))[: len(rest) // 2] for _ in range(_HALVES))]
+        for name, effect in effects.items():
+            gains.setdefault(name, []).append(np.array([uplift.autoc(effect[some], scores[some]) for some in several]))
     told, behind = {}, False
     for name, values in gains.items():
-        lead = gains["chosen"] - values
-        reach = 1.645 * (lead[1:] - lead[0]).std()
-        told[name] = f"{name} {values[0]:.4f} [{lead[0] - reach:+.4f}, {lead[0] + reach:+.4f}]"
+        lead = np.mean(np.array(gains["chosen"]) - np.array(values), axis=0)
+        reach = 1.645 * np.sqrt(((lead[1:] - lead[0]) ** 2).mean())
+        told[name] = f"{name} {np.mean([value[0] for value in values]):.4f} [{lead[0] - reach:+.4f}, {lead[0] + reach:+.4f}]"
         behind |= bool(lead[0] + reach < 0)
-    return _row(work, "no learner ahead by more than noise", model, told, not behind if python is not None else None)
+    return _row(work, "no public learner ahead by more than noise", f"taken: {', '.join(taken)}", told, not behind if python is not None else None)
 
 
-def _row(work: str, reach: str, model: uplift.Uplift, told: dict[str, str], reached: bool | None) -> Row:
+def _row(work: str, reach: str, taken: str, told: dict[str, str], reached: bool | None) -> Row:
     own = [text for name, text in told.items() if not name.startswith(("econml", "sklearn"))]
     others = [text for name, text in told.items() if name.startswith(("econml", "sklearn"))]
-    return Row(work, reach, f"{'; '.join(own)}. {model.facts['verdict']}", "; ".join(others) or "econml could not be installed", reached)
+    return Row(work, reach, f"{'; '.join(own)} ({taken})", "; ".join(others) or "econml could not be installed", reached)

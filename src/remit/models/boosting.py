@@ -24,24 +24,36 @@ def boost(
     offset: Floats | None = None,
 ) -> lgb.Booster:
     """Trees that predict `target`; with `offset`, what is to be added to it (on the scale of the objective's raw score)."""
-    fixed: dict[str, Any] = {
+    fixed = _fixed(objective, offset is None, seed, threads)
+    data = lgb.Dataset(matrix, target, init_score=offset, categorical_feature=categorical, params={**settings, **fixed}, free_raw_data=True)
+    return lgb.train({**settings, **fixed}, data, num_boost_round=rounds)
+
+
+def seedling(
+    matrix: Floats, target: Floats, *, objective: str, settings: Mapping[str, int | float], categorical: list[int], seed: int, threads: int
+) -> lgb.Booster:
+    """What grows, with each `update`, the next of the trees that `boost` would give."""
+    fixed = _fixed(objective, True, seed, threads)
+    return lgb.Booster({**settings, **fixed}, lgb.Dataset(matrix, target, categorical_feature=categorical, params={**settings, **fixed}))
+
+
+def _fixed(objective: str, from_average: bool, seed: int, threads: int) -> dict[str, Any]:
+    return {
         "objective": objective,
-        "boost_from_average": offset is None,
+        "boost_from_average": from_average,
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": threads,
         "seed": seed,
         "verbosity": -1,
     }
-    data = lgb.Dataset(matrix, target, init_score=offset, categorical_feature=categorical, params={**settings, **fixed}, free_raw_data=True)
-    return lgb.train({**settings, **fixed}, data, num_boost_round=rounds)
 
 
-def raw_scores(trees: lgb.Booster, matrix: Floats, threads: int, rounds: int | None = None) -> Floats:
-    """The raw score of each row from the first `rounds` trees (None: all); each row's own, whatever the other rows."""
+def raw_scores(trees: lgb.Booster, matrix: Floats, threads: int, rounds: int | None = None, start: int = 0) -> Floats:
+    """The raw score of each row from `rounds` trees (None: all) after the first `start`; each row's own, whatever the other rows."""
     if not len(matrix):
         return np.empty(0)
-    return np.asarray(trees.predict(matrix, raw_score=True, num_threads=threads, num_iteration=rounds), dtype=np.float64)
+    return np.asarray(trees.predict(matrix, start_iteration=start, raw_score=True, num_threads=threads, num_iteration=rounds), dtype=np.float64)
 
 
 def contributions(trees: lgb.Booster, matrix: Floats, threads: int) -> Floats:

@@ -28,8 +28,11 @@ class Encoder:
     def encode(self, matrix: Floats) -> Floats:
         """A row per row of `matrix`, a column for each number and mark; values the training never had carry no mark."""
         answer = np.empty((len(matrix), self.width))
-        for at, (place, mean, deviation) in enumerate(self.numbers):
-            answer[:, at] = np.clip(np.nan_to_num((matrix[:, place] - mean) / deviation, nan=0.0), -_FAR, _FAR)
+        if self.numbers:
+            places, means, deviations = (list(each) for each in zip(*self.numbers, strict=True))
+            scaled = (matrix[:, places] - np.array(means)) / np.array(deviations)
+            scaled[np.isnan(scaled)] = 0.0
+            answer[:, : len(self.numbers)] = np.clip(scaled, -_FAR, _FAR)
         for at, (place, value) in enumerate(self.marks, start=len(self.numbers)):
             answer[:, at] = np.isnan(matrix[:, place]) if value is None else matrix[:, place] == value
         return answer

@@ -18,7 +18,7 @@ from remit.models.errors import ModelError
 from remit.models.stored import Parts, seal, unseal
 from remit.models.uplift.algebra import Floats, Ints
 from remit.models.uplift.gaussian import MOST_ROWS, learn_gaussian, load_gaussian
-from remit.models.uplift.groups import Groups, learn_groups, load_groups
+from remit.models.uplift.groups import Calibration, Groups, calibrate, groups_that_hold, learn_groups, load_calibration, load_groups
 from remit.models.uplift.judging import Judged, choose, judge, load_judged
 from remit.models.uplift.learners import learn_dr, learn_s, learn_t, learn_x, load_dr, load_s, load_t, load_x
 from remit.models.uplift.linear import learn_linear, load_linear
@@ -29,10 +29,11 @@ NAME = "uplift"
 
 _LEAST_TO_COMPARE = 20
 _LARGE = 100_000
-_JUDGED = 40_000
+_JUDGED = 20_000
 _COMPARED = 30_000
 _LEARNT = 300_000
-"""Above `_LARGE` rows, how many judge, how many learners learn from to be compared, and the chosen one learns from: more change little but the time."""
+"""Above `_LARGE` rows, how many judge learners and as many the groups, how many learners learn from to be compared, and the chosen one learns from: more change
+little but the time."""
 
 
 class Learned(Protocol):
@@ -84,11 +85,14 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class Uplift:
-    """A trained uplift model: the `learner` taken, its calibration and groups per arm, how all learners did (`judged`), and `facts` as plain values."""
+    """A trained uplift model: the `learner` taken, its calibration and groups per arm, how all learners did (`judged`), and `facts` as plain values. `grouping`
+    forms the groups: the same learner after learning from the half of the rows that did not measure them (None: `learned` itself did not learn from those)."""
 
     columns: tuple[str, ...]
     learner: str
     learned: Learned
+    grouping: Learned | None
+    calibrations: tuple[Calibration, ...]
     groups: tuple[Groups, ...]
     judged: tuple[Judged, ...]
     facts: Mapping[str, Any]
@@ -100,8 +104,9 @@ class Uplift:
             raise ModelError(found, do="Give a row per HCP, and the columns it was trained on in their order.")
         matrix = np.ascontiguousarray(matrix, dtype=np.float64)
         raw = self.learned.effect(matrix, threads)
-        estimate = np.column_stack([groups.calibrated(column) for groups, column in zip(self.groups, raw.T, strict=True)])
-        group = np.column_stack([groups.of(column) for groups, column in zip(self.groups, estimate.T, strict=True)])
+        estimate = np.column_stack([line.of(column) for line, column in zip(self.calibrations, raw.T, strict=True)])
+        expected = raw if self.grouping is None else self.grouping.effect(matrix, threads)
+        group = np.column_stack([groups.of(column) for groups, column in zip(self.groups, expected.T, strict=True)])
         mean, low, high = (np.column_stack([getattr(g, side)[n] for g, n in zip(self.groups, group.T, strict=True)]) for side in ("mean", "low", "high"))
         error = getattr(self.learned, "error", None)
         reach = None if error is None else Z_90 * error(matrix, threads)
@@ -110,24 +115,31 @@ class Uplift:
     def parts(self) -> dict[str, bytes]:
         """The stored form, by name."""
         body, parts = self.learned.dump()
+        grouping, halved = (None, {}) if self.grouping is None else self.grouping.dump()
         model = {
             "estimator": NAME,
             "columns": list(self.columns),
             "learner": self.learner,
             "learned": body,
+            "grouping": grouping,
+            "calibrations": [line.dump() for line in self.calibrations],
             "groups": [groups.dump() for groups in self.groups],
             "judged": [judged.dump() for judged in self.judged],
             "facts": dict(self.facts),
         }
-        return seal(model, parts)
+        return seal(model, parts | {f"grouping-{name}": part for name, part in halved.items()})
 
 
 def load(parts: Parts) -> Uplift:
     """The uplift model stored as `parts`. Raises `ModelError` for a part that was changed, a newer format, and a model of another kind."""
     model = unseal(parts, NAME)
-    learned = LEARNERS[model["learner"]].load(model["learned"], parts)
-    groups, judged = tuple(load_groups(each) for each in model["groups"]), tuple(load_judged(each) for each in model["judged"])
-    return Uplift(tuple(model["columns"]), model["learner"], learned, groups, judged, model["facts"])
+    learner = LEARNERS[model["learner"]]
+    learned = learner.load(model["learned"], parts)
+    halved = {name.removeprefix("grouping-"): part for name, part in parts.items() if name.startswith("grouping-")}
+    grouping = None if model["grouping"] is None else learner.load(model["grouping"], halved)
+    calibrations, groups = tuple(load_calibration(each) for each in model["calibrations"]), tuple(load_groups(each) for each in model["groups"])
+    judged = tuple(load_judged(each) for each in model["judged"])
+    return Uplift(tuple(model["columns"]), model["learner"], learned, grouping, calibrations, groups, judged, model["facts"])
 
 
 def train(
@@ -153,19 +165,16 @@ def train(
     rows = sample(matrix, arm, outcome, probabilities, columns, categorical)
     asked = _asked(rows, learners)
     trial = _large(rows, asked, seed, threads) if len(rows) > _LARGE else _folded(rows, asked, seed, threads)
-    groups = tuple(
-        learn_groups(trial.expected[:, place], trial.scores[:, place], trial.weights[:, place], _given(trial.arm, place + 1), trial.fold)
-        for place in range(rows.arms - 1)
-    )
+    calibrations = tuple(calibrate(*of_arm) for of_arm in zip(trial.expected.T, trial.scores.T, trial.weights.T, strict=True))
     facts = {
         "seed": seed,
         "rows": len(rows),
-        "rows_judged": len(trial.arm),
+        "rows_judged": len(trial.scores),
         "arms": np.bincount(rows.arm, minlength=rows.arms).tolist(),
         "probabilities": "given" if rows.chances is not None else "estimated",
         "verdict": verdict(trial.judged, trial.chosen),
     }
-    return Uplift(columns, trial.chosen, trial.learned, groups, trial.judged, facts)
+    return Uplift(columns, trial.chosen, trial.learned, trial.grouping, calibrations, trial.groups, trial.judged, facts)
 
 
 def verdict(judged: tuple[Judged, ...], chosen: str) -> str:
@@ -189,12 +198,12 @@ class _Trial:
 
     chosen: str
     learned: Learned
+    grouping: Learned | None
+    groups: tuple[Groups, ...]
     judged: tuple[Judged, ...]
     expected: Floats
     scores: Floats
     weights: Floats
-    arm: Ints
-    fold: Ints
 
 
 def _folded(rows: Sample, asked: tuple[str, ...], seed: int, threads: int) -> _Trial:
@@ -210,21 +219,46 @@ def _folded(rows: Sample, asked: tuple[str, ...], seed: int, threads: int) -> _T
     judged_all = judge(effects, told, weights, seed)
     chosen = choose(judged_all)
     learned = LEARNERS[chosen].learn(rows, learn_nuisances(rows, seed, threads), seed, threads)
-    return _Trial(chosen, learned, judged_all, effects[chosen], told, weights, rows.arm, fold)
+    grouping, groups = _grouped(rows, told, chosen, seed, threads)
+    return _Trial(chosen, learned, grouping, groups, judged_all, effects[chosen], told, weights)
+
+
+def _grouped(rows: Sample, told: Floats, chosen: str, seed: int, threads: int) -> tuple[Learned | None, tuple[Groups, ...]]:
+    """The model that forms groups, of one half of the rows, and the groups, measured on the other. Where an arm bears one group only, all rows measure it."""
+    half = rows.folds(2, seed + 2) == 0
+    others = np.flatnonzero(~half)
+    counts = [groups_that_hold(told[others, place], _given(rows.arm[others], place + 1)) for place in range(rows.arms - 1)]
+    if max(counts) == 1:
+        expected, grouping = np.zeros_like(told), None
+    else:
+        learn = rows.take(np.flatnonzero(half))
+        grouping = LEARNERS[chosen].learn(learn, learn_nuisances(learn, seed, threads), seed, threads)
+        expected = grouping.effect(rows.matrix, threads)
+    groups = []
+    for place, count in enumerate(counts):
+        some = others if count > 1 else np.arange(len(rows))
+        groups.append(learn_groups(expected[some, place], told[some, place], _given(rows.arm[some], place + 1), count))
+    return grouping, tuple(groups)
 
 
 def _large(rows: Sample, asked: tuple[str, ...], seed: int, threads: int) -> _Trial:
-    """Some rows are left out for good and judge; learners are compared after learning from some of the others, and the chosen one from more."""
-    count = len(rows) // _JUDGED
-    fold = rows.folds(count, seed)
-    judges, others = rows.take(np.flatnonzero(fold == 0)), np.flatnonzero(fold != 0)
+    """Some rows are left out for good, some to judge learners and some to measure groups; learners are compared after learning from some of the others, and the
+    chosen one learns from more."""
+    fold = rows.folds(len(rows) // _JUDGED, seed)
+    judges, measures, others = rows.take(np.flatnonzero(fold == 0)), rows.take(np.flatnonzero(fold == 1)), np.flatnonzero(fold > 1)
     some, most = others[:: -(-len(others) // _COMPARED)], others[:: -(-len(others) // _LEARNT)]
     found, told, weights = _left_out(rows.take(some), judges, asked, seed, threads)
     judged = judge(found, told, weights, seed)
     chosen = choose(judged)
     rest = rows.take(most)
-    learned = LEARNERS[chosen].learn(rest, learn_nuisances(rest, seed, threads), seed, threads)
-    return _Trial(chosen, learned, judged, learned.effect(judges.matrix, threads), told, weights, judges.arm, np.zeros(len(judges), dtype=np.int64))
+    nuisances = learn_nuisances(rest, seed, threads)
+    learned = LEARNERS[chosen].learn(rest, nuisances, seed, threads)
+    measured, expected = scores(measures, *nuisances.of(measures, threads)), learned.effect(measures.matrix, threads)
+    groups = []
+    for place in range(rows.arms - 1):
+        given = _given(measures.arm, place + 1)
+        groups.append(learn_groups(expected[:, place], measured[:, place], given, groups_that_hold(measured[:, place], given)))
+    return _Trial(chosen, learned, None, tuple(groups), judged, learned.effect(judges.matrix, threads), told, weights)
 
 
 def _left_out(learn: Sample, judged: Sample, asked: tuple[str, ...], seed: int, threads: int) -> tuple[dict[str, Floats], Floats, Floats]:

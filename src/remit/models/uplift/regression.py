@@ -10,17 +10,17 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 
-from remit.models.boosting import boost, from_text, raw_scores, to_text
+from remit.models.boosting import boost, from_text, raw_scores, seedling, to_text
 from remit.models.uplift.algebra import Floats, Ints, apply, factor, gram, solve
 from remit.models.uplift.encoder import Encoder, learn_encoder, load_encoder
 
 _RIDGES = (0.003, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Penalties tried, as shares of the number of rows; besides them: no line at all."""
 
-_SETTINGS: Mapping[str, int | float] = {"num_leaves": 8, "lambda_l2": 1.0, "max_bin": 63}
+_SETTINGS: Mapping[str, int | float] = {"num_leaves": 8, "lambda_l2": 1.0, "max_bin": 63, "bin_construct_sample_cnt": 10_000}
 _FEW, _MANY = 2_000, 20_000
 _FOLDS = 3
-_FIRST, _MOST = 32, 256
+_ROUNDS = (16, 32, 64, 128, 256)
 _MOST_TO_SETTLE = 60_000
 _MOST_FOR_THE_LINE = 50_000
 _CHUNK = 100_000
@@ -64,7 +64,7 @@ def regress(matrix: Floats, target: Floats, categorical: tuple[int, ...], *, see
         return Regression(Encoder((), ()), float(target.mean()), np.empty(0), None)
     penalty, rounds = _settle(matrix, target, categorical, (None, *_RIDGES[::-1]) if line else (None,), seed, threads)
     start = _line(matrix, target, categorical, [penalty])[0]
-    return _with_trees(start, matrix, target, categorical, rounds, _rate(len(target)), seed, threads)
+    return _with_trees(start, matrix, target, categorical, rounds, seed, threads)
 
 
 def _settle(
@@ -76,9 +76,10 @@ def _settle(
     held = range(parts.max() + 1) if len(order) < _FEW else range(1)
     splits = [(order[parts != part], order[parts == part]) for part in held]
     lines = [_line(matrix[learn], target[learn], categorical, list(choices)) for learn, _ in splits]
-    errors = sum(
-        np.array([_squares(line.predict(matrix[judge], threads), target[judge]) for line in found]) for found, (_, judge) in zip(lines, splits, strict=True)
-    )
+    errors = np.zeros(len(choices))
+    for found, (_, judge) in zip(lines, splits, strict=True):
+        encoded = found[0].encoder.encode(matrix[judge])
+        errors += [_squares(line.mean + apply(encoded, line.slopes), target[judge]) for line in found]
     best = int(np.argmin(errors))
     starts = [(found[best], learn, judge) for found, (learn, judge) in zip(lines, splits, strict=True)]
     rounds = 0 if len(splits[0][0]) < _LEAST_FOR_TREES else _settle_rounds(starts, matrix, target, categorical, seed, threads)
@@ -86,23 +87,27 @@ def _settle(
 
 
 def _settle_rounds(starts: list[tuple[Regression, Ints, Ints]], matrix: Floats, target: Floats, categorical: tuple[int, ...], seed: int, threads: int) -> int:
-    """The number of trees, doubled for as long as the most that were tried did best."""
-    errors = {0: sum(_squares(line.predict(matrix[judge], threads), target[judge]) for line, _, judge in starts)}
-    most = _FIRST
-    while True:
-        grown = [_with_trees(line, matrix[learn], target[learn], categorical, most, _rate(len(target)), seed, threads) for line, learn, _ in starts]
-        for count in (most // 2, most):
-            if count not in errors:
-                forecasts = (
-                    line.predict(matrix[judge], threads) + raw_scores(full.trees, matrix[judge], threads, count)
-                    for full, (line, _, judge) in zip(grown, starts, strict=True)
-                    if full.trees is not None
-                )
-                errors[count] = sum(_squares(forecast, target[judge]) for forecast, (_, _, judge) in zip(forecasts, starts, strict=True))
-        best = min(errors, key=lambda count: (errors[count], count))
-        if best < most or most >= _MOST:
-            return best
-        most *= 2
+    """The number of trees, doubled for as long as the most that were tried did best (two numbers are always tried)."""
+    lefts = [(target[learn] - line.predict(matrix[learn], threads), target[judge] - line.predict(matrix[judge], threads)) for line, learn, judge in starts]
+    grown = []
+    for (left, _), (_, learn, _) in zip(lefts, starts, strict=True):
+        settings = _settings(len(target), len(learn))
+        grown.append(seedling(matrix[learn], left, objective="regression", settings=settings, categorical=list(categorical), seed=seed, threads=threads))
+    judged = [matrix[judge] for _, _, judge in starts]
+    forecasts = [np.zeros(len(each)) for each in judged]
+    errors = {0: sum(_squares(forecast, left) for forecast, (_, left) in zip(forecasts, lefts, strict=True))}
+    count = 0
+    for most in _ROUNDS:
+        for trees, rows, forecast in zip(grown, judged, forecasts, strict=True):
+            for _ in range(most - count):
+                trees.update()
+            forecast += raw_scores(trees, rows, threads, most - count, count)
+        count = most
+        errors[count] = sum(_squares(forecast, left) for forecast, (_, left) in zip(forecasts, lefts, strict=True))
+        best = min(errors, key=lambda tried: (errors[tried], tried))
+        if best < count and count != _ROUNDS[0]:
+            break
+    return best
 
 
 def _line(matrix: Floats, target: Floats, categorical: tuple[int, ...], penalties: list[float | None]) -> list[Regression]:
@@ -127,20 +132,18 @@ def _line(matrix: Floats, target: Floats, categorical: tuple[int, ...], penaltie
     return answer
 
 
-def _with_trees(
-    line: Regression, matrix: Floats, target: Floats, categorical: tuple[int, ...], rounds: int, rate: float, seed: int, threads: int
-) -> Regression:
+def _with_trees(line: Regression, matrix: Floats, target: Floats, categorical: tuple[int, ...], rounds: int, seed: int, threads: int) -> Regression:
     if not rounds:
         return line
     left = target - line.predict(matrix, threads)
-    least = int(np.clip(len(target) // 100, 5, 200))
-    settings = {"learning_rate": rate, "min_data_in_leaf": least, **_SETTINGS}
+    settings = _settings(len(target), len(target))
     trees = boost(matrix, left, objective="regression", settings=settings, rounds=rounds, categorical=list(categorical), seed=seed, threads=threads)
     return Regression(line.encoder, line.mean, line.slopes, trees)
 
 
-def _rate(rows: int) -> float:
-    return 0.05 if rows < _MANY else 0.1
+def _settings(rows: int, learning: int) -> dict[str, int | float]:
+    """Of trees for a target of so many rows, that learn from so many of them."""
+    return {"learning_rate": 0.05 if rows < _MANY else 0.1, "min_data_in_leaf": int(np.clip(learning // 100, 5, 200)), **_SETTINGS}
 
 
 def _squares(forecast: Floats, target: Floats) -> float:
