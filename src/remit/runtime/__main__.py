@@ -164,7 +164,7 @@ def simulate(
 def holdout_plan(
     effect: Annotated[float, typer.Option(help="The effect to see, as a part of the mean outcome: 0.05 is 5%.")],
     workspace: Folder = Path(),
-    by: Annotated[str, typer.Option(help="What is drawn: hcp or practice.")] = "hcp",
+    by: Annotated[str | None, typer.Option(help="What is drawn: hcp, practice or brick; what prescriptions are known of if not given.")] = None,
     level: Annotated[float, typer.Option(help="Of the two-sided intervals, which hold at all looks together.")] = 0.9,
     power: Annotated[float, typer.Option(help="The probability that some look sees the effect if it is there.")] = 0.8,
     as_json: AsJson = False,

@@ -131,7 +131,7 @@ def migrate(workspace: Path) -> dict[str, Any]:
     return {"workspace": str(workspace), "version": WORKSPACE_VERSION}
 
 
-def holdout_plan(workspace: Path, effect: float, by: str, level: float, power: float) -> dict[str, Any]:
+def holdout_plan(workspace: Path, effect: float, by: str | None, level: float, power: float) -> dict[str, Any]:
     """How long an experiment must run, and with how many left alone, to see an effect."""
     return planned(open_workspace(workspace), effect, by, level, power)
 

@@ -1,14 +1,22 @@
 """Who is left alone: drawn once, recorded in the ledger, read back for every cycle after."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import polars as pl
 
 from remit.ledger import Records, Segment
 from remit.outcomes import enrol
+from remit.runtime.errors import WorkspaceError
 from remit.runtime.settings import Holdout, Settings
 
 SCHEMA = "remit.holdout/1"
 ENROLMENT = pl.Schema({"hcp_id": pl.String, "unit": pl.String, "stratum": pl.String, "held": pl.Boolean, "at": pl.Int64})
-"""Who was enrolled in an experiment: the unit that was drawn (an HCP or a practice), its stratum, whether it is left alone, and since when."""
+"""Who was enrolled in an experiment: the unit that was drawn (an HCP, a practice or a brick), its stratum, whether it is left alone, and since when."""
+
+
+UNITS: Mapping[str, str] = MappingProxyType({"hcp": "physicians", "practice": "practices", "brick": "bricks"})
+"""What may be drawn, in words."""
 
 
 def stream(holdout: Holdout) -> str:
@@ -27,14 +35,30 @@ def enrolled(records: Records, settings: Settings, upto: int, cycle: str | None 
 
 
 def units(hcp: pl.DataFrame, by: str) -> pl.DataFrame:
-    """What is drawn for each HCP: hcp_id, unit, and the stratum within which (practices have none)."""
+    """What is drawn for each HCP: hcp_id, unit, and the stratum within which (practices and bricks have none)."""
     alone = by == "hcp"
-    unit = pl.col("hcp_id") if alone else pl.coalesce("practice_id", "hcp_id")
+    unit = pl.col("hcp_id") if alone else pl.coalesce(f"{by}_id", "hcp_id")
     return hcp.select("hcp_id", unit=unit, stratum=pl.col("specialty").fill_null("") if alone else pl.lit(""))
 
 
+def of_bricks(loads: Mapping[str, int]) -> bool:
+    """Whether prescriptions are known of bricks only; `loads` says when each feed last loaded whole."""
+    return "brick_rx" in loads and "rx" not in loads
+
+
+def check_unit(hcp: pl.DataFrame, by: str, bricks_only: bool, do: str) -> None:
+    """Raises `WorkspaceError` where drawing `by` could show nothing: its ids are not on file, or prescriptions are known of bricks only. `do` says how to
+    choose another; it is given the one that fits as `{by}`."""
+    if bricks_only and by != "brick":
+        what = f"{UNITS[by]} cannot be compared: prescriptions are known of bricks only, where the held and the others are counted together"
+        raise WorkspaceError(what, where="feeds/brick_rx", do=do.format(by="brick"))
+    if by != "hcp" and hcp[f"{by}_id"].null_count() == hcp.height:
+        do = f"Load the column `{by}_id`. Or: {do.format(by='hcp')}"
+        raise WorkspaceError(f"no physician has a `{by}_id`, so {UNITS[by]} cannot be drawn", where="feeds/hcp", do=do)
+
+
 def draw(hcp: pl.DataFrame, settings: Settings, before: pl.DataFrame, key: bytes, now: int) -> pl.DataFrame:
-    """The draws of HCPs that have none yet, sorted: `ENROLMENT`. Whoever joins a practice that was drawn takes its side."""
+    """The draws of HCPs that have none yet, sorted: `ENROLMENT`. Whoever joins a practice or brick that was drawn takes its side."""
     holdout = settings.holdout
     if holdout is None:
         return pl.DataFrame(schema=ENROLMENT)

@@ -10,8 +10,9 @@ from remit.intake import read, state
 from remit.ledger import read_ledger
 from remit.outcomes import Lift, OutcomeError, lift, plan
 from remit.runtime import reporting
-from remit.runtime.enrolment import enrolled, units
+from remit.runtime.enrolment import check_unit, enrolled, of_bricks, units
 from remit.runtime.errors import WorkspaceError
+from remit.runtime.inputs import Warehouse
 from remit.runtime.settings import BY
 from remit.runtime.workspace import Workspace, config_texts, read_config
 from remit.terms.instants import add_span, format_instant
@@ -20,17 +21,22 @@ SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 PERIODS = (4, 8, 13, 26, 39, 52)
 
 
-def planned(workspace: Workspace, effect: float, by: str, level: float, power: float) -> dict[str, Any]:
+def planned(workspace: Workspace, effect: float, by: str | None, level: float, power: float) -> dict[str, Any]:
     """Per own product and share held out: how many of the products' periods it takes to see `effect` (a part of the mean outcome), and what each length can
-    detect, drawn `by` hcp or practice. From prescriptions that have settled by the last cycle. Raises `WorkspaceError` or `OutcomeError`."""
-    if not 0 < effect < 10 or by not in BY or not 0.5 <= level < 1 or not 0.5 <= power < 1:
+    detect, drawn `by` hcp, practice or brick (None: what prescriptions are known of). From prescriptions that have settled by the last cycle. Raises
+    `WorkspaceError` or `OutcomeError`."""
+    if not 0 < effect < 10 or by not in (*BY, None) or not 0.5 <= level < 1 or not 0.5 <= power < 1:
         do = f"`--effect` is a part of the mean, such as 0.05; `--by` is one of {', '.join(BY)}; `--level` and `--power` lie from 0.5 to below 1."
         raise WorkspaceError("the plan cannot be made", do=do)
     settings = read_config(config_texts(workspace)).settings
     with closing(read_ledger(workspace.ledger)) as records:
         now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
     settled = add_span(now, settings.settle, -1)
-    rows = _settled(workspace, now, settled).join(units(state(workspace.warehouse, "hcp", now), by), on="hcp_id", how="inner")
+    bricks_only = _of_bricks(workspace, now)
+    by = by or ("brick" if bricks_only else "hcp")
+    hcp = state(workspace.warehouse, "hcp", now)
+    check_unit(hcp, by, bricks_only, "Plan with `--by {by}`.")
+    rows = _settled(workspace, now, settled, units(hcp, by))
     products = [
         _product(product, _by_unit(rows, product, outcome), effect, level, power) | {"outcome": outcome}
         for product, outcome in _own(workspace, now).iter_rows()
@@ -51,7 +57,10 @@ def shown(workspace: Workspace, level: float) -> dict[str, Any]:
     if draws.is_empty():
         raise WorkspaceError(f"nobody is enrolled in `{settings.holdout.name}` yet", do="Run a cycle: it draws and records who is left alone.")
     start, settled = int(draws["at"].min()), add_span(now, settings.settle, -1)  # type: ignore[arg-type]  # an Int64 column that is not empty
-    rows = _settled(workspace, now, settled)
+    rows = _settled(workspace, now, settled, draws)
+    if rows.is_empty() and _of_bricks(workspace, now):
+        do = 'Begin a new experiment: a new `name` and `by = "brick"` under [holdout].'
+        raise WorkspaceError(f"`{settings.holdout.name}` has drawn no bricks, and prescriptions are known of bricks only", where="remit.toml", do=do)
     products = [_lifted(product, outcome, rows, draws, start, level) for product, outcome in _own(workspace, now).iter_rows()]
     held = int(draws["held"].sum())
     return {
@@ -65,18 +74,33 @@ def shown(workspace: Workspace, level: float) -> dict[str, Any]:
 
 
 def _lifted(product: str, outcome: str, rows: pl.DataFrame, draws: pl.DataFrame, start: int, level: float) -> dict[str, Any]:
-    mine = rows.filter(pl.col("product") == product).join(draws.select("hcp_id", "unit"), on="hcp_id", how="inner")
+    mine = rows.filter(pl.col("product") == product)
     ends = mine.select("period", "occurred_at").unique().sort("occurred_at").with_columns(begins=pl.col("occurred_at").shift(1))
     since = ends.filter(pl.col("begins") >= start)["period"]
     if since.is_empty():
         return {"product": product, "outcome": outcome, "looks": [], "says": ["no period that began after the first draw has settled yet"]}
     sides = draws.select("unit", "held").unique("unit", keep="first", maintain_order=True)
-    found: Lift = lift(_by_unit(mine, product, outcome), sides, str(since[0]), level=level)
+    try:
+        found: Lift = lift(_by_unit(mine, product, outcome), sides, str(since[0]), level=level)
+    except OutcomeError as error:
+        return {"product": product, "outcome": outcome, "looks": [], "says": [str(error)]}
     return {"product": product, "outcome": outcome, **asdict(found)}
 
 
-def _settled(workspace: Workspace, now: int, settled: int) -> pl.DataFrame:
-    return read(workspace.warehouse, "rx", now).filter(pl.col("occurred_at") <= settled)
+def _of_bricks(workspace: Workspace, now: int) -> bool:
+    return of_bricks(Warehouse(workspace).loads(now))
+
+
+def _settled(workspace: Workspace, now: int, settled: int, members: pl.DataFrame) -> pl.DataFrame:
+    """Settled prescriptions of `members` (hcp_id, unit), a row per unit's HCP; where they are known of bricks only, a row per brick that is a unit, in
+    prescriptions for each who prescribes there."""
+    if not _of_bricks(workspace, now):
+        rows = read(workspace.warehouse, "rx", now).filter(pl.col("occurred_at") <= settled)
+        return rows.join(members.select("hcp_id", "unit"), on="hcp_id", how="inner")
+    rows = read(workspace.warehouse, "brick_rx", now).filter(pl.col("occurred_at") <= settled).rename({"brick_id": "unit"})
+    of_brick = state(workspace.warehouse, "hcp", now).group_by(unit="brick_id").agg(size=pl.max_horizontal(pl.col("brick_size").max(), pl.len()))
+    rows = rows.join(members.select("unit").unique(), on="unit", how="semi").join(of_brick, on="unit", how="inner")
+    return rows.with_columns(pl.col("trx", "nrx", "nbrx") / pl.col("size"))
 
 
 def _own(workspace: Workspace, now: int) -> pl.DataFrame:

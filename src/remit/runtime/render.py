@@ -10,6 +10,7 @@ from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from remit.runtime.enrolment import UNITS
 from remit.terms.encoding import MICRO
 from remit.terms.errors import RemitError
 
@@ -176,7 +177,7 @@ _SHOW = {
 
 def holdout_plan(result: dict[str, Any]) -> None:
     """What each share and length would see."""
-    drawn = "physicians" if result["by"] == "hcp" else "practices"
+    drawn = UNITS[result["by"]]
     for product in result["products"]:
         lengths = list(product["shares"][0]["detectable"])
         _line(f"{product['product']}: {product['units']:,} {drawn} with reports, {product['mean']} {product['outcome']} an HCP and period on the mean.")

@@ -14,7 +14,7 @@ from remit.terms.encoding import MICRO
 WORKSPACE_VERSION = 1
 RESPONSES = ("history", "panel")
 """The estimators of response."""
-BY = ("hcp", "practice")
+BY = ("hcp", "practice", "brick")
 """What a holdout may be drawn by."""
 
 
@@ -36,7 +36,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Holdout:
-    """An experiment: `share` (millionths) of the HCPs, drawn one by one or `by` practice, are left alone by promotion."""
+    """An experiment: `share` (millionths) of the HCPs, drawn one by one or `by` practice or brick, are left alone by promotion."""
 
     name: str
     share: int
