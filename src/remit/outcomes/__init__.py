@@ -1,6 +1,6 @@
 """Did it work? Holdouts, power, lift, the value of policies that were not followed, and credit across channels."""
 
-from remit.outcomes.attribution import Path, markov, shapley
+from remit.outcomes.attribution import Path, markov, shapley, touch_paths
 from remit.outcomes.errors import OutcomeError
 from remit.outcomes.estimators import ESTIMATORS
 from remit.outcomes.holdouts import enrol
@@ -8,4 +8,4 @@ from remit.outcomes.lifts import Lift, Look, lift
 from remit.outcomes.logged import Estimate, Logged
 from remit.outcomes.power import Plan, plan
 
-__all__ = ["ESTIMATORS", "Estimate", "Lift", "Logged", "Look", "OutcomeError", "Path", "Plan", "enrol", "lift", "markov", "plan", "shapley"]
+__all__ = ["ESTIMATORS", "Estimate", "Lift", "Logged", "Look", "OutcomeError", "Path", "Plan", "enrol", "lift", "markov", "plan", "shapley", "touch_paths"]

@@ -10,9 +10,11 @@ from remit.outcomes import enrol
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.settings import Holdout, Settings
 
-SCHEMA = "remit.holdout/1"
-ENROLMENT = pl.Schema({"hcp_id": pl.String, "unit": pl.String, "stratum": pl.String, "held": pl.Boolean, "at": pl.Int64})
-"""Who was enrolled in an experiment: the unit that was drawn (an HCP, a practice or a brick), its stratum, whether it is left alone, and since when."""
+SCHEMA = "remit.holdout/2"
+"""The first one had no `channel`, and is read as a draw from all promotion."""
+ENROLMENT = pl.Schema({"hcp_id": pl.String, "channel": pl.String, "unit": pl.String, "stratum": pl.String, "held": pl.Boolean, "at": pl.Int64})
+"""Who was enrolled in an experiment: the unit that was drawn (an HCP, a practice or a brick), its stratum, whether it is left alone, and since when; by
+which channel alone, or, where `channel` is empty, by all promotion."""
 
 
 UNITS: Mapping[str, str] = MappingProxyType({"hcp": "physicians", "practice": "practices", "brick": "bricks"})
@@ -30,8 +32,10 @@ def enrolled(records: Records, settings: Settings, upto: int, cycle: str | None 
     if settings.holdout is not None:
         for entry in records.entries(kind="segment"):
             if entry.body["stream"] == stream(settings.holdout) and (entry.seq < upto or entry.cycle == cycle):
-                frames.append(records.read_segment(Segment.from_body(entry.cycle, entry.body)).frame.select(ENROLMENT.names()))
-    return pl.concat(frames).unique("hcp_id", keep="first", maintain_order=True)
+                frame = records.read_segment(Segment.from_body(entry.cycle, entry.body)).frame
+                frame = frame if "channel" in frame.columns else frame.with_columns(channel=pl.lit(""))
+                frames.append(frame.select(ENROLMENT.names()))
+    return pl.concat(frames).unique(["hcp_id", "channel"], keep="first", maintain_order=True)
 
 
 def units(hcp: pl.DataFrame, by: str) -> pl.DataFrame:
@@ -58,13 +62,21 @@ def check_unit(hcp: pl.DataFrame, by: str, bricks_only: bool, do: str) -> None:
 
 
 def draw(hcp: pl.DataFrame, settings: Settings, before: pl.DataFrame, key: bytes, now: int) -> pl.DataFrame:
-    """The draws of HCPs that have none yet, sorted: `ENROLMENT`. Whoever joins a practice or brick that was drawn takes its side."""
+    """The draws of HCPs that have none yet, from all promotion and from each channel by itself, sorted: `ENROLMENT`. Whoever joins a practice or brick that
+    was drawn takes its side."""
     holdout = settings.holdout
     if holdout is None:
         return pl.DataFrame(schema=ENROLMENT)
+    shares = {"": holdout.share, **dict(sorted(holdout.channels.items()))}
+    drawn = [_draw(hcp, holdout, channel, share, before.filter(pl.col("channel") == channel), key, now) for channel, share in shares.items()]
+    return pl.concat(drawn).sort("hcp_id", "channel")
+
+
+def _draw(hcp: pl.DataFrame, holdout: Holdout, channel: str, share: int, before: pl.DataFrame, key: bytes, now: int) -> pl.DataFrame:
     new = units(hcp.join(before, on="hcp_id", how="anti"), holdout.by)
     known = before.select("unit", "held").unique("unit", keep="first", maintain_order=True)
-    drawn = enrol(new.unique("unit", keep="first", maintain_order=True).select("unit", "stratum"), holdout.share, key, holdout.name, known)
+    experiment = f"{holdout.name}/{channel}" if channel else holdout.name
+    drawn = enrol(new.unique("unit", keep="first", maintain_order=True).select("unit", "stratum"), share, key, experiment, known)
     sides = pl.concat([known, drawn.select("unit", "held")])
-    rows = new.join(sides, on="unit", how="inner").with_columns(at=pl.lit(now, pl.Int64))
-    return rows.select(ENROLMENT.names()).sort("hcp_id")
+    rows = new.join(sides, on="unit", how="inner").with_columns(channel=pl.lit(channel), at=pl.lit(now, pl.Int64))
+    return rows.select(ENROLMENT.names())

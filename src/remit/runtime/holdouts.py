@@ -8,8 +8,9 @@ import polars as pl
 
 from remit.intake import read, state
 from remit.ledger import read_ledger
-from remit.outcomes import Lift, OutcomeError, lift, plan
+from remit.outcomes import OutcomeError, lift, markov, plan, shapley, touch_paths
 from remit.runtime import reporting
+from remit.runtime.crediting import credited
 from remit.runtime.enrolment import check_unit, enrolled, of_bricks, units
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.inputs import Warehouse
@@ -38,14 +39,15 @@ def planned(workspace: Workspace, effect: float, by: str | None, level: float, p
     check_unit(hcp, by, bricks_only, "Plan with `--by {by}`.")
     rows = _settled(workspace, now, settled, units(hcp, by))
     products = [
-        _product(product, _by_unit(rows, product, outcome), effect, level, power) | {"outcome": outcome}
+        _product(product, _by_unit(rows.filter(pl.col("product") == product), outcome), effect, level, power) | {"outcome": outcome}
         for product, outcome in _own(workspace, now).iter_rows()
     ]
     return {"effect": effect, "by": by, "level": level, "power": power, "settled": format_instant(settled), "products": products}
 
 
 def shown(workspace: Workspace, level: float) -> dict[str, Any]:
-    """What acting changed against who was left alone, per own product, at every settled period since the first draw. Raises `WorkspaceError`."""
+    """What acting changed against who was left alone, per own product, at every settled period since the first draw; and the same of each channel that leaves
+    out some of its own. Raises `WorkspaceError`."""
     if not 0.5 <= level < 1:
         raise WorkspaceError(f"an interval of {level} cannot be shown", do="`--level` lies from 0.5 to below 1.")
     settings = read_config(config_texts(workspace)).settings
@@ -54,37 +56,61 @@ def shown(workspace: Workspace, level: float) -> dict[str, Any]:
     with closing(read_ledger(workspace.ledger)) as records:
         now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
         draws = enrolled(records, settings, records.size)
-    if draws.is_empty():
+    everybody = draws.filter(pl.col("channel") == "")
+    if everybody.is_empty():
         raise WorkspaceError(f"nobody is enrolled in `{settings.holdout.name}` yet", do="Run a cycle: it draws and records who is left alone.")
-    start, settled = int(draws["at"].min()), add_span(now, settings.settle, -1)  # type: ignore[arg-type]  # an Int64 column that is not empty
-    rows = _settled(workspace, now, settled, draws)
-    if rows.is_empty() and _of_bricks(workspace, now):
+    start, settled = int(everybody["at"].min()), add_span(now, settings.settle, -1)  # type: ignore[arg-type]  # an Int64 column that is not empty
+    rows, bricks_only = _settled(workspace, now, settled, everybody), _of_bricks(workspace, now)
+    if rows.is_empty() and bricks_only:
         do = 'Begin a new experiment: a new `name` and `by = "brick"` under [holdout].'
         raise WorkspaceError(f"`{settings.holdout.name}` has drawn no bricks, and prescriptions are known of bricks only", where="remit.toml", do=do)
-    products = [_lifted(product, outcome, rows, draws, start, level) for product, outcome in _own(workspace, now).iter_rows()]
-    held = int(draws["held"].sum())
+    # Whoever all promotion leaves alone says nothing of one channel.
+    acted = draws.filter(pl.col("channel") != "").join(everybody.filter(~pl.col("held")), on="hcp_id", how="semi")
+    touches = read(workspace.warehouse, "touches", now).filter((pl.col("purpose") == "promotional") & (pl.col("occurred_at") >= start))
+    products = []
+    for product, outcome in _own(workspace, now).iter_rows():
+        mine = rows.filter(pl.col("product") == product)
+        whole = _lifted(mine, outcome, everybody, level)
+        own = {channel: _lifted(mine, outcome, part, level) for (channel,), part in acted.group_by("channel", maintain_order=True)}
+        shares = {} if bricks_only or not own else _shares(mine, outcome, touches.filter(pl.col("product") == product), start, settings.window)
+        products.append({"product": product, "outcome": outcome, **whole, "channels": credited(whole, own, shares)})
     return {
         "holdout": settings.holdout.name,
         "since": format_instant(start),
         "settled": format_instant(settled),
         "level": level,
-        "hcps": {"acted": draws.height - held, "held": held},
+        "hcps": _sides(everybody),
+        "channels": {channel: _sides(part) for (channel,), part in acted.group_by("channel", maintain_order=True)},
         "products": products,
     }
 
 
-def _lifted(product: str, outcome: str, rows: pl.DataFrame, draws: pl.DataFrame, start: int, level: float) -> dict[str, Any]:
-    mine = rows.filter(pl.col("product") == product)
-    ends = mine.select("period", "occurred_at").unique().sort("occurred_at").with_columns(begins=pl.col("occurred_at").shift(1))
-    since = ends.filter(pl.col("begins") >= start)["period"]
+def _sides(draws: pl.DataFrame) -> dict[str, int]:
+    held = int(draws["held"].sum())
+    return {"acted": draws.height - held, "held": held}
+
+
+def _lifted(rows: pl.DataFrame, outcome: str, draws: pl.DataFrame, level: float) -> dict[str, Any]:
+    """The lift of one draw from one product's `rows`: the fields of `Lift`, no looks where it cannot be told yet."""
+    ends = rows.select("period", "occurred_at").unique().sort("occurred_at").with_columns(begins=pl.col("occurred_at").shift(1))
+    since = ends.filter(pl.col("begins") >= draws["at"].min())["period"]
     if since.is_empty():
-        return {"product": product, "outcome": outcome, "looks": [], "says": ["no period that began after the first draw has settled yet"]}
+        return {"looks": [], "says": ["no period that began after the first draw has settled yet"]}
     sides = draws.select("unit", "held").unique("unit", keep="first", maintain_order=True)
     try:
-        found: Lift = lift(_by_unit(mine, product, outcome), sides, str(since[0]), level=level)
+        return asdict(lift(_by_unit(rows, outcome), sides, str(since[0]), level=level))
     except OutcomeError as error:
-        return {"product": product, "outcome": outcome, "looks": [], "says": [str(error)]}
-    return {"product": product, "outcome": outcome, **asdict(found)}
+        return {"looks": [], "says": [str(error)]}
+
+
+def _shares(rows: pl.DataFrame, outcome: str, touches: pl.DataFrame, start: int, window: str) -> dict[str, dict[str, float]]:
+    """What paths of touches of at most `window` before the end of a period credit: by method, each channel's share."""
+    ends = rows.select(until="occurred_at").unique().filter(pl.col("until") > start).sort("until")
+    ends = ends.with_columns(since=pl.Series([max(start, add_span(end, window, -1)) for end in ends["until"]], dtype=pl.Int64))
+    told = ends.join(rows, left_on="until", right_on="occurred_at", how="inner").select("since", "until", unit="hcp_id", outcome=outcome)
+    found = touch_paths(touches.select("channel", unit="hcp_id", at="occurred_at"), told)
+    credit = {"markov": markov(found), "shapley": shapley(found)} if found else {}
+    return {name: {channel: part / sum(each.values()) for channel, part in each.items()} for name, each in credit.items() if sum(each.values()) > 0}
 
 
 def _of_bricks(workspace: Workspace, now: int) -> bool:
@@ -107,10 +133,9 @@ def _own(workspace: Workspace, now: int) -> pl.DataFrame:
     return state(workspace.warehouse, "products", now).filter("own").select("product", "outcome").sort("product")
 
 
-def _by_unit(rows: pl.DataFrame, product: str, outcome: str) -> pl.DataFrame:
+def _by_unit(rows: pl.DataFrame, outcome: str) -> pl.DataFrame:
     """The mean outcome of each unit's HCPs: unit, period, outcome."""
-    mine = rows.filter(pl.col("product") == product).drop_nulls(outcome)
-    return mine.group_by("unit", "period").agg(outcome=pl.col(outcome).mean()).sort("unit", "period")
+    return rows.drop_nulls(outcome).group_by("unit", "period").agg(outcome=pl.col(outcome).mean()).sort("unit", "period")
 
 
 def _product(product: str, history: pl.DataFrame, effect: float, level: float, power: float) -> dict[str, Any]:

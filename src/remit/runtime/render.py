@@ -197,6 +197,8 @@ def outcomes_show(result: dict[str, Any]) -> None:
     """The lift of each product, look by look."""
     hcps = result["hcps"]
     _line(f"Holdout {result['holdout']} since {result['since']}: {hcps['acted']:,} physicians acted on, {hcps['held']:,} left alone.")
+    for channel, sides in result["channels"].items():
+        _line(f"Of those acted on, {channel} leaves out {sides['held']:,}.")
     for product in result["products"]:
         _line(f"{product['product']}, {product['outcome']} an HCP and period:")
         names = ("effect", "low", "high", "held_mean")
@@ -204,7 +206,27 @@ def outcomes_show(result: dict[str, Any]) -> None:
             _table(["periods", *names], [[look["periods"], *(f"{look[name]:.4f}" for name in names)] for look in product["looks"]])
         for doubt in product["says"]:
             _line(f"  ! {doubt}")
+        if product["channels"]:
+            _channels(product["channels"])
+    if not result["channels"]:
+        _line("No channel leaves out some of its own: `channels = { email = 0.1 }` under [holdout] would show what that one changes.")
+    elif any(row["shares"] for product in result["products"] for row in product["channels"]):
+        _line("markov, shapley: shares of all that was written after touches, also of what would have been written anyway. Correlation, not effect.")
     _line(f"{result['level']:.0%} intervals that hold at all looks together; prescriptions settled by {result['settled']}.")
+
+
+def _channels(rows: list[dict[str, Any]]) -> None:
+    """What each channel changed by itself at the last look, and what paths credit to it."""
+    names, methods = ("effect", "low", "high"), sorted({method for row in rows for method in row["shares"]})
+    cells = []
+    for row in rows:
+        look = row["lift"]["looks"][-1] if row["lift"] and row["lift"]["looks"] else None
+        found = [row["lift"]["held"], look["periods"], *(f"{look[name]:.4f}" for name in names)] if look else [None] * 5
+        cells.append([row["channel"], *found, *(f"{row['shares'][method]:.0%}" for method in methods)])
+    _table(["channel alone", "left out", "periods", *names, *methods], cells)
+    for row in rows:
+        for doubt in [*(row["lift"]["says"] if row["lift"] else ()), *row["says"]]:
+            _line(f"  ! {row['channel']}: {doubt}")
 
 
 def outcomes_nowcast(result: dict[str, Any]) -> None:
