@@ -177,10 +177,11 @@ def holdout_plan(
 def outcomes_show(
     workspace: Folder = Path(),
     level: Annotated[float, typer.Option(help="Of the two-sided intervals, which hold at all looks together.")] = 0.9,
+    page: Annotated[Path | None, typer.Option(help="Write a page with a chart of every look here.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what acting changed against who was left alone, at every settled period since."""
-    _say(commands.outcomes_show(workspace, level), as_json, render.outcomes_show)
+    """Show what acting changed against who was left alone, at every settled period since, and what each channel changed that leaves some out by itself."""
+    _say(commands.outcomes_show(workspace, level, page), as_json, render.outcomes_show)
 
 
 @outcomes.command("nowcast")

@@ -14,7 +14,8 @@ from remit.runtime.errors import WorkspaceError
 from remit.runtime.holdouts import planned, shown
 from remit.runtime.init import check_empty, create
 from remit.runtime.living import create_world
-from remit.runtime.page import page
+from remit.runtime.outcome_page import outcome_page
+from remit.runtime.page import page as simulation_page
 from remit.runtime.run import run_cycle
 from remit.runtime.settings import WORKSPACE_VERSION
 from remit.runtime.simulate import simulate
@@ -136,9 +137,12 @@ def holdout_plan(workspace: Path, effect: float, by: str | None, level: float, p
     return planned(open_workspace(workspace), effect, by, level, power)
 
 
-def outcomes_show(workspace: Path, level: float) -> dict[str, Any]:
-    """What acting changed against who was left alone."""
-    return shown(open_workspace(workspace), level)
+def outcomes_show(workspace: Path, level: float, page: Path | None = None) -> dict[str, Any]:
+    """What acting changed against who was left alone; the charts of every look go to `page`."""
+    result = shown(open_workspace(workspace), level)
+    if page is not None:
+        write_whole(page, outcome_page(result).encode())
+    return {**result, "page": str(page) if page else None}
 
 
 def outcomes_nowcast(workspace: Path) -> dict[str, Any]:
@@ -151,7 +155,7 @@ def simulated(
 ) -> dict[str, Any]:
     """What policies did in a world; the page goes to `report`."""
     result = simulate(world, weeks, policies, seeds, jobs, threads, physicians, what_if, stage)
-    write_whole(report, page(result).encode())
+    write_whole(report, simulation_page(result).encode())
     return {**result, "report": str(report)}
 
 

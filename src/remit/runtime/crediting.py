@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+PATHS_SAY = "markov, shapley: shares of all that was written after touches, also of what would have been written anyway. Correlation, not effect."
+
 
 def credited(whole: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]], shares: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
     """A row for each channel that has a holdout of its own or any credit: `channel`, `lift` (None without one), `shares` by method, and `says`.

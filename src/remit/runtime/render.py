@@ -10,6 +10,7 @@ from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from remit.runtime.crediting import PATHS_SAY
 from remit.runtime.enrolment import UNITS
 from remit.terms.encoding import MICRO
 from remit.terms.errors import RemitError
@@ -211,8 +212,10 @@ def outcomes_show(result: dict[str, Any]) -> None:
     if not result["channels"]:
         _line("No channel leaves out some of its own: `channels = { email = 0.1 }` under [holdout] would show what that one changes.")
     elif any(row["shares"] for product in result["products"] for row in product["channels"]):
-        _line("markov, shapley: shares of all that was written after touches, also of what would have been written anyway. Correlation, not effect.")
+        _line(PATHS_SAY)
     _line(f"{result['level']:.0%} intervals that hold at all looks together; prescriptions settled by {result['settled']}.")
+    if result["page"]:
+        _line(f"The page with charts: {result['page']}")
 
 
 def _channels(rows: list[dict[str, Any]]) -> None:
