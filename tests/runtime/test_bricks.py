@@ -74,7 +74,7 @@ def test_whole_bricks_are_left_alone_and_compared(trial: Path) -> None:
     """Nobody in a held brick is promoted to; the lift is in prescriptions for each who prescribes in a brick, from as many units as there are bricks."""
     workspace = open_workspace(trial)
     with closing(read_ledger(workspace.ledger)) as records:
-        drawn = enrolled(records, read_settings((trial / "remit.toml").read_text(), "remit.toml"), records.size)
+        drawn = enrolled(records, read_settings((trial / "remit.toml").read_text(), "remit.toml"), records.size).filter(pl.col("channel") == "")
         rows = pl.concat([records.read_segment(each).frame for each in records.segments("cycle-0001", "decisions")])
     hcp = state(workspace.warehouse, "hcp", drawn["at"][0])
     assert drawn.join(hcp, on="hcp_id")["unit"].equals(drawn.join(hcp, on="hcp_id")["brick_id"])
@@ -85,6 +85,8 @@ def test_whole_bricks_are_left_alone_and_compared(trial: Path) -> None:
     for product in shown["products"]:
         assert (product["acted"], product["held"]) == (12, 12)
         assert product["looks"]
+        assert [row["channel"] for row in product["channels"]] == ["call", "email"]
+        assert all(row["shares"] == {} and "Each side needs 10" in row["lift"]["says"][0] for row in product["channels"])  # a fifth of twelve bricks
         sold = read(workspace.warehouse, "brick_rx", drawn["at"][0]).filter(pl.col("product") == product["product"])
         assert product["looks"][-1]["held_mean"] == pytest.approx(sold.group_by("period").agg(pl.col("trx").sum())["trx"].mean() / 600, rel=0.4)
 

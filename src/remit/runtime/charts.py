@@ -82,7 +82,7 @@ def band(looks: Sequence[tuple[int, float, float, float]], says: str, x_says: st
     parts += [f'<text x="{left - 12}" y="{at + 5:.1f}" text-anchor="end">{name}</text>' for name, at in marks.items()]
     parts += [f'<text x="{x(number):.1f}" y="{bottom + 24}" text-anchor="middle">{number}</text>' for number in sorted({first, last})]
     parts.append(f'<text x="{(left + _WIDTH - right) / 2}" y="{height - 8}" text-anchor="middle">{escape(x_says)}</text>')
-    return _svg(parts, height, says)
+    return _svg(parts, height, says, ' class="looks"')
 
 
 def _apart(wanted: list[tuple[float, str]], line: int = 15) -> dict[str, float]:
@@ -102,6 +102,6 @@ def _short(value: float) -> str:
     return f"{value:,.1f}" if abs(value) < 100 and value != int(value) else f"{value:,.0f}"
 
 
-def _svg(parts: list[str], height: int, says: str) -> str:
+def _svg(parts: list[str], height: int, says: str, more: str = "") -> str:
     inner = "".join(parts)
-    return f'<svg role="img" aria-label="{escape(says)}" viewBox="0 0 {_WIDTH} {height}" xmlns="http://www.w3.org/2000/svg">{inner}</svg>'
+    return f'<svg{more} role="img" aria-label="{escape(says)}" viewBox="0 0 {_WIDTH} {height}" xmlns="http://www.w3.org/2000/svg">{inner}</svg>'

@@ -63,17 +63,24 @@ def check_unit(hcp: pl.DataFrame, by: str, bricks_only: bool, do: str) -> None:
 
 def draw(hcp: pl.DataFrame, settings: Settings, before: pl.DataFrame, key: bytes, now: int) -> pl.DataFrame:
     """The draws of HCPs that have none yet, from all promotion and from each channel by itself, sorted: `ENROLMENT`. Whoever joins a practice or brick that
-    was drawn takes its side."""
+    was drawn takes its side. A channel draws its share of those acted on, and apart from them of those whom all promotion leaves alone."""
     holdout = settings.holdout
     if holdout is None:
         return pl.DataFrame(schema=ENROLMENT)
-    shares = {"": holdout.share, **dict(sorted(holdout.channels.items()))}
-    drawn = [_draw(hcp, holdout, channel, share, before.filter(pl.col("channel") == channel), key, now) for channel, share in shares.items()]
+    drawn = [_draw(hcp, holdout, "", holdout.share, before, key, now)]
+    alone = pl.concat([before.filter(pl.col("channel") == ""), drawn[0]]).filter("held")["hcp_id"]
+    drawn += [_draw(hcp, holdout, channel, share, before, key, now, alone) for channel, share in sorted(holdout.channels.items())]
     return pl.concat(drawn).sort("hcp_id", "channel")
 
 
-def _draw(hcp: pl.DataFrame, holdout: Holdout, channel: str, share: int, before: pl.DataFrame, key: bytes, now: int) -> pl.DataFrame:
+def _draw(
+    hcp: pl.DataFrame, holdout: Holdout, channel: str, share: int, before: pl.DataFrame, key: bytes, now: int, alone: pl.Series | None = None
+) -> pl.DataFrame:
+    """One experiment's draws; `alone` are drawn among themselves."""
+    before = before.filter(pl.col("channel") == channel)
     new = units(hcp.join(before, on="hcp_id", how="anti"), holdout.by)
+    if alone is not None:
+        new = new.with_columns(stratum=pl.when(pl.col("hcp_id").is_in(alone.implode())).then(pl.lit("left alone")).otherwise("stratum"))
     known = before.select("unit", "held").unique("unit", keep="first", maintain_order=True)
     experiment = f"{holdout.name}/{channel}" if channel else holdout.name
     drawn = enrol(new.unique("unit", keep="first", maintain_order=True).select("unit", "stratum"), share, key, experiment, known)

@@ -100,7 +100,7 @@ def _lifted(rows: pl.DataFrame, outcome: str, draws: pl.DataFrame, level: float)
     try:
         return asdict(lift(_by_unit(rows, outcome), sides, str(since[0]), level=level))
     except OutcomeError as error:
-        return {"looks": [], "says": [str(error)]}
+        return {"looks": [], "says": [f"{error.what}. {error.do}"]}
 
 
 def _shares(rows: pl.DataFrame, outcome: str, touches: pl.DataFrame, start: int, window: str) -> dict[str, dict[str, float]]:
