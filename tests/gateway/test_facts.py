@@ -33,6 +33,7 @@ def known(**tables: pl.DataFrame) -> Known:
         "contacts": frame({"hcp_id": text, "channel": text, "purpose": text, "at": whole}),
         "scores": frame({"hcp_id": text, "product": text, "lead_score": whole, "rx_at": whole}),
         "held": pl.Series("hcp_id", [], text),
+        "channel_held": frame({"hcp_id": text, "channel": text}),
     }
     return Known(now=NOW, feed_age_h={"consent": 5}, model_age_h=None, **{**empty, **tables})  # type: ignore[arg-type]  # frames by name
 
@@ -148,3 +149,10 @@ def test_delivering_twice_writes_once(tmp_path: Path) -> None:
     assert deliver(tmp_path / "out", files, write) == first
     assert len(written) == 2
     assert [delivery.rows for delivery in first] == [1, 0]
+
+
+def test_who_is_held_out_is_a_fact_of_the_hcp_or_of_one_channel() -> None:
+    of = known(held=pl.Series("hcp_id", ["H2"]), channel_held=fill(known().channel_held, {"hcp_id": "H1", "channel": "email"}))
+    found = {(hcp, channel): facts(of, hcp_id=hcp, channel=channel) for hcp in ("H1", "H2") for channel in ("email", "call")}
+    assert {key: row["held_out"] for key, row in found.items()} == {key: key[0] == "H2" for key in found}
+    assert {key: row["channel_held_out"] for key, row in found.items()} == {key: key == ("H1", "email") for key in found}

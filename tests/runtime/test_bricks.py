@@ -1,14 +1,26 @@
 """A company in a market of bricks: it learns from whole bricks, and knows how old their reports are."""
 
+import shutil
+from contextlib import closing
 from dataclasses import replace
+from os import urandom
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-from remit.runtime import training
+from remit.intake import read, state
+from remit.ledger import Entry, open_ledger, read_ledger
+from remit.runtime import commands, training
 from remit.runtime.countries import open_world
+from remit.runtime.enrolment import ENROLMENT, draw, enrolled
+from remit.runtime.errors import WorkspaceError
 from remit.runtime.inputs import observe
+from remit.runtime.living import create_world
+from remit.runtime.run import run_cycle
+from remit.runtime.settings import read_settings
 from remit.runtime.simulating import Past, _inputs, burn_in
+from remit.runtime.workspace import open_workspace
 from remit.terms.instants import HOUR
 
 
@@ -41,3 +53,70 @@ def test_the_reports_of_bricks_are_the_prescription_feed(past: Past) -> None:
     assert features["rx_of_brick"].all()
     assert past.company.models is not None
     assert past.company.models.response.facts["bricks"] > 5
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in the European market that leaves half of its bricks alone, after six cycles."""
+    root = tmp_path_factory.mktemp("europe") / "w"
+    create_world(root, "europe", 600)
+    text = (root / "remit.toml").read_text()
+    for old, new in (('history = "52 weeks"', 'history = "26 weeks"'), ('settle = "7 weeks"', 'settle = "3 weeks"'), ("share = 0.2", "share = 0.5")):
+        assert old in text
+        text = text.replace(old, new)
+    (root / "remit.toml").write_text(text)
+    for _ in range(6):
+        run_cycle(open_workspace(root), 1, lambda _: None)
+    return root
+
+
+def test_whole_bricks_are_left_alone_and_compared(trial: Path) -> None:
+    """Nobody in a held brick is promoted to; the lift is in prescriptions for each who prescribes in a brick, from as many units as there are bricks."""
+    workspace = open_workspace(trial)
+    with closing(read_ledger(workspace.ledger)) as records:
+        drawn = enrolled(records, read_settings((trial / "remit.toml").read_text(), "remit.toml"), records.size).filter(pl.col("channel") == "")
+        rows = pl.concat([records.read_segment(each).frame for each in records.segments("cycle-0001", "decisions")])
+    hcp = state(workspace.warehouse, "hcp", drawn["at"][0])
+    assert drawn.join(hcp, on="hcp_id")["unit"].equals(drawn.join(hcp, on="hcp_id")["brick_id"])
+    assert drawn.group_by("unit").agg(pl.col("held").n_unique())["held"].max() == 1
+    held = rows.filter(pl.col("hcp_id").is_in(drawn.filter("held")["hcp_id"].implode()))
+    assert set(held.filter(pl.col("purpose") == "promotional")["disposition"]) == {"forbidden"}
+    shown = commands.outcomes_show(trial, 0.9)
+    for product in shown["products"]:
+        assert (product["acted"], product["held"]) == (12, 12)
+        assert product["looks"]
+        assert [row["channel"] for row in product["channels"]] == ["call", "email"]
+        assert all(row["shares"] == {} and "Each side needs 10" in row["lift"]["says"][0] for row in product["channels"])  # a fifth of twelve bricks
+        sold = read(workspace.warehouse, "brick_rx", drawn["at"][0]).filter(pl.col("product") == product["product"])
+        assert product["looks"][-1]["held_mean"] == pytest.approx(sold.group_by("period").agg(pl.col("trx").sum())["trx"].mean() / 600, rel=0.4)
+
+
+def test_a_plan_counts_bricks_and_no_other_unit(trial: Path) -> None:
+    planned = commands.holdout_plan(trial, 0.1, None, 0.9, 0.8)
+    assert planned["by"] == "brick"
+    assert {product["units"] for product in planned["products"]} == {24}
+    for by in ("hcp", "practice"):
+        with pytest.raises(WorkspaceError, match=r"bricks only(.|\n)*`--by brick`"):
+            commands.holdout_plan(trial, 0.1, by, 0.9, 0.8)
+
+
+def test_physicians_cannot_be_drawn_where_prescriptions_are_known_of_bricks_only(trial: Path, tmp_path: Path) -> None:
+    """A new experiment is refused before anything is drawn; one whose draws hold no brick cannot be shown."""
+    shutil.copytree(trial, tmp_path / "w")
+    path, before = tmp_path / "w" / "remit.toml", (trial / "remit.toml").read_text()
+    path.write_text(before.replace('name = "first"', 'name = "second"').replace('by = "brick"', 'by = "hcp"'))
+    with pytest.raises(WorkspaceError, match=r'bricks only(.|\n)*by = "brick"'):
+        run_cycle(open_workspace(tmp_path / "w"), 1, lambda _: None)
+    with pytest.raises(WorkspaceError, match="nobody is enrolled in `second`"):
+        commands.outcomes_show(tmp_path / "w", 0.9)
+    workspace = open_workspace(tmp_path / "w")
+    settings = read_settings(path.read_text(), "remit.toml")
+    with closing(open_ledger(workspace.ledger, entropy=urandom)) as ledger:
+        hcp = state(workspace.warehouse, "hcp", next(ledger.entries(kind="cycle")).body["now"])
+        none = pl.DataFrame(schema=ENROLMENT)
+        drawn = ledger.write_segments(
+            draw(hcp, settings, none, bytes(32), 0), cycle="cycle-0006", stream="holdout/second", schema="remit.holdout/1", plain=["unit"]
+        )
+        ledger.append("drawn", [Entry("failure", "remit.failure/1", {"agent": "none", "error": "none", "at": 0})], cycle="cycle-0006", segments=drawn)
+    with pytest.raises(WorkspaceError, match=r'has drawn no bricks(.|\n)*by = "brick"'):
+        commands.outcomes_show(tmp_path / "w", 0.9)

@@ -21,7 +21,7 @@ class Known:
     - `cover`: who covers whom now — a row per (hcp_id, product, channel) with `rep_id` and `territory`.
     - `contacts`: every contact by anyone — hcp_id, channel, purpose, `at`.
     - `scores`: a row per (hcp_id, product) with `lead_score` (micro-units) and `rx_at`, the end of the newest prescription period known.
-    - `held`: the ids of HCPs whom promotion leaves alone.
+    - `held`: the ids of HCPs whom promotion leaves alone; `channel_held`: those whom one channel alone leaves out — hcp_id, channel.
     - `feed_age_h`: hours since each feed last loaded whole; a feed that never did is absent.
     - `model_age_h`: hours since the end of the data that trained the response model, or None.
     """
@@ -35,6 +35,7 @@ class Known:
     contacts: pl.DataFrame
     scores: pl.DataFrame
     held: pl.Series
+    channel_held: pl.DataFrame
     feed_age_h: Mapping[str, int]
     model_age_h: int | None
 
@@ -57,6 +58,7 @@ def gather(proposals: pl.DataFrame, known: Known, charters: Iterable[Charter], p
         )
         .drop("charter_channels", "charter_products")
         .join(hcp, on="hcp_id", how="left", maintain_order="left")
+        .join(known.channel_held.with_columns(channel_held_out=pl.lit(True)), on=["hcp_id", "channel"], how="left", maintain_order="left")
         .join(known.cover.with_columns(aligned=pl.lit(True)), on=["hcp_id", "product", "channel"], how="left", maintain_order="left")
         .join(consent, on=["hcp_id", "channel", "purpose"], how="left", maintain_order="left")
         .join(content, on=["content_id", "product", "channel"], how="left", maintain_order="left")
@@ -65,7 +67,7 @@ def gather(proposals: pl.DataFrame, known: Known, charters: Iterable[Charter], p
         .join(open_inquiries(known.inquiries, known.now), on=["hcp_id", "product"], how="left", maintain_order="left")
         .join(known.scores.select("hcp_id", "product", "lead_score", "rx_at"), on=["hcp_id", "product"], how="left", maintain_order="left")
         .with_columns(
-            pl.col("hcp_known", "aligned", "content_channel").fill_null(False),  # not on file is a fact, not a gap
+            pl.col("hcp_known", "aligned", "content_channel", "channel_held_out").fill_null(False),  # not on file is a fact, not a gap
             pl.col("contacts_28d", "channel_contacts_28d", "open_inquiries").fill_null(0),
             content_expires_h=(pl.col("ends") - known.now).floordiv(HOUR),
             rx_age_h=(pl.lit(known.now, pl.Int64) - pl.col("rx_at")).floordiv(HOUR),

@@ -1,6 +1,6 @@
 """Did it work? Holdouts, power, lift, the value of policies that were not followed, and credit across channels."""
 
-from remit.outcomes.attribution import Path, markov, shapley
+from remit.outcomes.attribution import Path, markov, shapley, touch_paths
 from remit.outcomes.contrasts import contrast
 from remit.outcomes.errors import OutcomeError
 from remit.outcomes.estimators import ESTIMATORS
@@ -9,4 +9,20 @@ from remit.outcomes.lifts import Lift, Look, lift
 from remit.outcomes.logged import Estimate, Logged
 from remit.outcomes.power import Plan, plan
 
-__all__ = ["ESTIMATORS", "Estimate", "Lift", "Logged", "Look", "OutcomeError", "Path", "Plan", "contrast", "enrol", "lift", "markov", "plan", "shapley"]
+__all__ = [
+    "ESTIMATORS",
+    "Estimate",
+    "Lift",
+    "Logged",
+    "Look",
+    "OutcomeError",
+    "Path",
+    "Plan",
+    "contrast",
+    "enrol",
+    "lift",
+    "markov",
+    "plan",
+    "shapley",
+    "touch_paths",
+]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import polars as pl
 
 from remit.outcomes.errors import OutcomeError
 from remit.outcomes.looks import Floats
@@ -20,6 +21,25 @@ class Path:
     conversions: float
     value: float
     nothing: float
+
+
+def touch_paths(touches: pl.DataFrame, outcomes: pl.DataFrame) -> list[Path]:
+    """The paths of touches that went before outcomes, alike ones together and sorted: one of each unit and period in which it was touched.
+
+    `touches` holds `unit`, `channel`, `at`; `outcomes` holds `unit`, `outcome` and the instants `since` and `until` between which touches count for it. A path
+    ends in success where there was any outcome, and earns all of it: also what would have come without a touch.
+    """
+    parts = []
+    for (since, until), period in outcomes.group_by("since", "until", maintain_order=True):
+        before = touches.filter((pl.col("at") >= since) & (pl.col("at") < until)).sort("unit", "at", "channel")
+        walked = before.group_by("unit", maintain_order=True).agg("channel").with_columns(path=pl.col("channel").list.join("\n"))
+        parts.append(walked.join(period.drop_nulls("outcome"), on="unit", how="inner").select("path", "outcome"))
+    if not parts:
+        return []
+    earned = pl.col("outcome")
+    each = pl.concat(parts).group_by("path").agg(value=earned.sum(), conversions=(earned > 0).sum(), nothing=(earned <= 0).sum()).sort("path")
+    rows = each.iter_rows(named=True)
+    return [Path(tuple(row["path"].split("\n")), float(row["conversions"]), float(row["value"]), float(row["nothing"])) for row in rows]
 
 
 def shapley(paths: Sequence[Path]) -> dict[str, float]:

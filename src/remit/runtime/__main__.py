@@ -164,7 +164,7 @@ def simulate(
 def holdout_plan(
     effect: Annotated[float, typer.Option(help="The effect to see, as a part of the mean outcome: 0.05 is 5%.")],
     workspace: Folder = Path(),
-    by: Annotated[str, typer.Option(help="What is drawn: hcp or practice.")] = "hcp",
+    by: Annotated[str | None, typer.Option(help="What is drawn: hcp, practice or brick; what prescriptions are known of if not given.")] = None,
     level: Annotated[float, typer.Option(help="Of the two-sided intervals, which hold at all looks together.")] = 0.9,
     power: Annotated[float, typer.Option(help="The probability that some look sees the effect if it is there.")] = 0.8,
     as_json: AsJson = False,
@@ -177,10 +177,11 @@ def holdout_plan(
 def outcomes_show(
     workspace: Folder = Path(),
     level: Annotated[float, typer.Option(help="Of the two-sided intervals, which hold at all looks together.")] = 0.9,
+    page: Annotated[Path | None, typer.Option(help="Write a page with a chart of every look here.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what acting changed against who was left alone, at every settled period since."""
-    _say(commands.outcomes_show(workspace, level), as_json, render.outcomes_show)
+    """Show what acting changed against who was left alone, at every settled period since, and what each channel changed that leaves some out by itself."""
+    _say(commands.outcomes_show(workspace, level, page), as_json, render.outcomes_show)
 
 
 @outcomes.command("nowcast")

@@ -1,4 +1,4 @@
-"""Charts as SVG text, for pages that stand alone: bars with intervals, and lines."""
+"""Charts as SVG text, for pages that stand alone: bars with intervals, lines, and an estimate with its interval at every look."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -25,7 +25,7 @@ def bars(rows: Sequence[tuple[str, float, float | None, float | None]], says: st
         if low is not None and high is not None:
             middle = top + 9
             parts.append(
-                f'<path d="M{x(low):.1f} {middle}H{x(high):.1f}M{x(low):.1f} {middle - 5}v10M{x(high):.1f} {middle - 5}v10" stroke="#222" fill="none"/>'
+                f'<path d="M{x(low):.1f} {middle}H{x(high):.1f}M{x(low):.1f} {middle - 5}v10M{x(high):.1f} {middle - 5}v10" stroke="currentColor" fill="none"/>'
             )
         parts.append(f'<text x="{max(x(value), x(high if high is not None else value), x(0.0)) + 6:.1f}" y="{top + 14}">{_short(value)}</text>')
     parts.append(f'<path d="M{x(0.0):.1f} 0V{len(rows) * _ROW}" stroke="#888"/>')
@@ -54,12 +54,43 @@ def lines(series: Mapping[str, Sequence[float]], says: str, x_says: str) -> str:
     return _svg(parts, height, says)
 
 
-def _apart(wanted: list[tuple[float, str]]) -> dict[str, float]:
-    """Places of labels, at least a line's height from each other, near where they are wanted."""
+def band(looks: Sequence[tuple[int, float, float, float]], says: str, x_says: str, between: tuple[float, float]) -> str:
+    """An estimate and its interval at every look (number, value, low, high), against nothing; values lie `between`, so that charts can share a scale."""
+    left, right, top, bottom, height = 96, 24, 16, 200, 256
+    first, last = looks[0][0], looks[-1][0]
+    lowest, highest = min(0.0, between[0]), max(0.0, between[1])
+    span = (highest - lowest) or 1.0
+
+    def x(number: float) -> float:
+        return left + (_WIDTH - left - right) * ((number - first) / (last - first) if last > first else 0.5)
+
+    def y(value: float) -> float:
+        return bottom - (bottom - top) * (value - lowest) / span
+
+    above = [f"{x(number):.1f} {y(high):.1f}" for number, _, _, high in looks]
+    below = [f"{x(number):.1f} {y(low):.1f}" for number, _, low, _ in reversed(looks)]
+    parts = [
+        f'<path d="M{"L".join([*above, *below])}Z" fill="{COLOURS[0]}" fill-opacity=".35"/>',
+        f'<path d="M{left} {y(0.0):.1f}H{_WIDTH - right}" stroke="currentColor" stroke-dasharray="5 4"/>',
+        f'<path d="M{"L".join(f"{x(number):.1f} {y(value):.1f}" for number, value, _, _ in looks)}" stroke="currentColor" stroke-width="2.5" fill="none"/>',
+    ]
+    for number, value, low, high in looks:
+        told = f"{number}: {value:.4f} ({low:.4f} to {high:.4f})"
+        parts.append(f'<path d="M{x(number):.1f} {y(low):.1f}V{y(high):.1f}" stroke="{COLOURS[0]}"/>')
+        parts.append(f'<circle cx="{x(number):.1f}" cy="{y(value):.1f}" r="4" fill="currentColor"><title>{told}</title></circle>')
+    marks = _apart([(y(value), f"{value:.3g}") for value in {lowest, 0.0, highest}], 22)
+    parts += [f'<text x="{left - 12}" y="{at + 5:.1f}" text-anchor="end">{name}</text>' for name, at in marks.items()]
+    parts += [f'<text x="{x(number):.1f}" y="{bottom + 24}" text-anchor="middle">{number}</text>' for number in sorted({first, last})]
+    parts.append(f'<text x="{(left + _WIDTH - right) / 2}" y="{height - 8}" text-anchor="middle">{escape(x_says)}</text>')
+    return _svg(parts, height, says, ' class="looks"')
+
+
+def _apart(wanted: list[tuple[float, str]], line: int = 15) -> dict[str, float]:
+    """Places of labels, at least a `line`'s height from each other, near where they are wanted."""
     places: dict[str, float] = {}
     last = -1e9
     for y, name in sorted(wanted):
-        last = max(y, last + 15)
+        last = max(y, last + line)
         places[name] = last
     return places
 
@@ -71,6 +102,6 @@ def _short(value: float) -> str:
     return f"{value:,.1f}" if abs(value) < 100 and value != int(value) else f"{value:,.0f}"
 
 
-def _svg(parts: list[str], height: int, says: str) -> str:
+def _svg(parts: list[str], height: int, says: str, more: str = "") -> str:
     inner = "".join(parts)
-    return f'<svg role="img" aria-label="{escape(says)}" viewBox="0 0 {_WIDTH} {height}" xmlns="http://www.w3.org/2000/svg">{inner}</svg>'
+    return f'<svg{more} role="img" aria-label="{escape(says)}" viewBox="0 0 {_WIDTH} {height}" xmlns="http://www.w3.org/2000/svg">{inner}</svg>'

@@ -14,7 +14,8 @@ from remit.runtime.errors import WorkspaceError
 from remit.runtime.holdouts import planned, shown
 from remit.runtime.init import check_empty, create
 from remit.runtime.living import create_world
-from remit.runtime.page import page
+from remit.runtime.outcome_page import outcome_page
+from remit.runtime.page import page as simulation_page
 from remit.runtime.run import run_cycle
 from remit.runtime.settings import WORKSPACE_VERSION
 from remit.runtime.simulate import simulate
@@ -131,14 +132,17 @@ def migrate(workspace: Path) -> dict[str, Any]:
     return {"workspace": str(workspace), "version": WORKSPACE_VERSION}
 
 
-def holdout_plan(workspace: Path, effect: float, by: str, level: float, power: float) -> dict[str, Any]:
+def holdout_plan(workspace: Path, effect: float, by: str | None, level: float, power: float) -> dict[str, Any]:
     """How long an experiment must run, and with how many left alone, to see an effect."""
     return planned(open_workspace(workspace), effect, by, level, power)
 
 
-def outcomes_show(workspace: Path, level: float) -> dict[str, Any]:
-    """What acting changed against who was left alone."""
-    return shown(open_workspace(workspace), level)
+def outcomes_show(workspace: Path, level: float, page: Path | None = None) -> dict[str, Any]:
+    """What acting changed against who was left alone; the charts of every look go to `page`."""
+    result = shown(open_workspace(workspace), level)
+    if page is not None:
+        write_whole(page, outcome_page(result).encode())
+    return {**result, "page": str(page) if page else None}
 
 
 def outcomes_tried(workspace: Path, periods: int | None) -> dict[str, Any]:
@@ -156,7 +160,7 @@ def simulated(
 ) -> dict[str, Any]:
     """What policies did in a world; the page goes to `report`."""
     result = simulate(world, weeks, policies, seeds, jobs, threads, physicians, what_if, stage)
-    write_whole(report, page(result).encode())
+    write_whole(report, simulation_page(result).encode())
     return {**result, "report": str(report)}
 
 

@@ -46,6 +46,8 @@ def _settings(world: Description, seed: int) -> str:
     visits = [force.name for force in world.forces if force.channel == "msl_visit"]
     template = (files("remit.runtime") / "examples" / "world" / "remit.toml").read_text("utf-8")
     names = {"NAME": world.name, "CURRENCY": world.currency, "SEED": str(seed), "SETTLE": f"{max(world.reports.late) + 1} weeks"}
+    share, names["BY"] = ("0.2", "brick") if world.reports.level == "brick" else ("0.1", "hcp")
+    names |= {"SHARE": share, "ALONE": ", ".join(f"{channel.name} = {share}" for channel in world.channels)}
     for key, value in names.items():
         template = template.replace(f"<{key}>", value)
     parts = [template]

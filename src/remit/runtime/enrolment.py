@@ -1,14 +1,24 @@
 """Who is left alone: drawn once, recorded in the ledger, read back for every cycle after."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import polars as pl
 
 from remit.ledger import Records, Segment
 from remit.outcomes import enrol
+from remit.runtime.errors import WorkspaceError
 from remit.runtime.settings import Holdout, Settings
 
-SCHEMA = "remit.holdout/1"
-ENROLMENT = pl.Schema({"hcp_id": pl.String, "unit": pl.String, "stratum": pl.String, "held": pl.Boolean, "at": pl.Int64})
-"""Who was enrolled in an experiment: the unit that was drawn (an HCP or a practice), its stratum, whether it is left alone, and since when."""
+SCHEMA = "remit.holdout/2"
+"""The first one had no `channel`, and is read as a draw from all promotion."""
+ENROLMENT = pl.Schema({"hcp_id": pl.String, "channel": pl.String, "unit": pl.String, "stratum": pl.String, "held": pl.Boolean, "at": pl.Int64})
+"""Who was enrolled in an experiment: the unit that was drawn (an HCP, a practice or a brick), its stratum, whether it is left alone, and since when; by
+which channel alone, or, where `channel` is empty, by all promotion."""
+
+
+UNITS: Mapping[str, str] = MappingProxyType({"hcp": "physicians", "practice": "practices", "brick": "bricks"})
+"""What may be drawn, in words."""
 
 
 def stream(holdout: Holdout) -> str:
@@ -22,25 +32,58 @@ def enrolled(records: Records, settings: Settings, upto: int, cycle: str | None 
     if settings.holdout is not None:
         for entry in records.entries(kind="segment"):
             if entry.body["stream"] == stream(settings.holdout) and (entry.seq < upto or entry.cycle == cycle):
-                frames.append(records.read_segment(Segment.from_body(entry.cycle, entry.body)).frame.select(ENROLMENT.names()))
-    return pl.concat(frames).unique("hcp_id", keep="first", maintain_order=True)
+                frame = records.read_segment(Segment.from_body(entry.cycle, entry.body)).frame
+                frame = frame if "channel" in frame.columns else frame.with_columns(channel=pl.lit(""))
+                frames.append(frame.select(ENROLMENT.names()))
+    return pl.concat(frames).unique(["hcp_id", "channel"], keep="first", maintain_order=True)
 
 
 def units(hcp: pl.DataFrame, by: str) -> pl.DataFrame:
-    """What is drawn for each HCP: hcp_id, unit, and the stratum within which (practices have none)."""
+    """What is drawn for each HCP: hcp_id, unit, and the stratum within which (practices and bricks have none)."""
     alone = by == "hcp"
-    unit = pl.col("hcp_id") if alone else pl.coalesce("practice_id", "hcp_id")
+    unit = pl.col("hcp_id") if alone else pl.coalesce(f"{by}_id", "hcp_id")
     return hcp.select("hcp_id", unit=unit, stratum=pl.col("specialty").fill_null("") if alone else pl.lit(""))
 
 
+def of_bricks(loads: Mapping[str, int]) -> bool:
+    """Whether prescriptions are known of bricks only; `loads` says when each feed last loaded whole."""
+    return "brick_rx" in loads and "rx" not in loads
+
+
+def check_unit(hcp: pl.DataFrame, by: str, bricks_only: bool, do: str) -> None:
+    """Raises `WorkspaceError` where drawing `by` could show nothing: its ids are not on file, or prescriptions are known of bricks only. `do` says how to
+    choose another; it is given the one that fits as `{by}`."""
+    if bricks_only and by != "brick":
+        what = f"{UNITS[by]} cannot be compared: prescriptions are known of bricks only, where the held and the others are counted together"
+        raise WorkspaceError(what, where="feeds/brick_rx", do=do.format(by="brick"))
+    if by != "hcp" and hcp[f"{by}_id"].null_count() == hcp.height:
+        do = f"Load the column `{by}_id`. Or: {do.format(by='hcp')}"
+        raise WorkspaceError(f"no physician has a `{by}_id`, so {UNITS[by]} cannot be drawn", where="feeds/hcp", do=do)
+
+
 def draw(hcp: pl.DataFrame, settings: Settings, before: pl.DataFrame, key: bytes, now: int) -> pl.DataFrame:
-    """The draws of HCPs that have none yet, sorted: `ENROLMENT`. Whoever joins a practice that was drawn takes its side."""
+    """The draws of HCPs that have none yet, from all promotion and from each channel by itself, sorted: `ENROLMENT`. Whoever joins a practice or brick that
+    was drawn takes its side. A channel draws its share of those acted on, and apart from them of those whom all promotion leaves alone."""
     holdout = settings.holdout
     if holdout is None:
         return pl.DataFrame(schema=ENROLMENT)
+    drawn = [_draw(hcp, holdout, "", holdout.share, before, key, now)]
+    alone = pl.concat([before.filter(pl.col("channel") == ""), drawn[0]]).filter("held")["hcp_id"]
+    drawn += [_draw(hcp, holdout, channel, share, before, key, now, alone) for channel, share in sorted(holdout.channels.items())]
+    return pl.concat(drawn).sort("hcp_id", "channel")
+
+
+def _draw(
+    hcp: pl.DataFrame, holdout: Holdout, channel: str, share: int, before: pl.DataFrame, key: bytes, now: int, alone: pl.Series | None = None
+) -> pl.DataFrame:
+    """One experiment's draws; `alone` are drawn among themselves."""
+    before = before.filter(pl.col("channel") == channel)
     new = units(hcp.join(before, on="hcp_id", how="anti"), holdout.by)
+    if alone is not None:
+        new = new.with_columns(stratum=pl.when(pl.col("hcp_id").is_in(alone.implode())).then(pl.lit("left alone")).otherwise("stratum"))
     known = before.select("unit", "held").unique("unit", keep="first", maintain_order=True)
-    drawn = enrol(new.unique("unit", keep="first", maintain_order=True).select("unit", "stratum"), holdout.share, key, holdout.name, known)
+    experiment = f"{holdout.name}/{channel}" if channel else holdout.name
+    drawn = enrol(new.unique("unit", keep="first", maintain_order=True).select("unit", "stratum"), share, key, experiment, known)
     sides = pl.concat([known, drawn.select("unit", "held")])
-    rows = new.join(sides, on="unit", how="inner").with_columns(at=pl.lit(now, pl.Int64))
-    return rows.select(ENROLMENT.names()).sort("hcp_id")
+    rows = new.join(sides, on="unit", how="inner").with_columns(channel=pl.lit(channel), at=pl.lit(now, pl.Int64))
+    return rows.select(ENROLMENT.names())

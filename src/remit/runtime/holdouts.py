@@ -8,10 +8,12 @@ import polars as pl
 
 from remit.intake import read, state
 from remit.ledger import read_ledger
-from remit.outcomes import Lift, OutcomeError, lift, plan
+from remit.outcomes import OutcomeError, lift, markov, plan, shapley, touch_paths
 from remit.runtime import reporting
-from remit.runtime.enrolment import enrolled, units
+from remit.runtime.crediting import credited
+from remit.runtime.enrolment import check_unit, enrolled, of_bricks, units
 from remit.runtime.errors import WorkspaceError
+from remit.runtime.inputs import Warehouse
 from remit.runtime.settings import BY
 from remit.runtime.workspace import Workspace, config_texts, read_config
 from remit.terms.instants import add_span, format_instant
@@ -20,26 +22,32 @@ SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 PERIODS = (4, 8, 13, 26, 39, 52)
 
 
-def planned(workspace: Workspace, effect: float, by: str, level: float, power: float) -> dict[str, Any]:
+def planned(workspace: Workspace, effect: float, by: str | None, level: float, power: float) -> dict[str, Any]:
     """Per own product and share held out: how many of the products' periods it takes to see `effect` (a part of the mean outcome), and what each length can
-    detect, drawn `by` hcp or practice. From prescriptions that have settled by the last cycle. Raises `WorkspaceError` or `OutcomeError`."""
-    if not 0 < effect < 10 or by not in BY or not 0.5 <= level < 1 or not 0.5 <= power < 1:
+    detect, drawn `by` hcp, practice or brick (None: what prescriptions are known of). From prescriptions that have settled by the last cycle. Raises
+    `WorkspaceError` or `OutcomeError`."""
+    if not 0 < effect < 10 or by not in (*BY, None) or not 0.5 <= level < 1 or not 0.5 <= power < 1:
         do = f"`--effect` is a part of the mean, such as 0.05; `--by` is one of {', '.join(BY)}; `--level` and `--power` lie from 0.5 to below 1."
         raise WorkspaceError("the plan cannot be made", do=do)
     settings = read_config(config_texts(workspace)).settings
     with closing(read_ledger(workspace.ledger)) as records:
         now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
     settled = add_span(now, settings.settle, -1)
-    rows = _settled(workspace, now, settled).join(units(state(workspace.warehouse, "hcp", now), by), on="hcp_id", how="inner")
+    bricks_only = _of_bricks(workspace, now)
+    by = by or ("brick" if bricks_only else "hcp")
+    hcp = state(workspace.warehouse, "hcp", now)
+    check_unit(hcp, by, bricks_only, "Plan with `--by {by}`.")
+    rows = _settled(workspace, now, settled, units(hcp, by))
     products = [
-        _product(product, _by_unit(rows, product, outcome), effect, level, power) | {"outcome": outcome}
+        _product(product, _by_unit(rows.filter(pl.col("product") == product), outcome), effect, level, power) | {"outcome": outcome}
         for product, outcome in _own(workspace, now).iter_rows()
     ]
     return {"effect": effect, "by": by, "level": level, "power": power, "settled": format_instant(settled), "products": products}
 
 
 def shown(workspace: Workspace, level: float) -> dict[str, Any]:
-    """What acting changed against who was left alone, per own product, at every settled period since the first draw. Raises `WorkspaceError`."""
+    """What acting changed against who was left alone, per own product, at every settled period since the first draw; and the same of each channel that leaves
+    out some of its own. Raises `WorkspaceError`."""
     if not 0.5 <= level < 1:
         raise WorkspaceError(f"an interval of {level} cannot be shown", do="`--level` lies from 0.5 to below 1.")
     settings = read_config(config_texts(workspace)).settings
@@ -48,45 +56,86 @@ def shown(workspace: Workspace, level: float) -> dict[str, Any]:
     with closing(read_ledger(workspace.ledger)) as records:
         now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
         draws = enrolled(records, settings, records.size)
-    if draws.is_empty():
+    everybody = draws.filter(pl.col("channel") == "")
+    if everybody.is_empty():
         raise WorkspaceError(f"nobody is enrolled in `{settings.holdout.name}` yet", do="Run a cycle: it draws and records who is left alone.")
-    start, settled = int(draws["at"].min()), add_span(now, settings.settle, -1)  # type: ignore[arg-type]  # an Int64 column that is not empty
-    rows = _settled(workspace, now, settled)
-    products = [_lifted(product, outcome, rows, draws, start, level) for product, outcome in _own(workspace, now).iter_rows()]
-    held = int(draws["held"].sum())
+    start, settled = int(everybody["at"].min()), add_span(now, settings.settle, -1)  # type: ignore[arg-type]  # an Int64 column that is not empty
+    rows, bricks_only = _settled(workspace, now, settled, everybody), _of_bricks(workspace, now)
+    if rows.is_empty() and bricks_only:
+        do = 'Begin a new experiment: a new `name` and `by = "brick"` under [holdout].'
+        raise WorkspaceError(f"`{settings.holdout.name}` has drawn no bricks, and prescriptions are known of bricks only", where="remit.toml", do=do)
+    # Whoever all promotion leaves alone says nothing of one channel.
+    acted = draws.filter(pl.col("channel") != "").join(everybody.filter(~pl.col("held")), on="hcp_id", how="semi")
+    touches = read(workspace.warehouse, "touches", now).filter((pl.col("purpose") == "promotional") & (pl.col("occurred_at") >= start))
+    products = []
+    for product, outcome in _own(workspace, now).iter_rows():
+        mine = rows.filter(pl.col("product") == product)
+        whole = _lifted(mine, outcome, everybody, level)
+        own = {channel: _lifted(mine, outcome, part, level) for (channel,), part in acted.group_by("channel", maintain_order=True)}
+        shares = {} if bricks_only or not own else _shares(mine, outcome, touches.filter(pl.col("product") == product), start, settings.window)
+        products.append({"product": product, "outcome": outcome, **whole, "channels": credited(whole, own, shares)})
     return {
         "holdout": settings.holdout.name,
         "since": format_instant(start),
         "settled": format_instant(settled),
         "level": level,
-        "hcps": {"acted": draws.height - held, "held": held},
+        "hcps": _sides(everybody),
+        "channels": {channel: _sides(part) for (channel,), part in acted.group_by("channel", maintain_order=True)},
         "products": products,
     }
 
 
-def _lifted(product: str, outcome: str, rows: pl.DataFrame, draws: pl.DataFrame, start: int, level: float) -> dict[str, Any]:
-    mine = rows.filter(pl.col("product") == product).join(draws.select("hcp_id", "unit"), on="hcp_id", how="inner")
-    ends = mine.select("period", "occurred_at").unique().sort("occurred_at").with_columns(begins=pl.col("occurred_at").shift(1))
-    since = ends.filter(pl.col("begins") >= start)["period"]
+def _sides(draws: pl.DataFrame) -> dict[str, int]:
+    held = int(draws["held"].sum())
+    return {"acted": draws.height - held, "held": held}
+
+
+def _lifted(rows: pl.DataFrame, outcome: str, draws: pl.DataFrame, level: float) -> dict[str, Any]:
+    """The lift of one draw from one product's `rows`: the fields of `Lift`, no looks where it cannot be told yet."""
+    ends = rows.select("period", "occurred_at").unique().sort("occurred_at").with_columns(begins=pl.col("occurred_at").shift(1))
+    since = ends.filter(pl.col("begins") >= draws["at"].min())["period"]
     if since.is_empty():
-        return {"product": product, "outcome": outcome, "looks": [], "says": ["no period that began after the first draw has settled yet"]}
+        return {"looks": [], "says": ["no period that began after the first draw has settled yet"]}
     sides = draws.select("unit", "held").unique("unit", keep="first", maintain_order=True)
-    found: Lift = lift(_by_unit(mine, product, outcome), sides, str(since[0]), level=level)
-    return {"product": product, "outcome": outcome, **asdict(found)}
+    try:
+        return asdict(lift(_by_unit(rows, outcome), sides, str(since[0]), level=level))
+    except OutcomeError as error:
+        return {"looks": [], "says": [f"{error.what}. {error.do}"]}
 
 
-def _settled(workspace: Workspace, now: int, settled: int) -> pl.DataFrame:
-    return read(workspace.warehouse, "rx", now).filter(pl.col("occurred_at") <= settled)
+def _shares(rows: pl.DataFrame, outcome: str, touches: pl.DataFrame, start: int, window: str) -> dict[str, dict[str, float]]:
+    """What paths of touches of at most `window` before the end of a period credit: by method, each channel's share."""
+    ends = rows.select(until="occurred_at").unique().filter(pl.col("until") > start).sort("until")
+    ends = ends.with_columns(since=pl.Series([max(start, add_span(end, window, -1)) for end in ends["until"]], dtype=pl.Int64))
+    told = ends.join(rows, left_on="until", right_on="occurred_at", how="inner").select("since", "until", unit="hcp_id", outcome=outcome)
+    found = touch_paths(touches.select("channel", unit="hcp_id", at="occurred_at"), told)
+    credit = {"markov": markov(found), "shapley": shapley(found)} if found else {}
+    return {name: {channel: part / sum(each.values()) for channel, part in each.items()} for name, each in credit.items() if sum(each.values()) > 0}
+
+
+def _of_bricks(workspace: Workspace, now: int) -> bool:
+    return of_bricks(Warehouse(workspace).loads(now))
+
+
+def _settled(workspace: Workspace, now: int, settled: int, members: pl.DataFrame) -> pl.DataFrame:
+    """Settled prescriptions of `members` (hcp_id, unit), a row per unit's HCP; where they are known of bricks only, a row per brick that is a unit, in
+    prescriptions for each who prescribes there."""
+    if not _of_bricks(workspace, now):
+        rows = read(workspace.warehouse, "rx", now).filter(pl.col("occurred_at") <= settled)
+        return rows.join(members.select("hcp_id", "unit"), on="hcp_id", how="inner")
+    rows = read(workspace.warehouse, "brick_rx", now).filter(pl.col("occurred_at") <= settled).rename({"brick_id": "unit"})
+    of_brick = state(workspace.warehouse, "hcp", now).group_by(unit="brick_id").agg(size=pl.max_horizontal(pl.col("brick_size").max(), pl.len()))
+    rows = rows.join(members.select("unit").unique(), on="unit", how="semi").join(of_brick, on="unit", how="inner")
+    return rows.with_columns(pl.col("trx", "nrx", "nbrx") / pl.col("size"))
 
 
 def _own(workspace: Workspace, now: int) -> pl.DataFrame:
     return state(workspace.warehouse, "products", now).filter("own").select("product", "outcome").sort("product")
 
 
-def _by_unit(rows: pl.DataFrame, product: str, outcome: str) -> pl.DataFrame:
+def _by_unit(rows: pl.DataFrame, outcome: str) -> pl.DataFrame:
     """The mean outcome of each unit's HCPs: unit, period, outcome."""
-    mine = rows.filter(pl.col("product") == product).drop_nulls(outcome)
-    return mine.group_by("unit", "period").agg(outcome=pl.col(outcome).mean()).sort("unit", "period")
+    return rows.drop_nulls(outcome).group_by("unit", "period").agg(outcome=pl.col(outcome).mean()).sort("unit", "period")
 
 
 def _product(product: str, history: pl.DataFrame, effect: float, level: float, power: float) -> dict[str, Any]:

@@ -83,7 +83,8 @@ def assemble(source: Source, features: pl.DataFrame, config: Config, models: Mod
         cover=cover(source.state("alignments", now), settings),
         contacts=_contacts(source.read("touches", now), carried.contacts),
         scores=scores,
-        held=draws.filter("held")["hcp_id"],
+        held=draws.filter(pl.col("held") & (pl.col("channel") == ""))["hcp_id"],
+        channel_held=draws.filter(pl.col("held") & (pl.col("channel") != "")).select("hcp_id", "channel"),
         feed_age_h={feed: (now - at) // HOUR for feed, at in loads.items()},
         model_age_h=(now - models.trained_to) // HOUR,
     )

@@ -1,6 +1,6 @@
-"""The page of a simulation: one HTML file that needs nothing else."""
+"""Pages: one HTML file each that needs nothing else. Here what they share, and the page of a simulation."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -9,8 +9,10 @@ from remit.runtime.charts import bars, lines
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:820px;margin:2rem auto;padding:0 1rem;color:#1c1c1c;background:#fff}
 h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.2rem;margin-top:2.2rem}svg{width:100%;height:auto;font:13px system-ui,sans-serif}
+h3{font-size:1rem;margin:1.4rem 0 .2rem}.wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.92rem}th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #ddd}
 th:first-child,td:first-child{text-align:left}.quiet{color:#555}
+@media(max-width:560px){svg.looks{font-size:22px}th,td{padding:.3rem .35rem}}
 @media(prefers-color-scheme:dark){body{background:#16181c;color:#e8e8e8}th,td{border-color:#444}svg text:not([fill]){fill:#e8e8e8}.quiet{color:#aaa}}
 """
 
@@ -33,7 +35,7 @@ def page(result: Mapping[str, Any]) -> str:
         f"<h2>How it grows, week by week ({currency})</h2>",
         lines({row["policy"]: [value / 100 for value in row["by_week_minor"]] for row in rows}, "Cumulative net value by week and policy", "weeks"),
         "<h2>What was done</h2>",
-        _table(
+        table(
             ["policy", "outcome units", "contacts per physician", "under too much pressure", "rules broken", "value left against the oracle"],
             [
                 [
@@ -50,6 +52,11 @@ def page(result: Mapping[str, Any]) -> str:
         *([f'<p class="quiet">Rules broken: {escape("; ".join(worst))}.</p>'] if worst else []),
         *_who(rows, currency),
     ]
+    return document(title, parts)
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """A whole page of `parts`, which are HTML."""
     body = "\n".join(parts)
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{_STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
@@ -81,7 +88,7 @@ def _who(rows: list[dict[str, Any]], currency: str) -> list[str]:
             found = [next(each for each in row["served"] if each["by"] == kind and each["group"] == group) for row in acting]
             lines_.append([group, *(f"{each['contacts']:.1f} ({each['net_minor'] / 100:,.0f})" for each in found)])
         if lines_:
-            parts.append(_table([f"by {kind} ({currency})", *(row["policy"] for row in acting)], lines_))
+            parts.append(table([f"by {kind} ({currency})", *(row["policy"] for row in acting)], lines_))
     return parts
 
 
@@ -90,7 +97,8 @@ def _money(value: Mapping[str, float | None]) -> tuple[float, float | None, floa
     return mean or 0.0, low, high
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of texts; one that is too wide is scrolled by itself."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -10,6 +10,8 @@ from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from remit.runtime.crediting import PATHS_SAY
+from remit.runtime.enrolment import UNITS
 from remit.terms.encoding import MICRO
 from remit.terms.errors import RemitError
 from remit.terms.proposals import DISPOSITIONS
@@ -176,7 +178,7 @@ _SHOW = {
 
 def holdout_plan(result: dict[str, Any]) -> None:
     """What each share and length would see."""
-    drawn = "physicians" if result["by"] == "hcp" else "practices"
+    drawn = UNITS[result["by"]]
     for product in result["products"]:
         lengths = list(product["shares"][0]["detectable"])
         _line(f"{product['product']}: {product['units']:,} {drawn} with reports, {product['mean']} {product['outcome']} an HCP and period on the mean.")
@@ -196,6 +198,8 @@ def outcomes_show(result: dict[str, Any]) -> None:
     """The lift of each product, look by look."""
     hcps = result["hcps"]
     _line(f"Holdout {result['holdout']} since {result['since']}: {hcps['acted']:,} physicians acted on, {hcps['held']:,} left alone.")
+    for channel, sides in result["channels"].items():
+        _line(f"Of those acted on, {channel} leaves out {sides['held']:,}.")
     for product in result["products"]:
         _line(f"{product['product']}, {product['outcome']} an HCP and period:")
         names = ("effect", "low", "high", "held_mean")
@@ -203,7 +207,29 @@ def outcomes_show(result: dict[str, Any]) -> None:
             _table(["periods", *names], [[look["periods"], *(f"{look[name]:.4f}" for name in names)] for look in product["looks"]])
         for doubt in product["says"]:
             _line(f"  ! {doubt}")
+        if product["channels"]:
+            _channels(product["channels"])
+    if not result["channels"]:
+        _line("No channel leaves out some of its own: `channels = { email = 0.1 }` under [holdout] would show what that one changes.")
+    elif any(row["shares"] for product in result["products"] for row in product["channels"]):
+        _line(PATHS_SAY)
     _line(f"{result['level']:.0%} intervals that hold at all looks together; prescriptions settled by {result['settled']}.")
+    if result["page"]:
+        _line(f"The page with charts: {result['page']}")
+
+
+def _channels(rows: list[dict[str, Any]]) -> None:
+    """What each channel changed by itself at the last look, and what paths credit to it."""
+    names, methods = ("effect", "low", "high"), sorted({method for row in rows for method in row["shares"]})
+    cells = []
+    for row in rows:
+        look = row["lift"]["looks"][-1] if row["lift"] and row["lift"]["looks"] else None
+        found = [row["lift"]["held"], look["periods"], *(f"{look[name]:.4f}" for name in names)] if look else [None] * 5
+        cells.append([row["channel"], *found, *(f"{row['shares'][method]:.0%}" for method in methods)])
+    _table(["channel alone", "left out", "periods", *names, *methods], cells)
+    for row in rows:
+        for doubt in [*(row["lift"]["says"] if row["lift"] else ()), *row["says"]]:
+            _line(f"  ! {row['channel']}: {doubt}")
 
 
 def outcomes_tried(result: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from remit.runtime import registry, training
 from remit.runtime.carry import carry, overdue
 from remit.runtime.cycle import Inputs, Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
-from remit.runtime.enrolment import draw, enrolled, stream
+from remit.runtime.enrolment import check_unit, draw, enrolled, of_bricks, stream
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.inputs import Warehouse, assemble, observe, tables
 from remit.runtime.living import check_clock, live_on
@@ -96,6 +96,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     loaded = _load(workspace, config, ledger, now, entropy)
     config.table(now)
     check_clock(workspace, now)
+    _check_holdout(workspace, settings, ledger, now)
     trained = training.due(workspace, settings, now)
     if trained:
         stage("train models")
@@ -135,6 +136,13 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     ledger.append(cycle_id, entries, cycle=cycle_id, segments=(*written, *draws), expected_size=log_size)
     stopped, files = _hand_over(workspace, config, ledger, cycle_id, inputs, stage)
     return Done(cycle_id, now, loaded, result, inputs.known, settings, trained, refused, stopped, files, ledger.size, recorded["watch"])
+
+
+def _check_holdout(workspace: Workspace, settings: Settings, ledger: Ledger, now: int) -> None:
+    """Raises `WorkspaceError` before the first draw of an experiment that could not be compared."""
+    if settings.holdout is not None and enrolled(ledger, settings, ledger.size).is_empty():
+        do = 'Write `by = "{by}"` under [holdout] in remit.toml; nobody has been drawn yet.'
+        check_unit(state(workspace.warehouse, "hcp", now), settings.holdout.by, of_bricks(Warehouse(workspace).loads(now)), do)
 
 
 def _finish(workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str, threads: int, stage: Stage, entropy: Entropy) -> Done:

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,7 +14,7 @@ from remit.terms.encoding import MICRO
 WORKSPACE_VERSION = 1
 RESPONSES = ("history", "panel")
 """The estimators of response."""
-BY = ("hcp", "practice")
+BY = ("hcp", "practice", "brick")
 """What a holdout may be drawn by."""
 
 
@@ -36,11 +36,13 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Holdout:
-    """An experiment: `share` (millionths) of the HCPs, drawn one by one or `by` practice, are left alone by promotion."""
+    """An experiment: `share` (millionths) of the HCPs, drawn one by one or `by` practice or brick, are left alone by promotion; of each of `channels`, its
+    share is left out by that channel alone."""
 
     name: str
     share: int
     by: str
+    channels: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def read_settings(text: str, where: str) -> Settings:
         raise WorkspaceError("the file is not TOML", where=where, faults=[str(error)]) from None
     check_version(document.whole("version"), where)
     clock, contacts, training = document.table("clock"), document.table("contacts"), document.table("training")
+    channels = {name: _channel(name, channel) for name, channel in document.tables("channels").items()}
     settings = Settings(
         name=document.text("name"),
         currency=document.text("currency"),
@@ -100,8 +103,8 @@ def read_settings(text: str, where: str) -> Settings:
         horizon=training.whole("horizon", least=1),
         train_on=training.whole("train_on", least=1),
         response=training.text("response", "history", among=RESPONSES),
-        channels={name: _channel(name, channel) for name, channel in document.tables("channels").items()},
-        holdout=_holdout(document.table("holdout")) if "holdout" in document.names() else None,
+        channels=channels,
+        holdout=_holdout(document.table("holdout"), channels) if "holdout" in document.names() else None,
         oversight=read_oversight(document.table("models", optional=True)),
     )
     for part in (clock, contacts, training, document):
@@ -136,10 +139,13 @@ def _channel(name: str, document: Document) -> Channel:
     return channel
 
 
-def _holdout(document: Document) -> Holdout:
-    holdout = Holdout(document.text("name"), document.micro("share"), document.text("by", "hcp", among=BY))
-    if not 0 < holdout.share < MICRO:
-        document.fault("share", "must lie between 0 and 1, such as 0.1")
+def _holdout(document: Document, known: Collection[str]) -> Holdout:
+    holdout = Holdout(document.text("name"), document.micro("share"), document.text("by", "hcp", among=BY), document.amounts("channels"))
+    for key, share in {"share": holdout.share, **{f"channels.{name}": share for name, share in holdout.channels.items()}}.items():
+        if not 0 < share < MICRO:
+            document.fault(key, "must lie between 0 and 1, such as 0.1")
+    for name in sorted(set(holdout.channels) - set(known)):
+        document.fault(f"channels.{name}", f"is no channel of this file; they are {', '.join(sorted(known))}")
     if not re.fullmatch(r"[a-z0-9-]{1,40}", holdout.name):
         document.fault("name", "must be 1 to 40 of a-z 0-9 -")
     document.close()

@@ -66,9 +66,16 @@ class Config:
         """The authority table as it stands at `now`: its owners must be on file then. Raises `AuthorityError` with every fault."""
         table = load_table(self.table_text, self.people, FACTS, now)
         holdout = self.settings.holdout
-        if holdout is not None and not table.always_forbids(held_out=True, purpose="promotional"):
+        if holdout is None:
+            return table
+        if not table.always_forbids(held_out=True, purpose="promotional"):
             do = "Add a forbidden row `when: held_out AND purpose = 'promotional'`, or take [holdout] out of remit.toml."
             raise WorkspaceError(f"`{holdout.name}` holds HCPs out, and no row of the table forbids all promotion to them", where="authority.yaml", do=do)
+        loose = [name for name in sorted(holdout.channels) if not table.always_forbids(channel_held_out=True, purpose="promotional", channel=name)]
+        if loose:
+            what = f"`{holdout.name}` holds HCPs out from {', '.join(loose)}, and no row of the table forbids all promotion to them there"
+            do = "Add a forbidden row `when: channel_held_out AND purpose = 'promotional'`, or take `channels` out of [holdout] in remit.toml."
+            raise WorkspaceError(what, where="authority.yaml", do=do)
         return table
 
 

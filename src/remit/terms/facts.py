@@ -68,6 +68,7 @@ FACTS: Mapping[str, Fact] = dictionary(
     _fact("aligned", _B, _R, _COM, "a rep or MSL covers this HCP for this product now"),
     _fact("consent", _T, _R, _COM, "`opt_in` or `opt_out` for this channel and purpose, as of now"),
     _fact("held_out", _B, _R, _COM, "the HCP is left alone by promotion, so that what it changes can be measured"),
+    _fact("channel_held_out", _B, _R, _COM, "this channel leaves the HCP out of its promotion, so that what the channel changes can be measured"),
     _fact("consent_feed_age_h", _I, _R, _COM, "hours since the consent feed last loaded whole"),
     _fact("alignment_feed_age_h", _I, _R, _COM, "hours since the alignment feed last loaded whole"),
     _fact("rx_age_h", _I, _R, Label.PDRP, "hours since the end of the newest prescription period known for this product and HCP"),
