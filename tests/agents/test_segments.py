@@ -6,8 +6,7 @@ import polars as pl
 import pytest
 
 from remit.agents import PROPOSERS, View
-from remit.agents.proposers.view import UPTAKE
-from remit.models.segments import uptake
+from remit.models.segments import UPTAKE, uptake
 from remit.terms.charters import Charter
 from tests.agents.test_agents import CHARTERS, view
 

@@ -6,15 +6,13 @@ from typing import Protocol
 
 import polars as pl
 
+from remit.models.segments import UPTAKE
 from remit.terms.charters import Charter
 from remit.terms.proposals import PROPOSAL_COLUMNS
 
 KINDS: Mapping[str, type[pl.DataType]] = {"text": pl.String, "int": pl.Int64, "number": pl.Int64, "bool": pl.Boolean}
 PROPOSALS = pl.Schema({name: KINDS[kind] for name, kind in PROPOSAL_COLUMNS})
 """The schema of a frame of proposals."""
-
-UPTAKE = pl.Schema({"segment": pl.String, "product": pl.String, "channel": pl.String, "content_id": pl.String, "rate": pl.Int64})
-"""The schema of what segments took up."""
 
 
 @dataclass(frozen=True, slots=True)

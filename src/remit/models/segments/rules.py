@@ -90,7 +90,7 @@ def _grow(known: Behaviour, values: Floats, goal: Floats, rows: Ints, sizes: tup
         sides = [_grow(known, values, goal, part, sizes, numbers, answer) for part in parts]
         return Rule(name, cut, *sides)
     if len(rows) > most:
-        lots, half = known.lots[rows], len(rows) // 2
+        lots, half = known.lots(rows), len(rows) // 2
         drawn = rows[np.argsort(lots, kind="stable")]
         sides = [_grow(known, values, goal, np.sort(part), sizes, numbers, answer) for part in (drawn[:half], drawn[half:])]
         return Rule(BY_LOT, _between(*(float(lot) for lot in np.sort(lots)[half - 1 : half + 1])), *sides)
@@ -134,7 +134,7 @@ def _place(tree: Tree, known: Behaviour, rows: Ints, before: Ints, margin: Float
     was_below, was_above = (np.isin(before[rows], _numbers(side)) for side in (tree.below, tree.above))
     own, slack = np.full(len(rows), np.nan), 0.0
     if tree.trait == BY_LOT:
-        own, slack = known.lots[rows], np.inf
+        own, slack = known.lots(rows), np.inf
     elif (column := known.column(tree.trait)) is not None:
         own, slack = column[rows], float(margin[[trait.name for trait in known.traits].index(tree.trait)])
     above = np.where(was_below, own > tree.cut + slack, np.where(was_above, ~(own <= tree.cut - slack), own > tree.cut))

@@ -48,17 +48,16 @@ class Trait:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """`values[h, k]` of trait k (NaN: unknown) of each of `hcps`, sorted; whose prescribing is `hidden`; and a lot of each, from 0 to 1, drawn from the id."""
+    """`values[h, k]` of trait k (NaN: unknown) of each of `hcps`, sorted, and whose prescribing is `hidden`."""
 
     hcps: tuple[str, ...]
     traits: tuple[Trait, ...]
     values: Floats
     hidden: npt.NDArray[np.bool_]
 
-    @property
-    def lots(self) -> Floats:
-        """A number of each HCP that follows from the id and tells nothing of it."""
-        return np.array([int(digest(hcp.encode())[:13], 16) / 16**13 for hcp in self.hcps], np.float64)
+    def lots(self, rows: npt.NDArray[np.int64]) -> Floats:
+        """A lot of each of `rows`, from 0 to 1: it follows from the id and tells nothing of it."""
+        return np.array([int(digest(self.hcps[row].encode())[:13], 16) / 16**13 for row in rows.tolist()], np.float64)
 
     def column(self, name: str) -> Floats | None:
         """The values of a trait, or None where nobody has it."""
