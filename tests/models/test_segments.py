@@ -287,7 +287,12 @@ def test_expected_response_decides_who_is_alike() -> None:
     first = frame.filter(product="alpha")
     expected = first.select("hcp_id", "product", channel=pl.lit("call"), touch=pl.lit(1), increment=(pl.col("practice_size") * 1e6).cast(pl.Int64))
     spread = [
-        float(first.join(found.placed(frame, CATALOGUE), on="hcp_id").group_by("segment").agg(pl.col("practice_size").var() * (pl.len() - 1))["practice_size"].sum())
+        float(
+            first.join(found.placed(frame, CATALOGUE), on="hcp_id")
+            .group_by("segment")
+            .agg(pl.col("practice_size").var() * (pl.len() - 1))["practice_size"]
+            .sum()
+        )
         for found in (segment(frame, CATALOGUE, expected=expected), segment(frame, CATALOGUE))
     ]
     assert spread[0] < 0.2 * spread[1]

@@ -119,7 +119,7 @@ def test_stored_segments_that_were_changed_are_found(workspace: Workspace) -> No
     part = workspace.models / "segments" / digest / "model.json"
     part.write_bytes(part.read_bytes().replace(b"physicians", b"physicists", 1))
     assert [fault["what"] for fault in commands.verify(workspace.root, [], None, None)["faults"]] == ["the model is not what was stored"]
-    with pytest.raises(ModelError, match="`model.json` was changed"):
+    with pytest.raises(ModelError, match=r"`model\.json` was changed"):
         training.load(workspace)
 
 

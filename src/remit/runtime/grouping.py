@@ -1,4 +1,4 @@
-"""Micro-segments in a workspace: rules are trained and stored beside the models, and who is in which segment lies in the ledger, sealed under each HCP's key."""
+"""Micro-segments in a workspace: rules are stored beside the models, and who is in which lies in the ledger, sealed under each HCP's key."""
 
 from collections.abc import Mapping
 from dataclasses import replace

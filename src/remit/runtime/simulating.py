@@ -181,7 +181,8 @@ def _train(company: _Company, features: pl.DataFrame) -> None:
     now, settings, shelf = company.world.now, company.config.settings, company.shelf
     hcps = training.sample(shelf.state("hcp", now), settings)
     found = training.fit(settings, lambda at: {name: shelf.read(name, at) for name in READ}, now, hcps, most_instants=_INSTANTS)
-    models, previous = Models(found["lead-score"], found["response"], {}), company.models and company.models.segments  # type: ignore[arg-type]  # by name
+    models = Models(found["lead-score"], found["response"], {})  # type: ignore[arg-type]  # by name
+    previous = company.models.segments if company.models else None
     groups = grouping.grouped(shelf, features, company.config, models, previous, company.members, now)
     company.models, company.trained_at = replace(models, segments=groups), now
 

@@ -126,10 +126,7 @@ def segment(
     goal, was = _goal(known, expected), _before(known, before)
     taken = before["segment"].str.slice(1).cast(pl.Int64).max() if before is not None and before.height else 0
     numbers = count(max(previous.next_number if previous else 1, int(taken) + 1))  # type: ignore[arg-type]  # a number
-    if previous is None:
-        tree = grow(known, goal, np.arange(len(known.hcps)), MOST, FEWEST, numbers)[0]
-    else:
-        tree = _gone_on(known, goal, previous.rules, was, numbers)
+    tree = _gone_on(known, goal, previous.rules, was, numbers) if previous else grow(known, goal, np.arange(len(known.hcps)), MOST, FEWEST, numbers)[0]
     member = _placed(tree, known, was)
     listed, sizes = (column.tolist() for column in np.unique(member, return_counts=True))
     said = [names(known, member, listed, _kept(previous, which), labels) for which, labels in enumerate((ADMITTED, COMMERCIAL))]

@@ -85,15 +85,16 @@ def _grow(known: Behaviour, values: Floats, goal: Floats, rows: Ints, sizes: tup
         found = _best(values, goal, rows, fewest)
     if found is not None:
         trait, cut = found
-        below = values[rows, trait] <= cut
-        parts, name = (rows[below], rows[~below]), known.traits[trait].name
-        sides = [_grow(known, values, goal, part, sizes, numbers, answer) for part in parts]
-        return Rule(name, cut, *sides)
+        few = values[rows, trait] <= cut
+        parts, name = (rows[few], rows[~few]), known.traits[trait].name
+        below, above = (_grow(known, values, goal, part, sizes, numbers, answer) for part in parts)
+        return Rule(name, cut, below, above)
     if len(rows) > most:
         lots, half = known.lots(rows), len(rows) // 2
         drawn = rows[np.argsort(lots, kind="stable")]
-        sides = [_grow(known, values, goal, np.sort(part), sizes, numbers, answer) for part in (drawn[:half], drawn[half:])]
-        return Rule(BY_LOT, _between(*(float(lot) for lot in np.sort(lots)[half - 1 : half + 1])), *sides)
+        below, above = (_grow(known, values, goal, np.sort(part), sizes, numbers, answer) for part in (drawn[:half], drawn[half:]))
+        low, high = np.sort(lots)[half - 1 : half + 1].tolist()
+        return Rule(BY_LOT, _between(low, high), below, above)
     answer[rows] = number = next(numbers)
     return number
 
