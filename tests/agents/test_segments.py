@@ -41,6 +41,14 @@ def test_the_module_that_the_segment_took_up_most_is_worth_most() -> None:
     assert values.max() - values.min() == 1  # type: ignore[operator]  # whole numbers
 
 
+def test_modules_of_which_none_was_taken_up_more_stay_worth_the_same() -> None:
+    """Which of them goes is then not always the first by id."""
+    charter = charter_of("email")
+    equal = [(*rate[:4], 300_000) for rate in RATES]
+    rows = PROPOSERS["email"].propose(charter, segmented(charter, equal))
+    assert rows.filter(hcp_id="H1", product="alpha", touch=1)["value"].n_unique() == 1
+
+
 def test_where_fewer_modules_may_be_offered_the_best_of_the_segment_is() -> None:
     """The charter says how many."""
     charter = charter_of("email")

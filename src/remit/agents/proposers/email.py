@@ -20,8 +20,7 @@ class EmailPlanner:
     def propose(self, charter: Charter, view: View) -> pl.DataFrame:
         """E-mails as proposals: one row per HCP, product, touch and module; touches of one product exclude each other by module."""
         wanted = promotional_values(charter, view, "email", int(charter.settings["cost_minor"]))
-        later = pl.col("place") if view.uptake.height else pl.lit(0, pl.Int64)
         rows = with_content(wanted, view, "email", int(charter.settings["modules"])).with_columns(
-            value=(pl.col("value") - later).clip(lower_bound=1), exclusion=pl.format("email/{}/{}", "product", "touch")
+            value=(pl.col("value") - pl.col("place")).clip(lower_bound=1), exclusion=pl.format("email/{}/{}", "product", "touch")
         )
         return as_proposals(rows, charter, "email")
