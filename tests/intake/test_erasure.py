@@ -72,3 +72,22 @@ def test_a_changed_byte_is_found_and_its_file_named(desk):
     assert verify_segments(desk.warehouse) == (f"{path} is not what was loaded from a.csv",)
     path.unlink()
     assert verify_segments(desk.warehouse) == (f"{path} is gone",)
+
+
+TIES = ("H1,H2,referral,4,2025-01-01", "H1,H3,nomination,,2025-01-01", "H3,H1,referral,2,2025-01-01", "H3,H2,friend,2,2025-01-01")
+
+
+def test_a_tie_goes_with_each_of_the_two_it_names(desk):
+    """Good lines and bad ones; ties of others stay, and a later delivery brings none back."""
+    header = "hcp_id,peer_id,kind,weight,valid_from"
+    desk.write("peers/a.csv", "\n".join([header, *TIES]))
+    desk.load()
+    assert read_quarantine(desk.warehouse).height == 1
+    assert len(erase(desk.warehouse, "H2", desk.entropy)) == 1
+    desk.erased.add("H2")
+    assert desk.read("peers").select("hcp_id", "peer_id").rows() == [("H1", "H3"), ("H3", "H1")]
+    assert read_quarantine(desk.warehouse).is_empty()
+    assert not any(b"H2" in path.read_bytes() for path in desk.warehouse.rglob("*") if path.is_file())
+    desk.write("peers/b.csv", "\n".join([header, "H4,H2 ,referral,4,2025-01-01", "H4,H1,referral,4,2025-01-01"]))
+    assert {report.file: report.suppressed for report in desk.load().files}["b.csv"] == 1
+    assert desk.read("peers")["peer_id"].to_list().count("H2") == 0

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -27,11 +28,12 @@ def sizes(found: Segments) -> list[int]:
     return [each.size for each in found.segments]
 
 
-def sound(found: Segments, frame: pl.DataFrame) -> bool:
+def sound(found: Segments, frame: pl.DataFrame, before: pl.DataFrame | None = None) -> bool:
     """Everybody is in one segment, sizes are as told and within bounds, ids and names are unlike."""
     told = {each.id: each.size for each in found.segments}
-    counted = dict(found.members.group_by("segment").len().iter_rows())
-    everybody = found.members["hcp_id"].to_list() == frame["hcp_id"].unique().sort().to_list()
+    members = found.placed(frame, CATALOGUE, before)
+    counted = dict(members.group_by("segment").len().iter_rows())
+    everybody = members["hcp_id"].to_list() == frame["hcp_id"].unique().sort().to_list()
     within = all(size <= MOST and (size >= FEWEST or len(told) == 1) for size in told.values())
     unlike = len({each.name for each in found.segments}) == len({each.open_name for each in found.segments}) == len(told) == len(found.segments)
     return everybody and counted == told and within and unlike
@@ -53,8 +55,10 @@ def test_segments_stay_sound_whoever_comes_and_goes(count: int, coming: int, goi
     before = people(count, seed)
     staying = before.filter(pl.col("hcp_id").is_in(before["hcp_id"].unique().sort()[min(going, count - 1) :].implode()))
     after = pl.concat([staying, people(coming, seed + 1, start=count)]) if coming else staying
-    found = segment(after, CATALOGUE, previous=segment(before, CATALOGUE))
-    assert sound(found, after)
+    first = segment(before, CATALOGUE)
+    members = first.placed(before, CATALOGUE)
+    found = segment(after, CATALOGUE, previous=first, before=members)
+    assert sound(found, after, members)
     assert found.facts["joined"] == coming
     assert found.facts["left"] == min(going, count - 1)
 
@@ -97,14 +101,18 @@ def test_rows_in_any_order_give_the_same_bytes() -> None:
     frame, shuffled = people(200), people(200).sample(fraction=1.0, shuffle=True, seed=4)
     first = segment(frame, CATALOGUE)
     assert segment(shuffled, CATALOGUE).parts() == first.parts()
-    assert segment(people(200, 2), CATALOGUE, previous=first).parts() == segment(people(200, 2).reverse(), CATALOGUE, previous=first).parts()
+    members, after = first.placed(frame, CATALOGUE), people(200, 2)
+    assert members.equals(first.placed(shuffled, CATALOGUE))
+    found, same = (segment(each, CATALOGUE, previous=first, before=members.sort("segment")) for each in (after, after.reverse()))
+    assert found.parts() == same.parts()
 
 
 def test_another_process_gives_the_same_bytes() -> None:
     """With other salts of `hash` and other numbers of threads."""
     code = (
         "from tests.models.grouping import CATALOGUE, people; from remit.models import model_digest; from remit.models.segments import segment;"
-        "first = segment(people(150), CATALOGUE); print(model_digest(segment(people(170, 2), CATALOGUE, previous=first).parts()))"
+        "first = segment(people(150), CATALOGUE); members = first.placed(people(150), CATALOGUE);"
+        "print(members.hash_rows().sum(), model_digest(segment(people(170, 2), CATALOGUE, previous=first, before=members).parts()))"
     )
     told = {
         subprocess.run(
@@ -116,39 +124,96 @@ def test_another_process_gives_the_same_bytes() -> None:
 
 
 def test_stored_segments_are_loaded_as_they_were_and_go_on_alike() -> None:
-    """A cycle that reads the segments of the one before needs nothing else of it."""
-    first = segment(people(200), CATALOGUE)
-    loaded = segments.load(first.parts())
+    """A cycle that reads the segments of the one before needs nothing else but who was in them."""
+    before, after = people(200), people(210, 2)
+    first = segment(before, CATALOGUE)
+    first = replace(first, uptake=pl.DataFrame([("S0001", "alpha", "email", "m-1", 250_000)], schema=segments.UPTAKE, orient="row"))
+    loaded, members = segments.load(first.parts()), first.placed(before, CATALOGUE)
     assert loaded.parts() == first.parts()
-    assert segment(people(210, 2), CATALOGUE, previous=loaded).parts() == segment(people(210, 2), CATALOGUE, previous=first).parts()
+    assert loaded.uptake.equals(first.uptake)
+    assert loaded.placed(after, CATALOGUE, members).equals(first.placed(after, CATALOGUE, members))
+    found, same = (segment(after, CATALOGUE, previous=each, before=members) for each in (loaded, first))
+    assert found.parts() == same.parts()
+
+
+def test_stored_segments_name_nobody() -> None:
+    """Neither where traits part people nor where lots do: an id cannot survive in them."""
+    frame = people(300)
+    alike = frame.with_columns(pl.exclude("hcp_id", "product").first().over("product"))
+    for found in (segment(frame, CATALOGUE), segment(alike, CATALOGUE)):
+        assert len(found.segments) > 5
+        assert not any(hcp.encode() in part for part in found.parts().values() for hcp in frame["hcp_id"].unique())
 
 
 def test_a_changed_part_is_refused() -> None:
-    """Who is in which segment cannot be changed unseen."""
+    """What segments took up cannot be changed unseen."""
     parts = segment(people(60), CATALOGUE).parts()
     with pytest.raises(ModelError, match="was changed"):
-        segments.load({**parts, "members.csv": parts["members.csv"].replace(b"S0001", b"S0002", 1)})
+        segments.load({**parts, "uptake.csv": parts["uptake.csv"] + b"S0001,alpha,email,m-1,1"})
 
 
 def test_the_same_facts_again_move_nobody_and_rename_nothing() -> None:
     """Ids, names and members go on."""
-    first = segment(people(300), CATALOGUE)
-    again = segment(people(300), CATALOGUE, previous=first)
-    assert again.members.equals(first.members)
+    frame = people(300)
+    first = segment(frame, CATALOGUE)
+    members = first.placed(frame, CATALOGUE)
+    again = segment(frame, CATALOGUE, previous=first, before=members)
+    assert again.placed(frame, CATALOGUE, members).equals(members)
     assert again.segments == first.segments
     assert again.facts["share_stayed"] == "1.0000"
+
+
+def test_segments_begun_anew_take_no_id_that_somebody_had() -> None:
+    """Or whoever was in the old one would be held in the new one."""
+    frame = people(300)
+    members = segment(frame, CATALOGUE).placed(frame, CATALOGUE)
+    anew = segment(frame.reverse(), CATALOGUE, before=members)
+    assert not {each.id for each in anew.segments} & set(members["segment"])
+    assert sound(anew, frame, members)
+
+
+def test_where_a_segment_is_divided_the_others_keep_their_members_and_ids() -> None:
+    """Forty more who are like those of one segment: whoever was in it is in its parts, and nobody else moves for it."""
+    frame = people(300)
+    first = segment(frame, CATALOGUE)
+    members = first.placed(frame, CATALOGUE)
+    model = frame.filter(pl.col("hcp_id") == members.filter(segment=first.segments[3].id)["hcp_id"][0])
+    more = pl.concat([model.with_columns(hcp_id=pl.lit(f"N{number:03}")) for number in range(40)])
+    after = pl.concat([frame, more])
+    found = segment(after, CATALOGUE, previous=first, before=members)
+    assert sound(found, after, members)
+    now = found.placed(after, CATALOGUE, members)
+    moved = members.join(now, on="hcp_id").filter(pl.col("segment") != pl.col("segment_right"))
+    assert moved.height > 0
+    assert set(moved["segment_right"]).isdisjoint(members["segment"])
+    assert moved["segment"].n_unique() == 1
+    assert found.placed(after, CATALOGUE, now).equals(now)
+
+
+def test_who_comes_under_pdrp_is_placed_anew_and_leaves_what_prescribing_had_told() -> None:
+    """Without that, somebody held in a segment of heavy prescribers would still be told to be one."""
+    frame = people(400)
+    first = segment(frame, CATALOGUE)
+    members = first.placed(frame, CATALOGUE)
+    after = frame.with_columns(pdrp=pl.col("hcp_id") < "H000040")
+    now = first.placed(after, CATALOGUE, members).filter("hidden")
+    fresh = first.placed(after, CATALOGUE, members.filter(pl.col("hcp_id") >= "H000040")).filter("hidden")
+    assert now.height == 40
+    assert now.equals(fresh)
+    assert not now.select("hcp_id", "segment").equals(members.select("hcp_id", "segment").head(40))
 
 
 def test_whoever_moves_less_than_the_margin_stays_and_whoever_moves_far_goes() -> None:
     """Small noise moves fewer than one in twenty; somebody who now prescribes like nobody in the segment leaves it."""
     frame, draw = people(400), np.random.default_rng(2)
     first = segment(frame, CATALOGUE)
+    members = first.placed(frame, CATALOGUE)
     noisy = frame.with_columns((pl.col("rx_mean_13") * pl.Series(np.exp(0.1 * draw.standard_normal(frame.height)))).alias("rx_mean_13"))
-    assert float(segment(noisy, CATALOGUE, previous=first).facts["share_stayed"]) > 0.95
+    assert float(segment(noisy, CATALOGUE, previous=first, before=members).facts["share_stayed"]) > 0.95
     levels = frame.group_by("hcp_id").agg(pl.col("rx_mean_13").sum()).sort("rx_mean_13")
     risen = pl.col("hcp_id").is_in(levels["hcp_id"].head(40).implode())
-    after = segment(frame.with_columns(pl.when(risen).then(60.0).otherwise("rx_mean_13").alias("rx_mean_13")), CATALOGUE, previous=first)
-    moved = first.members.join(after.members, on="hcp_id").filter(pl.col("segment") != pl.col("segment_right"))
+    after = first.placed(frame.with_columns(pl.when(risen).then(60.0).otherwise("rx_mean_13").alias("rx_mean_13")), CATALOGUE, members)
+    moved = members.join(after, on="hcp_id").filter(pl.col("segment") != pl.col("segment_right"))
     assert set(moved["hcp_id"]) <= set(levels["hcp_id"].head(40))
     assert moved.height > 10
 
@@ -199,7 +264,7 @@ def test_a_name_is_true_of_its_segment() -> None:
     expected = frame.select("hcp_id", "product", channel=pl.lit("call"), touch=pl.lit(1), increment=family_first)
     found = segment(frame, CATALOGUE, expected=expected)
     rates = (
-        found.beside(frame)
+        frame.join(found.placed(frame, CATALOGUE), on="hcp_id")
         .group_by("segment")
         .agg(
             rate=pl.col("touches_engaged_email").sum() / pl.col("touches_judged_email").sum(),
@@ -222,7 +287,12 @@ def test_expected_response_decides_who_is_alike() -> None:
     first = frame.filter(product="alpha")
     expected = first.select("hcp_id", "product", channel=pl.lit("call"), touch=pl.lit(1), increment=(pl.col("practice_size") * 1e6).cast(pl.Int64))
     spread = [
-        float(found.beside(first).group_by("segment").agg(pl.col("practice_size").var() * (pl.len() - 1))["practice_size"].sum())
+        float(
+            first.join(found.placed(frame, CATALOGUE), on="hcp_id")
+            .group_by("segment")
+            .agg(pl.col("practice_size").var() * (pl.len() - 1))["practice_size"]
+            .sum()
+        )
         for found in (segment(frame, CATALOGUE, expected=expected), segment(frame, CATALOGUE))
     ]
     assert spread[0] < 0.2 * spread[1]
@@ -253,11 +323,14 @@ def test_segments_tell_more_of_response_than_specialty_and_decile_in_a_world_and
     found = segment(frame, catalogue, channels=["call", "email"], expected=expected)
     volume = frame.group_by("hcp_id").agg(pl.col("specialty").first().fill_null(""), pl.col("rx_mean_13").sum())
     decile = volume.with_columns(decile=pl.format("{}/{}", "specialty", pl.col("rx_mean_13").rank("ordinal") * 10 // (pl.len() + 1)))
-    truth = found.beside(world.responses(1, 13)).join(decile, on="hcp_id")
+    members = found.placed(frame, catalogue)
+    truth = world.responses(1, 13).join(members, on="hcp_id").join(decile, on="hcp_id")
     assert within(truth, "segment") < within(truth, "decile") - 0.05
     stayed = []
     for _ in range(4):
         shelf.add(world.step(world.plan()).deliveries, world.now)
-        found = segment(observe(shelf, company.config.settings, world.now), catalogue, channels=["call", "email"], previous=found)
+        frame = observe(shelf, company.config.settings, world.now)
+        found = segment(frame, catalogue, channels=["call", "email"], previous=found, before=members)
+        members = found.placed(frame, catalogue, members)
         stayed.append(float(found.facts["share_stayed"]))
     assert min(stayed) >= 0.9

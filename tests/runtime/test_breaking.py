@@ -21,9 +21,10 @@ pytestmark = pytest.mark.xdist_group("workspace")
 
 STEPS = (
     "load feeds",
+    "read the warehouse",
     "train models",
     "refuse what waited too long",
-    "read the warehouse",
+    "score",
     "ask the agents",
     "gather facts",
     "judge",

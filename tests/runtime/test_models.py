@@ -59,7 +59,7 @@ def test_every_model_in_use_is_in_the_ledger_once_with_its_stage_and_evidence(wo
     with closing(read_ledger(workspace.ledger)) as records:
         entries = [entry.body for entry in records.entries(kind="model")]
     models = training.load(workspace)
-    assert {body["model"]: body["digest"] for body in entries} == dict(models.digests)
+    assert {body["model"]: body["digest"] for body in entries} == models.judged
     assert len(entries) == 2
     for body in entries:
         assert body["evidence"] == models.evidence[body["model"]]

@@ -6,10 +6,12 @@ from remit.features.errors import FeatureError
 from remit.features.feature import Catalogue, Column, Feature, catalogue
 from remit.features.known import Tables
 from remit.features.panel import Panel, panel
+from remit.features.peers import LEAST_PEERS, of_peers, ties
 from remit.features.training import earlier_instants, training_frame, training_frames
 
 __all__ = [
     "FEATURES",
+    "LEAST_PEERS",
     "Catalogue",
     "Column",
     "Feature",
@@ -19,7 +21,9 @@ __all__ = [
     "build",
     "catalogue",
     "earlier_instants",
+    "of_peers",
     "panel",
+    "ties",
     "training_frame",
     "training_frames",
 ]

@@ -116,7 +116,8 @@ class Table:
 
     `occurred` names the column that says when a row happened. Of rows with the same key the one received last counts. `entity` is empty, or what a
     dimension says one thing about at an instant; `beside` tells apart rows of one entity that may be in force together. `heed` gives the rows that bad
-    lines stand for until they are mended, from a file's lines, the numbers of the bad ones, and now.
+    lines stand for until they are mended, from a file's lines, the numbers of the bad ones, and now. `others` are further columns that
+    name HCPs: a row goes with each that it names.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Table:
     entity: tuple[str, ...] = ()
     beside: pl.Expr | None = None
     heed: Callable[[pl.DataFrame, pl.Series, int], pl.DataFrame] | None = None
+    others: tuple[str, ...] = ()
 
     @property
     def about_hcps(self) -> bool:

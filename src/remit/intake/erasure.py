@@ -23,7 +23,7 @@ from remit.intake.warehouse import (
 
 
 def erase(warehouse: Path, hcp_id: str, entropy: Entropy) -> tuple[tuple[str, str], ...]:
-    """Removes every row and bad line about the HCP; returns (old commitment, new commitment) of each segment written anew.
+    """Removes every row and bad line that names the HCP; returns (old commitment, new commitment) of each segment written anew.
 
     A stopped erasure is completed by calling it again; `replaced` tells of all that was ever replaced. Let `erased_among` know first, or a later load brings
     the HCP back. The delivered files in the folder of feeds are their owner's, and are not touched. Raises `IntakeError`.
@@ -41,11 +41,14 @@ def erase(warehouse: Path, hcp_id: str, entropy: Entropy) -> tuple[tuple[str, st
 
 def _rewritten(warehouse: Path, segment: Segment, hcp_id: str, entropy: Entropy) -> list[tuple[str, str]]:
     bad = pl.read_parquet(quarantine_path(warehouse, segment)) if segment.quarantined else pl.DataFrame(schema=SCHEMA)
-    held = pl.scan_parquet(rows_path(warehouse, segment)).filter(pl.col("hcp_id") == hcp_id).select(pl.len()).collect().item()
-    kept_bad = bad.filter(pl.col("hcp_id").ne_missing(hcp_id))
+    others = TABLES[segment.table].others
+    named = pl.any_horizontal(pl.col("hcp_id", *others) == hcp_id)
+    held = pl.scan_parquet(rows_path(warehouse, segment)).filter(named).select(pl.len()).collect().item()
+    cells = [pl.col("cells").str.json_path_match(f"$.{name}").str.strip_chars().ne_missing(hcp_id) for name in others]
+    kept_bad = bad.filter(pl.col("hcp_id").ne_missing(hcp_id), *cells)
     if not held and kept_bad.height == bad.height:
         return []
-    rows = pl.read_parquet(rows_path(warehouse, segment)).filter(pl.col("hcp_id") != hcp_id)
+    rows = pl.read_parquet(rows_path(warehouse, segment)).filter(~named)
     data, salt = parquet_bytes(rows), salt_from(entropy)
     new = replace(
         segment,

@@ -17,8 +17,8 @@ class FileLayout:
     """One kind of file of a feed.
 
     `stem` is its name without extension (None: any). `tables` are those that `spread` fills, the first of which keeps the file's bad lines. `hcp` gives the
-    HCP that each line is about, from the cells as text (None: lines are about none). Columns named in `ignored` are known and never loaded. `heed` is
-    as in `Table`.
+    HCP that each line is about, from the cells as text (None: lines are about none). Columns named in `ignored` are known and never loaded. `heed` and
+    `others` are as in `Table`.
     """
 
     contract: Contract
@@ -28,6 +28,7 @@ class FileLayout:
     hcp: Callable[[pl.DataFrame], pl.Series] | None = None
     ignored: tuple[str, ...] = ()
     heed: Callable[[pl.DataFrame, pl.Series, int], pl.DataFrame] | None = None
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Feed:
 
 def native(table: Table) -> Feed:
     """The feed whose files hold the table's own columns."""
-    layout = FileLayout(table.contract, (table.name,), lambda good, _: {table.name: good}, hcp=_native_hcp if table.about_hcps else None, heed=table.heed)
+    hcp = _native_hcp if table.about_hcps else None
+    layout = FileLayout(table.contract, (table.name,), lambda good, _: {table.name: good}, hcp=hcp, heed=table.heed, others=table.others)
     return Feed(table.name, (layout,))
 
 

@@ -35,6 +35,9 @@ _SUFFIXES = (".csv", ".parquet")
 _EITHER = frozenset({"rx", "brick_rx"})
 """Prescriptions come by physician or by brick: where one comes, the other is not missed."""
 
+_BESIDE = frozenset({"peers"})
+"""Few companies know who follows whom: it is not missed where it never came."""
+
 
 def load(
     feeds: Path,
@@ -65,7 +68,7 @@ def load(
                 progress(f"{feed.name}/{path.name}", number, len(delivered))
             reports.append(loader.file(feed, settings, path))
     come = {each.table for each in stored} | {table for feed, _, _ in delivered for layout in feed.files for table in layout.tables}
-    return LoadReport(tuple(reports), tuple(sorted(set(TABLES) - come - (_EITHER if come & _EITHER else set()))))
+    return LoadReport(tuple(reports), tuple(sorted(set(TABLES) - _BESIDE - come - (_EITHER if come & _EITHER else set()))))
 
 
 def admit(raw: pl.DataFrame, table: str, now: int, *, zone: str) -> pl.DataFrame:
@@ -126,10 +129,11 @@ class _Loader:
         hcp = layout.hcp(raw) if layout.hcp else pl.Series("hcp_id", [None], pl.String).new_from_index(0, raw.height)
         if not _due(raw, self.now):
             return FileReport(feed.name, source.path.name, Outcome.NOT_DUE)
-        erased = sorted(self.erased_among(hcp.drop_nulls().unique().to_list()))
+        named = pl.DataFrame([hcp.rename("hcp_id"), *(raw[name].str.strip_chars() for name in layout.others)])
+        erased = sorted(self.erased_among(pl.concat(named.get_columns()).drop_nulls().unique().to_list()))
         read = raw.height
         if erased:
-            kept = ~hcp.is_in(erased).fill_null(False)
+            kept = ~named.select(pl.any_horizontal(pl.all().is_in(erased).fill_null(False))).to_series()
             raw, hcp = raw.filter(kept), hcp.filter(kept)
         checked = check(raw, layout.contract, settings.zone)
         checked = checked.without(_from_the_future(checked.good, self.now))

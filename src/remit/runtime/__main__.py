@@ -76,7 +76,7 @@ def show(
     limit: Annotated[int, typer.Option(min=1, help="How many rows to print.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show decisions, agents, prices, quarantine, freshness or models."""
+    """Show decisions, agents, prices, quarantine, freshness, models or segments."""
     _say(commands.show(what, workspace, cycle, agent, disposition, limit), as_json, render.show)
 
 

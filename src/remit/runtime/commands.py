@@ -24,7 +24,7 @@ from remit.terms.instants import HOUR, format_instant
 
 Stage = Callable[[str], None]
 
-SHOWN = ("decisions", "agents", "prices", "quarantine", "freshness", "models")
+SHOWN = ("decisions", "agents", "prices", "quarantine", "freshness", "models", "segments")
 
 
 def init(folder: Path, example: str, data: Path | None, physicians: int) -> dict[str, Any]:
@@ -58,6 +58,8 @@ def show(what: str, workspace: Path, cycle: str | None, agent: str | None, dispo
         return _quarantine(place, limit)
     if what == "models":
         return {"what": what, "rows": training.described(place)}
+    if what == "segments":
+        return {"what": what, **overview.segments(place)}
     with closing(read_ledger(place.ledger)) as records:
         cycle_id = cycle or reporting.last_cycle(records)
         body = reporting.cycle_body(records, cycle_id)

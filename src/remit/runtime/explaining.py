@@ -71,6 +71,7 @@ def of_receipt(data: bytes) -> dict[str, Any]:
     ]
     if action:
         sentences += [f"Why this HCP: {reason}." for reason in action["context"]["reasons"]]
+        sentences += [f"Who is alike: {action['context']['segment']}."] if "segment" in action["context"] else []
         if deadline := parts["action"]["body"].get("deadline"):
             sentences.append(f"It waits for {', '.join(action['verdict']['roles'])} until {format_instant(deadline)}, then it is refused.")
     ages = {

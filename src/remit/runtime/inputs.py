@@ -69,8 +69,11 @@ def observe(source: Source, settings: Settings, now: int) -> pl.DataFrame:
     return build(known, now, feature_catalogue(settings), zone=settings.zone, loads=source.loads(now))
 
 
-def assemble(source: Source, features: pl.DataFrame, config: Config, models: Models, carried: Carried, draws: pl.DataFrame, now: int, threads: int) -> Inputs:
-    """Everything the cycle at `now` depends on: `features` as observed then; `draws` says who is held out (`enrolment.ENROLMENT`)."""
+def assemble(
+    source: Source, features: pl.DataFrame, config: Config, models: Models, carried: Carried, draws: pl.DataFrame, members: pl.DataFrame, now: int, threads: int
+) -> Inputs:
+    """Everything the cycle at `now` depends on: `features` as observed then; `draws` says who is held out (`enrolment.ENROLMENT`), `members` who is in which
+    segment (`segments.MEMBERS`)."""
     settings, loads = config.settings, source.loads(now)
     products = source.state("products", now).filter("own")
     scores = _scores(models, features, now, threads)
@@ -101,6 +104,8 @@ def assemble(source: Source, features: pl.DataFrame, config: Config, models: Mod
         taken=carried.taken,
         explain=lambda rows: reasons(models.lead, features.join(rows, on=["hcp_id", "product"], how="semi"), viewer, threads=threads),
         threads=threads,
+        segments=None if models.segments is None else members.select("hcp_id", "segment"),
+        uptake=None if models.segments is None else models.segments.uptake,
     )
 
 

@@ -1,4 +1,4 @@
-"""`remit models show`: each model's stage, evidence, drift, bias and signatures, as plain data."""
+"""`remit models show`: each model's stage, evidence, drift, bias and signatures, and what segments there are, as plain data."""
 
 from contextlib import closing
 from typing import Any
@@ -9,7 +9,7 @@ from remit.intake import state
 from remit.ledger import Records, read_ledger
 from remit.models import drift, gates
 from remit.models.bias import audit, dump_audit
-from remit.runtime import registry, reporting, training
+from remit.runtime import grouping, registry, reporting, training
 from remit.runtime.cycle import TAKEN
 from remit.runtime.judging import GROUPS
 from remit.runtime.record import STREAM
@@ -25,9 +25,24 @@ def shown(workspace: Workspace) -> dict[str, Any]:
     with closing(read_ledger(workspace.ledger)) as records:
         cycle = reporting.last_cycle(records)
         body = reporting.cycle_body(records, cycle)
-        rows = [_model(workspace, records, name, models, body, config.settings) for name in sorted(models.digests)]
+        rows = [_model(workspace, records, name, models, body, config.settings) for name in sorted(models.judged)]
         served = _served(workspace, records, cycle, int(body["now"]))
-    return {"cycle": cycle, "now": format_instant(int(body["now"])), "watcher": config.settings.oversight.watcher or None, "models": rows, "served": served}
+    watcher = config.settings.oversight.watcher or None
+    told = {"cycle": cycle, "now": format_instant(int(body["now"])), "watcher": watcher, "models": rows, "served": served}
+    return told | {"segments": {name: value for name, value in segments(workspace).items() if name != "rows"}}
+
+
+def segments(workspace: Workspace) -> dict[str, Any]:
+    """The segments in use: their digest, what their training found, and each with its names and how many HCPs the last cycle placed in it; no rows where the
+    models were trained before there were segments. Raises `WorkspaceError` where no cycle has been recorded."""
+    models = training.load(workspace)
+    if models.segments is None:
+        return {"digest": None, "facts": {}, "count": 0, "rows": []}
+    with closing(read_ledger(workspace.ledger)) as records:
+        reporting.last_cycle(records)
+        now = dict(grouping.recorded(records, records.size).group_by("segment").len().iter_rows())
+    rows = [{"segment": each.id, "hcps": now.get(each.id, 0), "open_name": each.open_name, "name": each.name} for each in models.segments.segments]
+    return {"digest": models.digests["segments"], "facts": dict(models.segments.facts), "count": len(rows), "rows": rows}
 
 
 def _model(workspace: Workspace, records: Records, name: str, models: training.Models, body: dict[str, Any], settings: Settings) -> dict[str, Any]:

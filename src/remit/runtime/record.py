@@ -33,8 +33,9 @@ def cycle_entry(result: Result, recorded: Mapping[str, Any], segments: tuple[Seg
     return Entry("cycle", "remit.cycle/1", body)
 
 
-def action_entries(result: Result, now: int, settings: Settings, charters: tuple[Charter, ...]) -> list[Entry]:
-    """One entry for each chosen proposal; its payload is sealed under the HCP's key and holds what it uses, why, and how long it may wait."""
+def action_entries(result: Result, now: int, settings: Settings, charters: tuple[Charter, ...], groups: Mapping[str, str]) -> list[Entry]:
+    """One entry for each chosen proposal; its payload is sealed under the HCP's key and holds what it uses, why, and how long it may wait; of promotion also
+    what the HCP's segment is called (`groups`, by HCP)."""
     names = [name for name, _ in PROPOSAL_COLUMNS]
     taken = result.decisions.select(taken=TAKEN)["taken"]
     chosen = result.decisions.filter(taken)
@@ -51,6 +52,8 @@ def action_entries(result: Result, now: int, settings: Settings, charters: tuple
             "uses": _uses(row, by_agent[row["agent"]], settings),
             "reasons": result.reasons.get(row["number"], []),
         }
+        if row["purpose"] == "promotional" and row["hcp_id"] in groups:
+            context["segment"] = groups[row["hcp_id"]]
         entries.append(action_entry(action, context, None if verdict.deadline_us is None else now + verdict.deadline_us))
     return entries
 

@@ -57,7 +57,7 @@ def new_models(workspace: Workspace, records: Records, upto: int, models: traini
     """Entries for the models in use that the log does not hold yet."""
     known = {entry.body["digest"] for entry in records.entries(kind="model") if entry.seq < upto}
     entries = []
-    for name, model in sorted(models.digests.items()):
+    for name, model in sorted(models.judged.items()):
         if model not in known:
             held = models.evidence.get(name)
             stage = stage_of(evidence_of(workspace, held, name, model), signed(records, model, held, upto), settings)
@@ -94,7 +94,7 @@ def watch(
 
     current = build(tables_at(now), now, catalogue, zone=settings.zone, hcps=hcps) if any(held.values()) else pl.DataFrame()
     answer: dict[str, Any] = {}
-    for name, model in sorted(models.digests.items()):
+    for name, model in sorted(models.judged.items()):
         body = evidence_of(workspace, held.get(name), name, model)
         past = before.get(name, {}) if before.get(name, {}).get("digest") == model else {}
         entry = {
@@ -133,8 +133,8 @@ def sign(config: Config, workspace: Workspace, ledger: Ledger, model: str, perso
     """Records one person's yes, in a role, to the model of that name in use. Raises `WorkspaceError` with every reason why it cannot count."""
     models = training.load(workspace)
     signers = config.settings.oversight.signers
-    if model not in models.digests:
-        raise WorkspaceError(f"there is no model `{model}`", do=f"One of: {', '.join(sorted(models.digests))}.")
+    if model not in models.judged:
+        raise WorkspaceError(f"there is no model `{model}` to sign", do=f"One of: {', '.join(sorted(models.judged))}.")
     held, of_model = models.evidence.get(model), models.digests[model]
     body = evidence_of(workspace, held, model, of_model)
     offs = signed(ledger, of_model, held, ledger.size)

@@ -166,6 +166,20 @@ def _show_models(result: dict[str, Any]) -> None:
         _OUT.print_json(json.dumps(row["facts"]))
 
 
+def _show_segments(result: dict[str, Any]) -> None:
+    _table(["segment", "HCPs", "name", "and with prescribing"], [[row["segment"], row["hcps"], row["open_name"], row["name"]] for row in result["rows"]])
+    _segments(result)
+
+
+def _segments(told: dict[str, Any]) -> None:
+    facts = told["facts"]
+    if not facts:
+        _line("The models were trained before there were segments: the next training makes some.")
+        return
+    stayed = "made anew" if facts["share_stayed"] is None else f"{float(facts['share_stayed']):.1%} stayed since the training before"
+    _line(f"{told['count']} segments {told['digest'][:16]} of {facts['hcps']:,} HCPs when trained, {stayed}." + (f" {facts['note']}." if facts["note"] else ""))
+
+
 _SHOW = {
     "decisions": _show_decisions,
     "agents": _show_agents,
@@ -173,6 +187,7 @@ _SHOW = {
     "quarantine": _show_quarantine,
     "freshness": _show_freshness,
     "models": _show_models,
+    "segments": _show_segments,
 }
 
 
@@ -312,6 +327,8 @@ def models_show(result: dict[str, Any]) -> None:
     """Each model, then whom the last cycle served."""
     for model in result["models"]:
         _model(model, result["watcher"])
+    _OUT.rule("segments", align="left")
+    _segments(result["segments"])
     _OUT.rule(f"Whom {result['cycle']} served", align="left")
     _audit(result["served"])
 

@@ -1,12 +1,13 @@
 """`remit replay`: a recorded cycle, derived again from its recorded inputs and compared byte for byte."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
 from remit.intake import replaced
 from remit.ledger import Ledger
-from remit.runtime import registry, training
+from remit.runtime import grouping, registry, training
 from remit.runtime.carry import carry
 from remit.runtime.cycle import DECISION_COLUMNS, Result, cycle
 from remit.runtime.enrolment import enrolled
@@ -37,7 +38,8 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
     stated = dict(source.state("resources", now).select("resource", "valid_from").iter_rows())
     carried = carry(ledger, upto, now, config.settings, stated)
     features = observe(source, config.settings, now)
-    result = cycle(assemble(source, features, config, models, carried, enrolled(ledger, config.settings, upto, cycle_id), now, threads), stage)
+    draws, members = enrolled(ledger, config.settings, upto, cycle_id), grouping.recorded(ledger, upto, cycle_id)
+    result = cycle(assemble(source, features, config, models, carried, draws, members, now, threads), stage)
     stage("compare")
     found = [ledger.read_segment(segment) for segment in ledger.segments(cycle_id, STREAM)]
     recorded = pl.concat([each.frame for each in found]) if found else result.decisions.clear()
@@ -52,7 +54,10 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
             "differs": differs,
         }
     watched = _watched(workspace, ledger, body, config, models, only, upto)
-    differs = _compare_all(ledger, cycle_id, body, result, recorded, config, threads, watched)
+    differs = _compare_all(ledger, cycle_id, body, result, recorded, config, threads, watched, grouping.named(models, members))
+    if models.segments is not None and not any(entry.seq >= upto for entry in ledger.entries(kind="tombstone")):
+        again = grouping.placed(models, features, config.settings, grouping.recorded(ledger, upto))
+        differs += [] if grouping.moved(again, members).is_empty() else ["who is in which segment"]
     return {"cycle": cycle_id, "compared": "every decision, price and action, to the byte", "rows": recorded.height, "gone": 0, "differs": differs}
 
 
@@ -76,7 +81,15 @@ def _watched(workspace: Workspace, ledger: Ledger, body: dict[str, Any], config:
 
 
 def _compare_all(
-    ledger: Ledger, cycle_id: str, body: dict[str, Any], result: Result, recorded: pl.DataFrame, config: Config, threads: int, watched: dict[str, Any]
+    ledger: Ledger,
+    cycle_id: str,
+    body: dict[str, Any],
+    result: Result,
+    recorded: pl.DataFrame,
+    config: Config,
+    threads: int,
+    watched: dict[str, Any],
+    groups: Mapping[str, str],
 ) -> list[str]:
     again = result.decisions
     differs = [f"column `{name}`" for name in DECISION_COLUMNS if again.height != recorded.height or not again[name].equals(recorded[name], null_equal=True)]
@@ -84,7 +97,7 @@ def _compare_all(
         return differs
     # The same rows make the same files, so nothing is written.
     written = ledger.write_segments(again.drop("number"), cycle=cycle_id, stream=STREAM, schema=SCHEMA, workers=threads)
-    actions = action_entries(result, int(body["now"]), config.settings, config.charters)
+    actions = action_entries(result, int(body["now"]), config.settings, config.charters, groups)
     given = ("now", "seed", "inputs", "models", "table", *(["watch"] if "watch" in body else []))
     fresh = cycle_entry(result, {name: body[name] for name in given} | watched, written, actions)
     differs += [f"`{name}` of the cycle" for name in fresh.body if canonical({name: fresh.body[name]}) != canonical({name: body.get(name)})]

@@ -12,7 +12,8 @@ import polars as pl
 from remit.gateway import Known, Stopped, clear, deliver, lists
 from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Segment, create_ledger, open_ledger
-from remit.runtime import registry, training
+from remit.models.segments import Segments
+from remit.runtime import grouping, registry, training
 from remit.runtime.carry import carry, overdue
 from remit.runtime.cycle import Inputs, Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
@@ -97,19 +98,27 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     config.table(now)
     check_clock(workspace, now)
     _check_holdout(workspace, settings, ledger, now)
+    stage("read the warehouse")
+    source = Warehouse(workspace)
+    features, held = observe(source, settings, now), grouping.recorded(ledger, ledger.size)
     trained = training.due(workspace, settings, now)
     if trained:
         stage("train models")
         hcp = state(workspace.warehouse, "hcp", now)
-        training.train(workspace, settings, hcp, lambda instant, hcps: tables(workspace, instant, hcps=hcps), now)
+
+        def group(models: training.Models, previous: Segments | None) -> Segments:
+            return grouping.grouped(source, features, config, models, previous, held, now)
+
+        training.train(workspace, settings, hcp, lambda instant, hcps: tables(workspace, instant, hcps=hcps), now, group)
     models = training.load(workspace)
     stage("refuse what waited too long")  # after everything that a person may have to mend
     refused = _refuse_overdue(ledger, cycle_id, now)
-    stage("read the warehouse")
+    stage("score")
     log_size = ledger.size
     before = enrolled(ledger, settings, log_size)
     new = draw(state(workspace.warehouse, "hcp", now), settings, before, ledger.draw_key(), now)
-    inputs = _inputs(workspace, config, ledger, models, log_size, pl.concat([before, new]), now, threads)
+    members = grouping.placed(models, features, settings, held)
+    inputs = _inputs(workspace, config, ledger, models, log_size, pl.concat([before, new]), features, members, now, threads)
     result = cycle(inputs, stage)
     stage("watch the models")
     recorded: dict[str, Any] = {
@@ -129,11 +138,12 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     draws: tuple[Segment, ...] = ()
     if settings.holdout is not None:
         draws = ledger.write_segments(new, cycle=cycle_id, stream=stream(settings.holdout), schema=HOLDOUT_SCHEMA, plain=["unit"])
+    places = ledger.write_segments(grouping.moved(members, held), cycle=cycle_id, stream=grouping.STREAM, schema=grouping.SCHEMA)
     stage("commit to the ledger")
-    actions = action_entries(result, now, settings, config.charters)
+    actions = action_entries(result, now, settings, config.charters, grouping.named(models, members))
     failures = [Entry("failure", "remit.failure/1", {"agent": failure.agent, "error": failure.error, "at": now}) for failure in result.failures]
     entries = [cycle_entry(result, recorded, written, actions), *registry.new_models(workspace, ledger, log_size, models, settings, now), *failures, *actions]
-    ledger.append(cycle_id, entries, cycle=cycle_id, segments=(*written, *draws), expected_size=log_size)
+    ledger.append(cycle_id, entries, cycle=cycle_id, segments=(*written, *draws, *places), expected_size=log_size)
     stopped, files = _hand_over(workspace, config, ledger, cycle_id, inputs, stage)
     return Done(cycle_id, now, loaded, result, inputs.known, settings, trained, refused, stopped, files, ledger.size, recorded["watch"])
 
@@ -153,7 +163,8 @@ def _finish(workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str,
     stage("read the warehouse")
     upto = int(body["inputs"]["log"])
     draws = enrolled(ledger, config.settings, upto, cycle_id)
-    inputs = _inputs(workspace, config, ledger, training.load(workspace, body["models"]), upto, draws, now, threads)
+    features, members = observe(Warehouse(workspace), config.settings, now), grouping.recorded(ledger, upto, cycle_id)
+    inputs = _inputs(workspace, config, ledger, training.load(workspace, body["models"]), upto, draws, features, members, now, threads)
     stopped, files = _hand_over(workspace, config, ledger, cycle_id, inputs, stage)
     return Done(cycle_id, now, loaded, None, inputs.known, config.settings, False, 0, stopped, files, ledger.size, body.get("watch", {}))
 
@@ -162,11 +173,21 @@ def _load(workspace: Workspace, config: Config, ledger: Ledger, now: int, entrop
     return load(workspace.feeds, workspace.warehouse, now, entropy, ledger.erased_among, zone=config.settings.zone)
 
 
-def _inputs(workspace: Workspace, config: Config, ledger: Ledger, models: training.Models, upto: int, draws: pl.DataFrame, now: int, threads: int) -> Inputs:
+def _inputs(
+    workspace: Workspace,
+    config: Config,
+    ledger: Ledger,
+    models: training.Models,
+    upto: int,
+    draws: pl.DataFrame,
+    features: pl.DataFrame,
+    members: pl.DataFrame,
+    now: int,
+    threads: int,
+) -> Inputs:
     source = Warehouse(workspace)
     stated = dict(source.state("resources", now).select("resource", "valid_from").iter_rows())
-    features = observe(source, config.settings, now)
-    return assemble(source, features, config, models, carry(ledger, upto, now, config.settings, stated), draws, now, threads)
+    return assemble(source, features, config, models, carry(ledger, upto, now, config.settings, stated), draws, members, now, threads)
 
 
 def _refuse_overdue(ledger: Ledger, cycle_id: str, now: int) -> int:

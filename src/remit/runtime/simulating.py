@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from remit.runtime import policies, training
+from remit.models.segments import MEMBERS
+from remit.runtime import grouping, policies, training
 from remit.runtime.carry import CONTACTS, Carried
 from remit.runtime.countries import company_texts
 from remit.runtime.cycle import Inputs
@@ -58,6 +59,7 @@ class _Company:
     models: Models | None = None
     trained_at: int = 0
     plans: list[pl.DataFrame] = field(default_factory=list)
+    members: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=MEMBERS))
 
     def copy(self) -> "_Company":
         return replace(self, world=self.world.copy(), shelf=self.shelf.copy(), plans=list(self.plans))
@@ -86,7 +88,7 @@ def burn_in(description: Description, physicians: int, seed: int, weeks: int, te
     shelf = Shelf(config.settings.zone)
     shelf.add(files, world.now)
     company = _Company(config, world, shelf)
-    _train(company)
+    _train(company, observe(shelf, config.settings, world.now))
     twin, quiet = world.copy(), []
     for _ in range(weeks):
         quiet.append(twin.step(world.plan().clear()).expected)
@@ -155,13 +157,14 @@ def _act(company: _Company, policy: str, threads: int, change: Change | None) ->
 
 def _inputs(company: _Company, threads: int) -> Inputs:
     now, settings = company.world.now, company.config.settings
+    features = observe(company.shelf, settings, now)
     if add_span(company.trained_at, settings.train_every) <= now:
-        _train(company)
+        _train(company, features)
     models = company.models
     assert models is not None  # noqa: S101 - the burn-in has trained them
     carried = Carried(_unreported(company), {}, ())
-    features = observe(company.shelf, settings, now)
-    inputs = assemble(company.shelf, features, company.config, models, carried, pl.DataFrame(schema=ENROLMENT), now, threads)
+    company.members = grouping.placed(models, features, settings, company.members)
+    inputs = assemble(company.shelf, features, company.config, models, carried, pl.DataFrame(schema=ENROLMENT), company.members, now, threads)
     return replace(inputs, displaced=False, explain=lambda rows: rows.select("hcp_id", "product", rank=pl.lit(1), text=pl.lit("")).clear())
 
 
@@ -175,11 +178,14 @@ def _unreported(company: _Company) -> pl.DataFrame:
     return first.with_columns(purpose=purpose, decision=pl.lit(None, pl.String)).select(CONTACTS.names())
 
 
-def _train(company: _Company) -> None:
+def _train(company: _Company, features: pl.DataFrame) -> None:
     now, settings, shelf = company.world.now, company.config.settings, company.shelf
     hcps = training.sample(shelf.state("hcp", now), settings)
     found = training.fit(settings, lambda at: {name: shelf.read(name, at) for name in READ}, now, hcps, most_instants=_INSTANTS)
-    company.models, company.trained_at = Models(found["lead-score"], found["response"], {}), now  # type: ignore[arg-type]  # by name
+    models = Models(found["lead-score"], found["response"], {})  # type: ignore[arg-type]  # by name
+    previous = company.models.segments if company.models else None
+    groups = grouping.grouped(shelf, features, company.config, models, previous, company.members, now)
+    company.models, company.trained_at = replace(models, segments=groups), now
 
 
 def _propensity(inputs: Inputs) -> pl.DataFrame:

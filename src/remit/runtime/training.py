@@ -13,6 +13,8 @@ from remit.intake import TABLES, labels, read, segments, state
 from remit.models import panel_response
 from remit.models.errors import ModelError
 from remit.models.estimators import lead_score, response
+from remit.models.segments import Segments
+from remit.models.segments import load as load_segments
 from remit.models.stored import estimator_of, model_digest
 from remit.runtime.judging import Effect, judge
 from remit.runtime.settings import Settings
@@ -27,6 +29,7 @@ MOST_INSTANTS = 26
 """Instants that a lead score learns from: weekly ones of one HCP differ little, and half a year of them is enough."""
 
 TablesAt = Callable[[int, list[str]], Mapping[str, pl.DataFrame]]
+Group = Callable[["Models", Segments | None], Segments]
 
 _IN_USE = "in-use.json"
 _RECEIVED = ("hcp", "products", "rx", "brick_rx", "touches", "inquiries", "formulary")
@@ -34,12 +37,19 @@ _RECEIVED = ("hcp", "products", "rx", "brick_rx", "touches", "inquiries", "formu
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The models in use, their digests, and the digests of the evidence kept of them (none of models that were trained before there was any)."""
+    """The models in use, their digests, and the digests of the evidence kept of them (none of models that were trained before there was any); `segments`, where
+    there are some, is among the digests and scores nobody, so it is not judged."""
 
     lead: lead_score.LeadScore
     response: response.Response | panel_response.PanelResponse
     digests: Mapping[str, str]
     evidence: Mapping[str, str] = field(default_factory=dict)
+    segments: Segments | None = None
+
+    @property
+    def judged(self) -> dict[str, str]:
+        """The digests of the models that evidence is kept of, and drift is watched."""
+        return {name: digest for name, digest in self.digests.items() if name != "segments"}
 
     @property
     def trained_to(self) -> int:
@@ -65,14 +75,18 @@ def due(workspace: Workspace, settings: Settings, now: int) -> bool:
     return note is None or add_span(int(note["trained_at"]), settings.train_every) <= now
 
 
-def train(workspace: Workspace, settings: Settings, hcp: pl.DataFrame, tables_at: TablesAt, now: int) -> None:
+def train(workspace: Workspace, settings: Settings, hcp: pl.DataFrame, tables_at: TablesAt, now: int, group: Group | None = None) -> None:
     """Trains both models on what is known at `now`, stores them, and puts them in use. `hcp` is the master data; `tables_at` gives the tables as they stood
-    at an instant, about the given HCPs."""
+    at an instant, about the given HCPs; `group` makes segments of the new models and the segments in use (None: there are none)."""
     hcps = sample(hcp, settings)
     learned: list[pl.DataFrame] = []
     fitted = fit(settings, lambda at: tables_at(at, hcps), now, hcps, learned=learned)
     digests = {name: _keep(workspace, name, model.parts()) for name, model in fitted.items()}
-    evidence = _judge(workspace, settings, load(workspace, digests), learned[0], hcp, hcps, now)
+    models = load(workspace, digests)
+    evidence = _judge(workspace, settings, models, learned[0], hcp, hcps, now)
+    if group is not None:
+        note = _note(workspace)
+        digests["segments"] = _keep(workspace, "segments", group(models, load(workspace, note["models"]).segments if note else None).parts())
     write_whole(workspace.models / _IN_USE, canonical({"models": digests, "evidence": evidence, "trained_at": now}))
 
 
@@ -137,12 +151,13 @@ def load(workspace: Workspace, digests: Mapping[str, str] | None = None) -> Mode
         lead_score.load(_parts(workspace, "lead-score", digests["lead-score"])),
         _response(_parts(workspace, "response", digests["response"])),
         dict(digests),
+        segments=load_segments(_parts(workspace, "segments", digests["segments"])) if "segments" in digests else None,
     )
 
 
 def check(workspace: Workspace, name: str, digest: str) -> None:
     """Raises `ModelError` if the stored model is missing or was changed."""
-    {"lead-score": lead_score.load, "response": _response}[name](_parts(workspace, name, digest))
+    {"lead-score": lead_score.load, "response": _response, "segments": load_segments}[name](_parts(workspace, name, digest))
 
 
 def _response(parts: Mapping[str, bytes]) -> response.Response | panel_response.PanelResponse:
@@ -152,10 +167,8 @@ def _response(parts: Mapping[str, bytes]) -> response.Response | panel_response.
 def described(workspace: Workspace) -> list[dict[str, Any]]:
     """What the models in use were trained on, how well they did, and what they assume."""
     models = load(workspace)
-    return [
-        {"model": name, "digest": models.digests[name], "facts": dict(model.facts)}
-        for name, model in (("lead-score", models.lead), ("response", models.response))
-    ]
+    held = {"lead-score": models.lead, "response": models.response} | ({} if models.segments is None else {"segments": models.segments})
+    return [{"model": name, "digest": models.digests[name], "facts": dict(model.facts)} for name, model in held.items()]
 
 
 def _note(workspace: Workspace) -> dict[str, Any] | None:

@@ -33,6 +33,8 @@ def opening(world: Description, people: People, consent: Ints, tier: Ints, vacan
     yield Delivery("hcp", "opening", _stamped(_hcp(world, people, everyone, people.pdrp), _ALWAYS, None, received))
     yield Delivery("consent", "opening", _stamped(_consent(world, people, consent, consent != 0), _ALWAYS, None, received))
     yield Delivery("formulary", "opening", _stamped(_formulary(world, tier, np.ones(tier.shape, bool)), _ALWAYS, None, received))
+    if people.peers.shape[1]:
+        yield Delivery("peers", "opening", _stamped(_peers(people), _ALWAYS, None, received))
     covered = [_alignments(people, team, ~flags) for team, flags in zip(people.teams, vacant, strict=True)]
     yield Delivery("alignments", "opening", _stamped(pl.concat(covered), _ALWAYS, None, received))
     yield Delivery("resources", "opening", _stamped(_resources(world, people, vacant, 0 - world.history), text(monday), text(monday + WEEK), received))
@@ -61,6 +63,8 @@ def weekly(
     first[0] = True
     told = moved if moved.any() else first
     files.append(Delivery("formulary", name, _stamped(_formulary(world, tier, told), since if moved.any() else _ALWAYS, None, at)))
+    if people.peers.shape[1]:
+        files.append(Delivery("peers", name, _stamped(_peers(people).head(1), _ALWAYS, None, at)))
     files.append(Delivery("products", name, _stamped(_products(world), _ALWAYS, None, at)))
     files.append(Delivery("content", name, _stamped(_content(world), _ALWAYS, None, at)))
     files.append(Delivery("resources", name, _stamped(_resources(world, people, vacant, week - world.history), since, text(monday + WEEK), at)))
@@ -229,6 +233,20 @@ def _formulary(world: Description, tier: Ints, told: Flags) -> pl.DataFrame:
             "tier": pl.Series(TIERS)[tier[practice, product]],
         }
     )
+
+
+def _peers(people: People) -> pl.DataFrame:
+    """Whom each HCP follows: neighbours as referrals, those of the specialty anywhere as nominations."""
+    count, degree = people.peers.shape
+    kind = pl.Series(["referral"] * (degree // 2) + ["nomination"] * (degree - degree // 2))
+    ties = pl.DataFrame(
+        {
+            "hcp_id": people.ids[np.repeat(np.arange(count), degree)],
+            "peer_id": people.ids[people.peers.ravel()],
+            "kind": kind[np.tile(np.arange(degree), count)],
+        }
+    )
+    return ties.filter(pl.col("hcp_id") != pl.col("peer_id")).unique(maintain_order=True)
 
 
 def _resources(world: Description, people: People, vacant: tuple[Flags, ...], week: int) -> pl.DataFrame:

@@ -20,9 +20,8 @@ class EmailPlanner:
     def propose(self, charter: Charter, view: View) -> pl.DataFrame:
         """E-mails as proposals: one row per HCP, product, touch and module; touches of one product exclude each other by module."""
         wanted = promotional_values(charter, view, "email", int(charter.settings["cost_minor"]), tries=view.tries)
-        later = pl.col("place") if view.uptake.height else pl.lit(0, pl.Int64)
         rows = with_content(wanted, view, "email", int(charter.settings["modules"])).with_columns(
-            value=pl.when(pl.col("value") > 0).then((pl.col("value") - later).clip(lower_bound=1)).otherwise(pl.col("value") - later),
+            value=pl.when(pl.col("value") > 0).then((pl.col("value") - pl.col("place")).clip(lower_bound=1)).otherwise(pl.col("value") - pl.col("place")),
             exclusion=pl.format("email/{}/{}", "product", "touch"),
         )
         return as_proposals(rows, charter, "email")

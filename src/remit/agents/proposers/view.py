@@ -6,15 +6,13 @@ from typing import Protocol
 
 import polars as pl
 
+from remit.models.segments import UPTAKE
 from remit.terms.charters import Charter
 from remit.terms.proposals import PROPOSAL_COLUMNS
 
 KINDS: Mapping[str, type[pl.DataType]] = {"text": pl.String, "int": pl.Int64, "number": pl.Int64, "bool": pl.Boolean}
 PROPOSALS = pl.Schema({name: KINDS[kind] for name, kind in PROPOSAL_COLUMNS})
 """The schema of a frame of proposals."""
-
-UPTAKE = pl.Schema({"segment": pl.String, "product": pl.String, "channel": pl.String, "content_id": pl.String, "rate": pl.Int64})
-"""The schema of what segments took up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,8 @@ def promotional_values(charter: Charter, view: View, channel: str, cost_minor: i
 
 
 def with_content(rows: pl.DataFrame, view: View, channel: str, most: int) -> pl.DataFrame:
-    """`rows` (with hcp_id and product) beside at most `most` contents of `channel` on file for each: `content_id`, `communication_type`, `place` (0: first).
+    """`rows` (with hcp_id and product) beside at most `most` contents of `channel` on file for each: `content_id`, `communication_type`, `place` (0: none was
+    taken up more; equals share a place).
 
     First comes what the HCP's segment took up most; a content of which nothing is known of the segment counts as its average one. Without segments, and
     among equals, contents follow by id. Rows without any content are left out.
@@ -89,8 +88,8 @@ def with_content(rows: pl.DataFrame, view: View, channel: str, most: int) -> pl.
         .join(known, on=["segment", "product", "content_id"], how="left")
         .with_columns(pl.col("rate").fill_null(pl.col("rate").mean().over("segment", "product").round().cast(pl.Int64)).fill_null(0))
         .sort(["segment", "product", "rate", "content_id"], descending=[False, False, True, False])
-        .with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64).over("segment", "product"))
-        .filter(pl.col("place") < most)
+        .with_columns(place=pl.col("rate").rank("dense", descending=True).over("segment", "product").cast(pl.Int64) - 1)
+        .filter(pl.int_range(pl.len()).over("segment", "product") < most)
     )
     return segmented.join(options.drop("rate"), on=["segment", "product"], how="inner", nulls_equal=True).drop("segment")
 

@@ -11,8 +11,8 @@ from remit.models.segments.traits import Behaviour, Floats
 
 Ints = npt.NDArray[np.int64]
 
-BY_ID = ""
-"""The trait of a rule that parts HCPs by id, where nothing else tells them apart."""
+BY_LOT = ""
+"""The trait of a rule that parts HCPs by lot, where nothing else tells them apart."""
 
 _ROOM = 12
 """Fewest that a part is made of: more than the fewest a segment may have, so that a few may leave."""
@@ -26,12 +26,14 @@ _BALANCE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who has at most `cut` of `trait` goes `below`, everybody else `above`; each is another rule or a segment's number. By id, `cut` is one."""
+    """Who has at most `cut` of `trait` goes `below`, everybody else `above`; each is another rule or a segment's number. `was` is the segment that the rule
+    divided: whoever was in it belongs here, on neither side."""
 
     trait: str
-    cut: float | str
+    cut: float
     below: "Rule | int"
     above: "Rule | int"
+    was: int | None = None
 
 
 Tree = Rule | int
@@ -70,9 +72,9 @@ def without(tree: Tree, number: int) -> Tree:
 
 
 def grafted(tree: Tree, number: int, rules: Tree) -> Tree:
-    """The rules with `rules` in the place of a segment."""
+    """The rules with `rules` in the place of a segment that they divide."""
     if isinstance(tree, int):
-        return rules if tree == number else tree
+        return tree if tree != number or isinstance(rules, int) else replace(rules, was=number)
     return replace(tree, below=grafted(tree.below, number, rules), above=grafted(tree.above, number, rules))
 
 
@@ -83,14 +85,16 @@ def _grow(known: Behaviour, values: Floats, goal: Floats, rows: Ints, sizes: tup
         found = _best(values, goal, rows, fewest)
     if found is not None:
         trait, cut = found
-        below = values[rows, trait] <= cut
-        parts, name = (rows[below], rows[~below]), known.traits[trait].name
-        sides = [_grow(known, values, goal, part, sizes, numbers, answer) for part in parts]
-        return Rule(name, cut, *sides)
+        few = values[rows, trait] <= cut
+        parts, name = (rows[few], rows[~few]), known.traits[trait].name
+        below, above = (_grow(known, values, goal, part, sizes, numbers, answer) for part in parts)
+        return Rule(name, cut, below, above)
     if len(rows) > most:
-        half = len(rows) // 2
-        sides = [_grow(known, values, goal, part, sizes, numbers, answer) for part in (rows[:half], rows[half:])]
-        return Rule(BY_ID, known.hcps[int(rows[half - 1])], *sides)
+        lots, half = known.lots(rows), len(rows) // 2
+        drawn = rows[np.argsort(lots, kind="stable")]
+        below, above = (_grow(known, values, goal, np.sort(part), sizes, numbers, answer) for part in (drawn[:half], drawn[half:]))
+        low, high = np.sort(lots)[half - 1 : half + 1].tolist()
+        return Rule(BY_LOT, _between(low, high), below, above)
     answer[rows] = number = next(numbers)
     return number
 
@@ -128,14 +132,17 @@ def _place(tree: Tree, known: Behaviour, rows: Ints, before: Ints, margin: Float
     if isinstance(tree, int):
         answer[rows] = tree
         return
-    was_below, was_above = (np.isin(before[rows], leaves(side)) for side in (tree.below, tree.above))
-    if isinstance(tree.cut, str):
-        above = was_above | (~was_below & np.array([known.hcps[row] > tree.cut for row in rows], bool))
-    else:
-        column = known.column(tree.trait)
-        own = np.full(len(rows), np.nan) if column is None else column[rows]
-        at = [trait.name for trait in known.traits].index(tree.trait) if column is not None else 0
-        slack = float(margin[at]) if column is not None else 0.0
-        above = np.where(was_below, own > tree.cut + slack, np.where(was_above, ~(own <= tree.cut - slack), own > tree.cut))
+    was_below, was_above = (np.isin(before[rows], _numbers(side)) for side in (tree.below, tree.above))
+    own, slack = np.full(len(rows), np.nan), 0.0
+    if tree.trait == BY_LOT:
+        own, slack = known.lots(rows), np.inf
+    elif (column := known.column(tree.trait)) is not None:
+        own, slack = column[rows], float(margin[[trait.name for trait in known.traits].index(tree.trait)])
+    above = np.where(was_below, own > tree.cut + slack, np.where(was_above, ~(own <= tree.cut - slack), own > tree.cut))
     _place(tree.below, known, rows[~above], before, margin, answer)
     _place(tree.above, known, rows[above], before, margin, answer)
+
+
+def _numbers(tree: Tree) -> list[int]:
+    """The segments that are here, and those that were and were divided."""
+    return [tree] if isinstance(tree, int) else [*_numbers(tree.below), *_numbers(tree.above), *([] if tree.was is None else [tree.was])]

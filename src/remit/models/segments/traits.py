@@ -9,6 +9,7 @@ import polars as pl
 
 from remit.features import Catalogue
 from remit.models.inputs import ADMITTED, hidden_rows, learn_inputs
+from remit.terms.encoding import digest
 from remit.terms.labels import Label
 
 Floats = npt.NDArray[np.float64]
@@ -47,11 +48,16 @@ class Trait:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """`values[h, k]` of trait k (NaN: unknown) of each of `hcps`, sorted."""
+    """`values[h, k]` of trait k (NaN: unknown) of each of `hcps`, sorted, and whose prescribing is `hidden`."""
 
     hcps: tuple[str, ...]
     traits: tuple[Trait, ...]
     values: Floats
+    hidden: npt.NDArray[np.bool_]
+
+    def lots(self, rows: npt.NDArray[np.int64]) -> Floats:
+        """A lot of each of `rows`, from 0 to 1: it follows from the id and tells nothing of it."""
+        return np.array([int(digest(self.hcps[row].encode())[:13], 16) / 16**13 for row in rows.tolist()], np.float64)
 
     def column(self, name: str) -> Floats | None:
         """The values of a trait, or None where nobody has it."""
@@ -90,7 +96,7 @@ def behaviour(frame: pl.DataFrame, catalogue: Catalogue, channels: Sequence[str]
     first = rows.unique("hcp_id", keep="first", maintain_order=True)
     found = _of_the_person(first, given, catalogue) + _by_channel(rows, given, catalogue, channels) + _by_product(rows, given, catalogue, hcps)
     values = np.column_stack([column for _, column in found]) if found else np.zeros((len(hcps), 0))
-    return Behaviour(tuple(hcps.to_list()), tuple(trait for trait, _ in found), values)
+    return Behaviour(tuple(hcps.to_list()), tuple(trait for trait, _ in found), values, hidden_rows(first).to_numpy())
 
 
 def _protected(rows: pl.DataFrame, catalogue: Catalogue) -> tuple[pl.DataFrame, bool]:
