@@ -21,6 +21,7 @@ from remit.runtime.run import run_cycle
 from remit.runtime.settings import read_settings
 from remit.runtime.workspace import Workspace, config_texts, read_config
 from remit.terms.encoding import canonical
+from remit.terms.instants import add_span
 
 pytestmark = pytest.mark.xdist_group("workspace")
 
@@ -85,14 +86,17 @@ def test_a_cycle_whose_watch_was_recorded_replays_to_the_byte_and_one_changed_fi
         assert replaying.replay(workspace, ledger, "cycle-0002", 1, quiet)["differs"] == ["`watch` of the cycle"]
 
 
-def test_prescriptions_that_collapse_are_asked_about_in_the_cycles_after(workspace: Workspace) -> None:
+def test_prescriptions_that_collapse_are_asked_about_and_models_trained_anew_once_outcomes_have_settled(workspace: Workspace) -> None:
     """The vendor's weekly files say that nothing was written any more: what the models read has drifted, and the cycle says so."""
     for path in (workspace.feeds / "rx").glob("2026-*.csv"):
         rows = pl.read_csv(path, infer_schema=False)
         less = [pl.when(pl.col(name).is_not_null()).then(pl.lit("0")).alias(name) for name in ("trx", "nrx", "nbrx") if name in rows.columns]
         rows.with_columns(less).write_csv(path)
-    asked = [run_cycle(workspace, 1, quiet).watch["lead-score"]["asks"] for _ in range(2)]
-    assert asked[-1] in {"confirm", "stop"}
+    trained_at = json.loads((workspace.models / "in-use.json").read_bytes())["trained_at"]
+    cycles = [run_cycle(workspace, 1, quiet) for _ in range(3)]
+    assert cycles[1].watch["lead-score"]["asks"] in {"confirm", "stop"}
+    settle = read_config(config_texts(workspace)).settings.settle
+    assert [cycle.trained for cycle in cycles] == [add_span(trained_at, settle) <= cycle.now for cycle in cycles] == [False, False, True]
 
 
 def test_a_model_that_learned_from_what_was_not_yet_received_is_refused(workspace: Workspace) -> None:

@@ -158,6 +158,11 @@ def sign(config: Config, workspace: Workspace, ledger: Ledger, model: str, perso
     return {"model": model, "digest": of_model, "stage": stage_of(body, offs, config.settings), "missing": list(gates.missing_roles(offs, signers))}
 
 
+def drifted(records: Records) -> list[str]:
+    """The digests of the models whose drift asked, in the last cycle, for more than to be told of it."""
+    return [str(each["digest"]) for each in _before(records, records.size).values() if each["asks"] in ("confirm", "stop")]
+
+
 def _before(records: Records, upto: int) -> dict[str, Any]:
     """What the last cycle among the log's first `upto` entries left of its watch."""
     cycles = [entry for entry in records.entries(kind="cycle") if entry.seq < upto]

@@ -101,7 +101,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     stage("read the warehouse")
     source = Warehouse(workspace)
     features, held = observe(source, settings, now), grouping.recorded(ledger, ledger.size)
-    trained = training.due(workspace, settings, now)
+    trained = training.due(workspace, settings, now, registry.drifted(ledger))
     if trained:
         stage("train models")
         hcp = state(workspace.warehouse, "hcp", now)

@@ -1,7 +1,7 @@
 """Training and keeping models: a folder per model and digest, and a note of which are in use."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
@@ -69,10 +69,13 @@ def feature_catalogue(settings: Settings) -> Catalogue:
     return catalogue(FEATURES, contracts, sorted(settings.channels))
 
 
-def due(workspace: Workspace, settings: Settings, now: int) -> bool:
-    """Whether there are no models yet, or they are older than the settings allow."""
+def due(workspace: Workspace, settings: Settings, now: int, drifted: Collection[str] = ()) -> bool:
+    """Whether there are no models yet, they are older than the settings allow, or one of those in use is among the digests `drifted` and outcomes have settled
+    since it was trained: before that a new one would learn what the old one knew."""
     note = _note(workspace)
-    return note is None or add_span(int(note["trained_at"]), settings.train_every) <= now
+    if note is None or add_span(note["trained_at"], settings.train_every) <= now:
+        return True
+    return bool(set(drifted) & set(note["models"].values())) and add_span(note["trained_at"], settings.settle) <= now
 
 
 def train(workspace: Workspace, settings: Settings, hcp: pl.DataFrame, tables_at: TablesAt, now: int, group: Group | None = None) -> None:
