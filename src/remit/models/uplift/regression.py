@@ -1,4 +1,4 @@
-"""What an outcome is expected to be: a ridge line, and boosted trees for what the line leaves.
+"""What an outcome is expected to be: a ridge line and boosted trees for what the line leaves, or trees alone.
 
 How strong the ridge and how many trees is settled on rows held back, both down to nothing (a mean). A line first: trees alone need many rows to draw one.
 """
