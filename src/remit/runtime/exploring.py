@@ -79,12 +79,11 @@ class _Draw:
 
 def _rest(rows: pl.DataFrame, draw: _Draw, rested: Flags, probability: Ints) -> None:
     """A call rests as a whole, with the least probability that any of its details has."""
-    for name, part in rows.with_columns(contact=_CONTACT).group_by("hcp_id", "channel", "territory", "contact", maintain_order=True):
-        rests = int(part["rests"].min())  # type: ignore[arg-type]  # a group has rows, and the column no nulls
-        if rests:
-            at = part["number"].to_numpy()
-            rested[at] = draw.of("rest", *name) < rests
-            probability[at] = MICRO - rests
+    contact = ["hcp_id", "channel", "territory", "contact"]
+    resting = rows.with_columns(contact=_CONTACT).with_columns(pl.col("rests").min().over(contact)).filter(pl.col("rests") > 0)
+    for number, rests, *name in resting.select("number", "rests", *contact).iter_rows():
+        rested[number] = draw.of("rest", *name) < rests
+        probability[number] = MICRO - rests
 
 
 def _try(

@@ -1,4 +1,4 @@
-"""What an outcome is expected to be: a ridge line, and boosted trees for what the line leaves.
+"""What an outcome is expected to be: a ridge line and boosted trees for what the line leaves, or trees alone.
 
 How strong the ridge and how many trees is settled on rows held back, both down to nothing (a mean). A line first: trees alone need many rows to draw one.
 """
@@ -70,7 +70,7 @@ def regress(matrix: Floats, target: Floats, categorical: tuple[int, ...], *, see
 def _settle(
     matrix: Floats, target: Floats, categorical: tuple[int, ...], choices: tuple[float | None, ...], seed: int, threads: int
 ) -> tuple[float | None, int]:
-    """The penalty (None: no line) and the number of trees with the least squared error on rows held back."""
+    """The penalty (None: no line) and the number of trees with the least squared error on rows held back: the best line with trees, or trees alone."""
     order = np.random.default_rng(seed).permutation(len(target))[:_MOST_TO_SETTLE]
     parts = np.arange(len(order)) % (_FOLDS if len(order) > 8 else 2)
     held = range(parts.max() + 1) if len(order) < _FEW else range(1)
@@ -80,14 +80,20 @@ def _settle(
     for found, (_, judge) in zip(lines, splits, strict=True):
         encoded = found[0].encoder.encode(matrix[judge])
         errors += [_squares(line.mean + apply(encoded, line.slopes), target[judge]) for line in found]
-    best = int(np.argmin(errors))
-    starts = [(found[best], learn, judge) for found, (learn, judge) in zip(lines, splits, strict=True)]
-    rounds = 0 if len(splits[0][0]) < _LEAST_FOR_TREES else _settle_rounds(starts, matrix, target, categorical, seed, threads)
-    return choices[best], rounds
+    if len(splits[0][0]) < _LEAST_FOR_TREES:
+        return choices[int(np.argmin(errors))], 0
+    tried = []
+    for place in dict.fromkeys((int(np.argmin(errors)), choices.index(None))):
+        starts = [(found[place], learn, judge) for found, (learn, judge) in zip(lines, splits, strict=True)]
+        tried.append((*_settle_rounds(starts, matrix, target, categorical, seed, threads), choices[place]))
+    _, rounds, penalty = min(tried, key=lambda each: each[0])
+    return penalty, rounds
 
 
-def _settle_rounds(starts: list[tuple[Regression, Ints, Ints]], matrix: Floats, target: Floats, categorical: tuple[int, ...], seed: int, threads: int) -> int:
-    """The number of trees, doubled for as long as the most that were tried did best (two numbers are always tried)."""
+def _settle_rounds(
+    starts: list[tuple[Regression, Ints, Ints]], matrix: Floats, target: Floats, categorical: tuple[int, ...], seed: int, threads: int
+) -> tuple[float, int]:
+    """The least error and its number of trees, doubled for as long as the most that were tried did best (two numbers are always tried)."""
     lefts = [(target[learn] - line.predict(matrix[learn], threads), target[judge] - line.predict(matrix[judge], threads)) for line, learn, judge in starts]
     grown = []
     for (left, _), (_, learn, _) in zip(lefts, starts, strict=True):
@@ -107,7 +113,7 @@ def _settle_rounds(starts: list[tuple[Regression, Ints, Ints]], matrix: Floats, 
         best = min(errors, key=lambda tried: (errors[tried], tried))
         if best < count and count != _ROUNDS[0]:
             break
-    return best
+    return errors[best], best
 
 
 def _line(matrix: Floats, target: Floats, categorical: tuple[int, ...], penalties: list[float | None]) -> list[Regression]:
@@ -117,7 +123,7 @@ def _line(matrix: Floats, target: Floats, categorical: tuple[int, ...], penaltie
     encoder = learn_encoder(matrix, categorical)
     mean = float(target.mean())
     nothing = Regression(encoder, mean, np.zeros(encoder.width), None)
-    if not encoder.width:
+    if not encoder.width or penalties == [None]:
         return [nothing] * len(penalties)
     rows = encoder.encode(matrix)
     centre = rows.mean(axis=0)
