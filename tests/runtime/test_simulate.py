@@ -118,17 +118,28 @@ def test_calls_in_a_vacant_territory_and_beyond_a_reps_week_are_found(monkeypatc
     assert broken["opted out"] > 10
 
 
-def test_what_cannot_be_asked_for_is_refused_with_what_can() -> None:
+def test_what_cannot_be_asked_for_is_refused_with_what_can(tmp_path: Path) -> None:
     """An unknown policy, world or change: one error that names it and the choices."""
     with pytest.raises(WorkspaceError, match="sometimes"):
         simulate("quickstart", 2, ["sometimes"], 1, 1, 1, 50, [], quiet)
     with pytest.raises(WorkspaceError, match="atlantis"):
         simulate("atlantis", 2, ["none"], 1, 1, 1, 50, [], quiet)
     texts = company_texts(open_world("quickstart"), 1)
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes("name: Zürich".encode("latin-1"))
     with pytest.raises(WorkspaceError) as caught:
-        read_change(["agent:nobody=off", "rule:email-sends=off", "capacity:calls/*=many", "weather=fine"], texts)
-    assert all(word in str(caught.value) for word in ("nobody", "many", "weather"))
+        read_change(["agent:nobody=off", "rule:email-sends=off", "capacity:calls/*=many", "capacity:sends=inf", f"table={latin}", "weather=fine"], texts)
+    assert all(word in str(caught.value) for word in ("nobody", "many", "sends=inf", "latin.yaml", "weather"))
     assert "email-sends" not in str(caught.value)
+    with pytest.raises(WorkspaceError, match=r"no capacity is called `cals/\*`"):
+        read_change(["capacity:cals/*=2"], texts).scaled({"calls/t1": 1})
+
+
+def test_a_company_can_be_asked_what_it_would_be_without_exploration() -> None:
+    """Turned off by its id, as any row of the table; nothing is left to chance then."""
+    texts = company_texts(open_world("quickstart"), 1)
+    assert read_config(texts).table(0).exploration
+    assert not read_config(read_change(["rule:email-learns=off"], texts).texts).table(0).exploration
 
 
 def test_an_interval_needs_two_values() -> None:

@@ -7,9 +7,9 @@ import polars as pl
 
 from remit.ledger import Records, Segment
 from remit.models.segments import MEMBERS, Segments, segment, uptake
-from remit.runtime.inputs import READ, Source
+from remit.runtime.inputs import Source
 from remit.runtime.settings import Settings
-from remit.runtime.training import Models, feature_catalogue, panel_of
+from remit.runtime.training import READ, Models, feature_catalogue, panel_of
 from remit.runtime.workspace import Config
 
 STREAM, SCHEMA = "segments", "remit.members/1"

@@ -13,13 +13,10 @@ from remit.models.reasons import reasons
 from remit.runtime.carry import Carried
 from remit.runtime.cycle import Inputs
 from remit.runtime.settings import Settings
-from remit.runtime.training import Models, feature_catalogue, panel_of
+from remit.runtime.training import READ, Models, feature_catalogue, panel_of
 from remit.runtime.workspace import Config, Workspace
 from remit.terms.instants import HOUR
 from remit.terms.labels import Label
-
-READ = ("hcp", "products", "rx", "brick_rx", "touches", "inquiries", "formulary")
-"""The tables that features read."""
 
 
 class Source(Protocol):

@@ -17,7 +17,6 @@ from remit.ledger import Entry, Ledger, Records
 from remit.models import drift, gates
 from remit.runtime import judging, training
 from remit.runtime.errors import WorkspaceError
-from remit.runtime.inputs import READ
 from remit.runtime.settings import Settings
 from remit.runtime.workspace import Config, Workspace, recall
 from remit.terms.encoding import digest
@@ -90,7 +89,7 @@ def watch(
 
     @cache
     def tables_at(at: int) -> Mapping[str, pl.DataFrame]:
-        return {name: read(workspace.warehouse, name, at, only=only, hcps=hcps) for name in READ}
+        return {name: read(workspace.warehouse, name, at, only=only, hcps=hcps) for name in training.READ}
 
     current = build(tables_at(now), now, catalogue, zone=settings.zone, hcps=hcps) if any(held.values()) else pl.DataFrame()
     answer: dict[str, Any] = {}

@@ -5,6 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from io import StringIO
+from math import inf
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,13 @@ class Change:
     capacity: Mapping[str, float]
 
     def scaled(self, capacity: Mapping[str, int]) -> dict[str, int]:
-        """Capacities after the change."""
+        """Capacities after the change. Raises `WorkspaceError` for a pattern that no capacity has."""
         answer = dict(capacity)
         for pattern, factor in self.capacity.items():
-            answer |= {name: round(amount * factor) for name, amount in answer.items() if fnmatchcase(name, pattern)}
+            meant = {name: round(amount * factor) for name, amount in answer.items() if fnmatchcase(name, pattern)}
+            if not meant:
+                raise WorkspaceError(f"no capacity is called `{pattern}`", where="--what-if", do=f"There are {', '.join(sorted(capacity))}.")
+            answer |= meant
         return answer
 
 
@@ -89,8 +93,8 @@ def read_change(asked: Sequence[str], texts: Mapping[str, str]) -> Change:
             del changed[f"agents/{name}.yaml"]
         elif kind == "rule" and value == "off" and _without(changed["authority.yaml"], name) is not None:
             changed["authority.yaml"] = _without(changed["authority.yaml"], name) or ""
-        elif kind == "table" and Path(value).is_file():
-            changed["authority.yaml"] = Path(value).read_text("utf-8")
+        elif kind == "table" and (text := _text(Path(value))) is not None:
+            changed["authority.yaml"] = text
         else:
             faults.append(f"`{item}`")
     if faults:
@@ -103,19 +107,27 @@ def read_change(asked: Sequence[str], texts: Mapping[str, str]) -> Change:
 
 def _is_factor(text: str) -> bool:
     try:
-        return float(text) >= 0
+        return 0 <= float(text) < inf
     except ValueError:
         return False
 
 
+def _text(path: Path) -> str | None:
+    """The text of a file in UTF-8, or None."""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 def _without(table: str, rule: str) -> str | None:
-    """The table without one row, or None if it has no such row."""
+    """The table without one row, of exploration too, or None if it has no such row."""
     yaml = YAML()
     body = yaml.load(StringIO(table))
-    kept = [row for row in body["rows"] if row["id"] != rule]
-    if len(kept) == len(body["rows"]):
+    part = next((part for part in ("rows", "exploration") if any(row["id"] == rule for row in body.get(part, ()))), None)
+    if part is None:
         return None
-    body["rows"] = kept
+    body[part] = [row for row in body[part] if row["id"] != rule]
     out = StringIO()
     yaml.dump(body, out)
     return out.getvalue()

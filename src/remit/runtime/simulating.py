@@ -14,7 +14,7 @@ from remit.runtime.carry import CONTACTS, Carried
 from remit.runtime.countries import company_texts
 from remit.runtime.cycle import Inputs
 from remit.runtime.enrolment import ENROLMENT
-from remit.runtime.inputs import READ, assemble, most_touches, observe
+from remit.runtime.inputs import assemble, most_touches, observe
 from remit.runtime.shelf import Shelf
 from remit.runtime.training import Models
 from remit.runtime.workspace import Config, read_config
@@ -181,7 +181,7 @@ def _unreported(company: _Company) -> pl.DataFrame:
 def _train(company: _Company, features: pl.DataFrame) -> None:
     now, settings, shelf = company.world.now, company.config.settings, company.shelf
     hcps = training.sample(shelf.state("hcp", now), settings)
-    found = training.fit(settings, lambda at: {name: shelf.read(name, at) for name in READ}, now, hcps, most_instants=_INSTANTS)
+    found = training.fit(settings, lambda at: {name: shelf.read(name, at) for name in training.READ}, now, hcps, most_instants=_INSTANTS)
     models = Models(found["lead-score"], found["response"], {})  # type: ignore[arg-type]  # by name
     previous = company.models.segments if company.models else None
     groups = grouping.grouped(shelf, features, company.config, models, previous, company.members, now)

@@ -32,7 +32,8 @@ TablesAt = Callable[[int, list[str]], Mapping[str, pl.DataFrame]]
 Group = Callable[["Models", Segments | None], Segments]
 
 _IN_USE = "in-use.json"
-_RECEIVED = ("hcp", "products", "rx", "brick_rx", "touches", "inquiries", "formulary")
+READ = ("hcp", "products", "rx", "brick_rx", "touches", "inquiries", "formulary")
+"""The tables that features read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def _judge(workspace: Workspace, settings: Settings, models: Models, learned: pl
     values = dict(state(workspace.warehouse, "products", now).filter("own").select("product", "value_minor").iter_rows())
 
     def received(at: int) -> dict[str, pl.DataFrame]:
-        return {name: read(workspace.warehouse, name, at, hcps=hcps) for name in _RECEIVED}
+        return {name: read(workspace.warehouse, name, at, hcps=hcps) for name in READ}
 
     def increments(rows: pl.DataFrame) -> pl.DataFrame:
         return models.increments(rows, lambda: panel_of(settings, received(now), now), 1)
