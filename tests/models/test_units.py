@@ -101,9 +101,10 @@ def test_a_base_is_the_bricks_by_the_number_who_prescribe_in_it(found: tuple[Pan
 
 
 def test_nothing_is_found_of_bricks_where_nothing_works(found: tuple[Panel, pl.DataFrame, panel_response.PanelResponse]) -> None:
-    """E-mails without effect count as nothing; so do calls without any, in three countries of four at least."""
+    """E-mails without effect add next to nothing; calls without any are held to be nothing, in three countries of four at least."""
     panel, frame, model = found
-    assert model.predict(frame, panel, most=1).filter(channel="email")["increment"].max() == 0
+    added = dict(model.predict(frame, panel, most=1).group_by("channel").agg(pl.col("increment").mean()).iter_rows())
+    assert added["email"] < 0.02 * added["call"]
     assert sum(trained(*made(effect=0.0, seed=seed)).learned[0].certain[0] >= 0.5 for seed in range(4)) <= 1
 
 

@@ -17,8 +17,6 @@ from remit.runtime.run import run_cycle
 from remit.runtime.workspace import Workspace, locked, open_workspace
 from remit.terms.errors import RemitError
 
-pytestmark = pytest.mark.xdist_group("workspace")
-
 STEPS = (
     "load feeds",
     "read the warehouse",

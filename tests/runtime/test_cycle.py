@@ -23,8 +23,6 @@ from remit.runtime.settings import read_settings
 from remit.runtime.workspace import Workspace, open_workspace
 from remit.terms.charters import Charter
 
-pytestmark = pytest.mark.xdist_group("workspace")
-
 Remit = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -11,7 +11,6 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
-@pytest.mark.xdist_group("workspace")
 def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
     script = "\n".join(re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs/tutorial.md").read_text(), re.MULTILINE | re.DOTALL))
     assert script.count("remit ") > 12

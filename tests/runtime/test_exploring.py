@@ -71,8 +71,8 @@ def explored(
 
 
 def test_each_comes_as_often_as_its_probability_says(company: Config) -> None:
-    """Over 400 weeks, rests of 2% and tries of whatever was recorded come within four standard errors; nobody is tried for certain, nor never."""
-    frame, weeks = judged(list(range(20))), 400
+    """Over 150 weeks, rests of 2% and tries of whatever was recorded come within four standard errors; nobody is tried for certain, nor never."""
+    frame, weeks = judged(list(range(20))), 150
     tried, rested, wanted = Counter[int](), 0, np.zeros(HCPS)
     for week in range(weeks):
         found = explored(company, frame, week)

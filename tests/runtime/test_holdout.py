@@ -19,8 +19,6 @@ from remit.runtime.run import run_cycle
 from remit.runtime.settings import read_settings
 from remit.runtime.workspace import Workspace, open_workspace
 
-pytestmark = pytest.mark.xdist_group("holdout")
-
 Remit = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -52,7 +50,7 @@ def decisions(workspace: Workspace) -> pl.DataFrame:
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a holdout by practice, and others of one channel alone, after three cycles."""
     root = tmp_path_factory.mktemp("trial") / "w"
-    create(root, "two-brands", None, 400)
+    create(root, "two-brands", None, 800)
     (root / "remit.toml").write_text(
         (root / "remit.toml").read_text() + '\n[holdout]\nname = "promotion"\nshare = 0.25\nby = "practice"\nchannels = { email = 0.4, call = 0.4 }\n'
     )

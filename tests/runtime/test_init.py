@@ -64,7 +64,6 @@ def test_the_same_example_has_the_same_bytes(tmp_path: Path) -> None:
 
 
 @needs_data
-@pytest.mark.xdist_group("workspace")
 def test_on_real_prescribing_the_plan_gives_out_last_months_calls_and_can_be_proved(tmp_path: Path) -> None:
     create(tmp_path / "real", "detailing", DETAILING, 0)
     workspace = open_workspace(tmp_path / "real")

@@ -23,8 +23,6 @@ from remit.runtime.workspace import Workspace, config_texts, read_config
 from remit.terms.encoding import canonical
 from remit.terms.instants import add_span
 
-pytestmark = pytest.mark.xdist_group("workspace")
-
 Remit = Callable[..., subprocess.CompletedProcess[str]]
 
 

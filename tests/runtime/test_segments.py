@@ -17,8 +17,6 @@ from remit.runtime.run import run_cycle
 from remit.runtime.simulating import _inputs, burn_in
 from remit.runtime.workspace import Workspace
 
-pytestmark = pytest.mark.xdist_group("workspace")
-
 
 def quiet(stage: str) -> None:
     """Tells nobody."""
