@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from remit.outcomes import OutcomeError, contrast
+from remit.outcomes import FEWEST, OutcomeError, contrast
 
 
 def drawn(seed: int, effect: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -26,10 +26,26 @@ def test_the_effect_is_found_where_the_plain_difference_is_not() -> None:
     assert reward[done].mean() - reward[~done].mean() > 0.8
 
 
+@pytest.mark.parametrize("share", [0.03, 0.97])
+def test_the_interval_holds_where_one_side_is_rare(share: float) -> None:
+    """Three decisions in a hundred fell to one side, and HCPs differ by much: over 400 logs that can be judged, the interval covers as often as it should."""
+    covered = judged = 0
+    for seed in range(700):
+        draw = np.random.default_rng(seed)
+        level = np.repeat(draw.gamma(1.0, 2.0, 200), 3)
+        done = draw.random(600) < share
+        if min(done.sum(), (~done).sum()) >= FEWEST and judged < 400:
+            reward = draw.poisson(4 * level + 0.5 * done).astype(float) - draw.poisson(4 * level)
+            found = contrast(reward, done, np.full(600, share), np.repeat(np.arange(200), 3), 0.9)
+            judged, covered = judged + 1, covered + (found.low <= 0.5 <= found.high)
+    assert judged == 400
+    assert 0.85 <= covered / judged <= 0.95
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
-    """All done, and a decision that was certain."""
-    reward, hcp = np.ones(4), np.arange(4)
-    with pytest.raises(OutcomeError, match="nothing can be compared"):
-        contrast(reward, np.ones(4, bool), np.full(4, 0.5), hcp, 0.9)
+    """Nine on one side, and a decision that was certain."""
+    reward, hcp = np.ones(40), np.arange(40)
+    with pytest.raises(OutcomeError, match="too little can be compared"):
+        contrast(reward, np.arange(40) >= 9, np.full(40, 0.5), hcp, 0.9)
     with pytest.raises(OutcomeError, match="chance did not decide"):
-        contrast(reward, np.array([True, False, True, False]), np.array([0.5, 0.5, 1.0, 0.5]), hcp, 0.9)
+        contrast(reward, np.arange(40) >= 20, np.where(np.arange(40) == 3, 1.0, 0.5), hcp, 0.9)

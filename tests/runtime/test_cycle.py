@@ -204,6 +204,7 @@ def test_a_call_list_holds_no_figure_rank_or_reason_and_is_in_order_of_ids(works
 
 def test_every_command_speaks_json(workspace: Workspace, remit: Remit, tmp_path: Path) -> None:
     calls = [("show", what) for what in commands.SHOWN] + [("verify",), ("explain", "cycle-0001/0"), ("migrate",), ("holdout", "plan", "--effect", "0.05")]
+    calls += [("outcomes", "tried"), ("outcomes", "nowcast"), ("models", "show")]
     for call in calls:
         ran = remit(*call, "-w", workspace.root, "--json")
         assert ran.returncode == 0, ran.stderr

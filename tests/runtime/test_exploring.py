@@ -67,7 +67,8 @@ def explored(
     known = responses(-2_000, 2_000 + 2 * 10_000) if told is None else told
     free = {"sends": sends * MICRO, "budget/email": 10**15}
     now = START + week * WEEK
-    return explore(frame, table or company.table(now), company.charters, company.settings, free, known, VALUES, now)
+    contacts = frame.filter("chosen").group_by("hcp_id", "channel").agg(contacts=pl.len().cast(pl.Int64))
+    return explore(frame, contacts, table or company.table(now), company.charters, company.settings, free, known, VALUES, now)
 
 
 def test_each_comes_as_often_as_its_probability_says(company: Config) -> None:

@@ -1,18 +1,21 @@
 """A workspace in a world: cycles act on it, weeks follow, and nothing is lived twice."""
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from remit.intake import read
-from remit.ledger import open_ledger
-from remit.runtime import living, replaying
+from remit.ledger import open_ledger, read_ledger
+from remit.runtime import commands, living, replaying
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.living import create_world, open_living
 from remit.runtime.run import run_cycle
+from remit.runtime.trials import by_chance
 from remit.runtime.workspace import open_workspace
+from remit.terms.encoding import MICRO
 from remit.terms.errors import RemitError
 from tests.runtime.conftest import quiet
 
@@ -47,6 +50,29 @@ def test_a_cycle_in_a_world_replays_to_the_byte(country: Path) -> None:
             assert not replaying.replay(workspace, ledger, cycle, 1, quiet)["differs"]
     finally:
         ledger.close()
+
+
+def test_what_chance_decided_is_in_the_ledger_with_its_probability(country: Path) -> None:
+    """E-mails that were chosen had 98 in 100, tries at most one in ten; what was left out is no action, and nothing can be said of it yet."""
+    workspace = open_workspace(country)
+    with closing(read_ledger(workspace.ledger)) as records:
+        rows = by_chance(records)
+        cycles = [entry.cycle for entry in records.entries(kind="cycle")]
+        made = sum(action.chosen.probability < MICRO for cycle in cycles for action in records.recorded(cycle))
+    assert rows.height
+    assert set(rows["channel"]) == {"email"}
+    assert ((rows["probability"] == 980_000) | (rows["probability"] <= 100_000)).all()
+    assert made == rows["done"].sum()
+    with closing(read_ledger(workspace.ledger)) as records:
+        frames = [records.read_segment(each).frame.with_columns(cycle=pl.lit(cycle)) for cycle in cycles for each in records.segments(cycle, "decisions")]
+    promoted = pl.concat(frames).filter(pl.col("purpose") == "promotional")
+    assert promoted.filter(pl.col("disposition").is_in(["chosen", "waiting", "rested"]))["value"].min() > 0  # type: ignore[operator]  # a number
+    losing = promoted.filter((pl.col("value") < 0) & (pl.col("disposition") == "outbid")).row(0, named=True)
+    says = commands.explain(f"{losing['cycle']}/{losing['number']}", country, None)["says"]
+    assert any("not expected to be worth its cost" in sentence for sentence in says)
+    told = commands.outcomes_tried(country, 2)
+    assert sum(row["decided"] for row in told["trials"]) <= rows.height
+    assert all(row["change"] is None for row in told["trials"])
 
 
 @pytest.mark.parametrize("broken_off", ["files", "state"])

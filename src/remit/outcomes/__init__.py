@@ -7,10 +7,12 @@ from remit.outcomes.estimators import ESTIMATORS
 from remit.outcomes.holdouts import enrol
 from remit.outcomes.lifts import Lift, Look, lift
 from remit.outcomes.logged import Estimate, Logged
+from remit.outcomes.looks import FEWEST
 from remit.outcomes.power import Plan, plan
 
 __all__ = [
     "ESTIMATORS",
+    "FEWEST",
     "Estimate",
     "Lift",
     "Logged",

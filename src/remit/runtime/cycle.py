@@ -45,6 +45,9 @@ was to be done, the contacts that the HCP's window left for this cycle, and its 
 TAKEN = pl.col("disposition").is_in(["chosen", "waiting", "tried"])
 """Decisions to act."""
 
+COMPETES = (pl.col("ruling") != Ruling.FORBIDDEN) & ((pl.col("value") > 0) | pl.col("mandatory") | (pl.col("purpose") != "promotional"))
+"""Proposals that may be chosen: of promotion what is worth its cost, whatever floor an agent has; the rest is proposed to be tried."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -192,7 +195,9 @@ def _choose(judged: pl.DataFrame, inputs: Inputs) -> tuple[pl.DataFrame, tuple[P
         call_number=pl.Series(call_number),
         position=pl.Series(position),
     )
-    explored = explore(planned, inputs.table, inputs.charters, inputs.settings, free, inputs.responses, inputs.values, inputs.known.now)
+    if taken is None:
+        taken = _contacts(judged, chosen, call_number)
+    explored = explore(planned, taken, inputs.table, inputs.charters, inputs.settings, free, inputs.responses, inputs.values, inputs.known.now)
     decided = planned.with_columns(tried=pl.Series(explored.tried), rested=pl.Series(explored.rested), probability=pl.Series(explored.probability))
     return decided.with_columns(disposition=_DISPOSITION), tuple(plans), explored.used
 
@@ -214,7 +219,7 @@ _DISPOSITION = (
 
 def candidates(judged: pl.DataFrame, purpose: str, allowance: pl.DataFrame, taken: pl.DataFrame | None, per_cycle: int) -> pl.DataFrame:
     """What may be chosen for `purpose`, with what is left of each HCP's allowance."""
-    rows = judged.filter((pl.col("purpose") == purpose) & (pl.col("ruling") != Ruling.FORBIDDEN)).rename({"number": "row"})
+    rows = judged.filter((pl.col("purpose") == purpose) & COMPETES).rename({"number": "row"})
     rows = rows.join(allowance, on="hcp_id", how="left", maintain_order="left").with_columns(pl.col("allowance").fill_null(per_cycle))
     if taken is None:
         return rows

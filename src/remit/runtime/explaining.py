@@ -11,7 +11,7 @@ import polars as pl
 
 from remit.arbiter import arbitrate_one
 from remit.ledger import Records
-from remit.runtime.cycle import PURPOSES, TAKEN
+from remit.runtime.cycle import COMPETES, PURPOSES, TAKEN
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.problem import build
 from remit.runtime.record import STREAM
@@ -97,7 +97,7 @@ def turning(workspace: Workspace, records: Records, decision: str) -> list[str]:
     earlier = PURPOSES[: PURPOSES.index(own["purpose"])]
     before = rows.filter(pl.col("purpose").is_in(list(earlier)) & TAKEN)
     contacts = before.group_by("hcp_id", "channel").agg(contacts=pl.struct("territory", "call_number", "position").n_unique().cast(pl.Int64))
-    open_ = rows.filter((pl.col("purpose") == own["purpose"]) & (pl.col("ruling") != "forbidden")).rename({"number": "row"})
+    open_ = rows.filter((pl.col("purpose") == own["purpose"]) & (COMPETES | (pl.col("number") == number))).rename({"number": "row"})
     open_ = open_.with_columns(allowance=(pl.col("allowance") - contacts["contacts"].sum()).clip(lower_bound=0))
     charters = [charter for charter in config.charters if charter.purpose == own["purpose"]]
     forced = open_.with_columns(mandatory=pl.col("mandatory") | (pl.col("row") == number))
@@ -170,7 +170,9 @@ def _outcome(row: Mapping[str, Any]) -> str:
         "waiting": f"chosen{place}{by}, and waiting for a person.",
         "tried": f"tried, though not chosen, to learn what it changes: drawn with probability {share}, with capacity that was left over.",
         "rested": f"chosen{place}, and left out to learn what it changes: it was to be made with probability {share}.",
-        "outbid": "not chosen: other uses of the same resources or of this HCP's contacts were worth more.",
+        "outbid": "not chosen: other uses of the same resources or of this HCP's contacts were worth more."
+        if row["value"] > 0
+        else "not chosen: it is not expected to be worth its cost, and was proposed to be tried.",
         "forbidden": "never a candidate.",
     }
     return said[row["disposition"]]

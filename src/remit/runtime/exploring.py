@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from remit.authority import Table, limits
+from remit.models.panel_response import Z_90
 from remit.runtime.problem import build
 from remit.runtime.settings import Settings
 from remit.terms.charters import Charter
@@ -25,7 +26,6 @@ from remit.terms.verdicts import Ruling
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-_Z_90 = 1.6448536269514722
 _CONTACT = pl.when(pl.col("call_number") > 0).then(-pl.col("call_number")).otherwise(pl.col("number"))
 """What tells the contacts of one HCP, channel and territory apart."""
 
@@ -43,6 +43,7 @@ class Explored:
 
 def explore(
     judged: pl.DataFrame,
+    contacts: pl.DataFrame,
     table: Table,
     charters: tuple[Charter, ...],
     settings: Settings,
@@ -52,7 +53,8 @@ def explore(
     now: int,
 ) -> Explored:
     """What is tried and left out of promotion. `judged` has a proposal's columns, its facts, `number` (its place), `ruling`, `chosen`, `call_number` and
-    `allowance` (the HCP's contacts in this cycle before anything was chosen); `free` is what the plan left of each resource. The same for the same arguments:
+    `allowance` (the HCP's contacts in this cycle before anything was chosen); `contacts` (hcp_id, channel, contacts) and `free` are what the plan took of them
+    and left of each resource. The same for the same arguments:
     draws are made of the settings' seed and `now`."""
     chosen = judged["chosen"].to_numpy()
     probability = chosen.astype(np.int64) * MICRO
@@ -62,7 +64,7 @@ def explore(
     rows = judged.with_columns(limits(judged, table)).filter((pl.col("purpose") == "promotional") & ~pl.col("mandatory"))
     draw = _Draw(f"{settings.seed}/{now}")
     _rest(rows.filter(pl.col("chosen")), draw, rested, probability)
-    used = _try(rows, judged, charters, settings, free, _known(responses, values), draw, tried, probability)
+    used = _try(rows, contacts, charters, settings, free, _known(responses, values), draw, tried, probability)
     return Explored(tried, rested, probability, used)
 
 
@@ -88,7 +90,7 @@ def _rest(rows: pl.DataFrame, draw: _Draw, rested: Flags, probability: Ints) -> 
 
 def _try(
     rows: pl.DataFrame,
-    judged: pl.DataFrame,
+    contacts: pl.DataFrame,
     charters: tuple[Charter, ...],
     settings: Settings,
     free: Mapping[str, int],
@@ -97,7 +99,7 @@ def _try(
     tried: Flags,
     probability: Ints,
 ) -> dict[str, int]:
-    open_ = _open(rows, judged, settings).join(known, on=["hcp_id", "product", "channel", "touch"], how="left", maintain_order="left")
+    open_ = _open(rows, contacts, settings).join(known, on=["hcp_id", "product", "channel", "touch"], how="left", maintain_order="left")
     wanted = open_.with_columns(probability=pl.col("tries") * _chance(open_) // MICRO).filter(pl.col("probability") > 0)
     best = wanted.sort(["hcp_id", "probability", "value", "number"], descending=[False, True, True, False]).unique("hcp_id", keep="first", maintain_order=True)
     if not best.height:
@@ -119,28 +121,25 @@ def _try(
         for at, share, taken in zip(members, given, drawn.tolist(), strict=True):
             tried[numbers[at]], probability[numbers[at]] = taken, share
         for name, cost in need:
-            left[name] -= cost * int(drawn.sum())
+            left[name] -= cost * -(-sum(given) // MICRO)  # the most that could have been drawn: nobody's probability depends on what was
             used[names[name]] = used.get(names[name], 0) + cost * int(drawn.sum())
     return used
 
 
-def _open(rows: pl.DataFrame, judged: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+def _open(rows: pl.DataFrame, contacts: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """Permitted proposals of contacts of their own that were not chosen, of HCPs whose contacts are not used up, nothing chosen being about the same product
     through the same channel."""
     alone = [channel.name for channel in settings.channels.values() if not channel.carries_details]
     most = {channel.name: channel.most_per_hcp for channel in settings.channels.values()}
-    made = judged.filter(pl.col("chosen")).with_columns(contact=_CONTACT)
-    contacts = made.unique(["hcp_id", "channel", "territory", "contact"])
-    spent = contacts.group_by("hcp_id").agg(spent=pl.len())
-    through = contacts.group_by("hcp_id", "channel").agg(through=pl.len())
+    spent = contacts.group_by("hcp_id").agg(spent=pl.col("contacts").sum())
     return (
         rows.filter((pl.col("ruling") == Ruling.AUTONOMOUS) & ~pl.col("chosen") & (pl.col("tries") > 0) & pl.col("channel").is_in(alone))
-        .join(made, on=["hcp_id", "channel", "product"], how="anti", maintain_order="left")
+        .join(rows.filter("chosen"), on=["hcp_id", "channel", "product"], how="anti", maintain_order="left")
         .join(spent, on="hcp_id", how="left", maintain_order="left")
-        .join(through, on=["hcp_id", "channel"], how="left", maintain_order="left")
-        .with_columns(pl.col("spent", "through").fill_null(0), most=pl.col("channel").replace_strict(most, return_dtype=pl.Int64))
-        .filter((pl.col("allowance") > pl.col("spent")) & (pl.col("most") > pl.col("through")))
-        .drop("spent", "through", "most")
+        .join(contacts, on=["hcp_id", "channel"], how="left", maintain_order="left")
+        .with_columns(pl.col("spent", "contacts").fill_null(0), most=pl.col("channel").replace_strict(most, return_dtype=pl.Int64))
+        .filter((pl.col("allowance") > pl.col("spent")) & (pl.col("most") > pl.col("contacts")))
+        .drop("spent", "contacts", "most")
     )
 
 
@@ -171,5 +170,5 @@ def _known(responses: pl.DataFrame, values: Mapping[str, int]) -> pl.DataFrame:
         "minor",
         expected=pl.col("increment") / MICRO,
         mean=(pl.col("low") + pl.col("high")) / (2 * MICRO),
-        deviation=(pl.col("high") - pl.col("low")) / (2 * _Z_90 * MICRO),
+        deviation=(pl.col("high") - pl.col("low")) / (2 * Z_90 * MICRO),
     )

@@ -8,7 +8,7 @@ import polars as pl
 
 from remit.features import Panel
 from remit.ledger import Records, read_ledger
-from remit.outcomes import contrast
+from remit.outcomes import FEWEST, contrast
 from remit.runtime import reporting
 from remit.runtime.cycle import TAKEN
 from remit.runtime.inputs import tables
@@ -69,7 +69,7 @@ def _compared(rows: pl.DataFrame, agent: str, channel: str, product: str) -> dic
     ready = rows.filter(pl.col("reward").is_not_null())
     done = ready["done"].to_numpy()
     told = {"agent": agent, "channel": channel, "product": product, "decided": rows.height, "judged": ready.height, "made": int(done.sum())}
-    if not done.any() or done.all():
+    if min(done.sum(), (~done).sum()) < FEWEST:
         return {**told, "change": None}
     found = contrast(ready["reward"].to_numpy(), done, ready["probability"].to_numpy() / MICRO, ready["hcp"].to_numpy(), LEVEL)
     return {**told, "change": {"value": found.value, "low": found.low, "high": found.high, "effective": found.effective}}

@@ -20,8 +20,9 @@ class EmailPlanner:
     def propose(self, charter: Charter, view: View) -> pl.DataFrame:
         """E-mails as proposals: one row per HCP, product, touch and module; touches of one product exclude each other by module."""
         wanted = promotional_values(charter, view, "email", int(charter.settings["cost_minor"]), tries=view.tries)
+        less = pl.col("value") - pl.col("place")
         rows = with_content(wanted, view, "email", int(charter.settings["modules"])).with_columns(
-            value=pl.when(pl.col("value") > 0).then((pl.col("value") - pl.col("place")).clip(lower_bound=1)).otherwise(pl.col("value") - pl.col("place")),
+            value=pl.when(pl.col("value") > 0).then(less.clip(lower_bound=1)).otherwise(less),
             exclusion=pl.format("email/{}/{}", "product", "touch"),
         )
         return as_proposals(rows, charter, "email")
