@@ -73,7 +73,7 @@ def _sentences(result: Mapping[str, Any]) -> list[str]:
     over = remit.get("over_greedy_minor")
     if over is not None:
         between = f" (90% interval {over['low'] / 100:,.0f} to {over['high'] / 100:,.0f})" if over["low"] is not None else ""
-        said.append(f"It is {over['mean'] / 100:,.0f} {result['currency']} above greedy{between}.")
+        said.append(f"{'It' if said else 'Remit'} is {over['mean'] / 100:,.0f} {result['currency']} above greedy{between}.")
     return [f"<p>{escape(' '.join(said))}</p>"] if said else []
 
 
