@@ -1,5 +1,6 @@
 """Effects that differ between HCPs by factors: the logarithm of an effect is linear in traits, as far as the data support it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import erf
 from typing import Protocol
@@ -9,13 +10,14 @@ import numpy as np
 from remit.models.effects import Floats
 from remit.models.weeks import Weeks
 
-_WIDE, _NARROW, _WIDEST, _ROUNDS, _HALVINGS = 1.0, 0.15, 0.6, 25, 6
-"""Prior standard deviation of the logarithm of an effect common to all, that of a trait's part before anything is seen (half of its weight stays with it),
-and the widest it may become; rounds, and how often a step is halved that does not help."""
+_WIDE, _APART, _NARROW, _WIDEST, _ROUNDS, _HALVINGS = 1.0, 0.5, 0.15, 0.6, 25, 6
+"""Prior standard deviations: of the logarithm of a channel's effect, of that of one product beside it, and of a trait's part before anything is seen (half of
+its weight stays with it), and the widest it may become; rounds, and how often a step is halved that does not help."""
 
 _LEAST_EFFECT, _LOWEST, _HIGHEST = 0.01, -3.0, 2.0
-_PLAUSIBLE = 0.2
-"""Standard deviation of effects that are not nothing, as a share of the base: most of what promotion is known to do lies within twice that."""
+_ALIKE, _PLAUSIBLE = 0.9, 0.2
+"""How likely a channel that works for one product is to work for another; and the standard deviation of effects that are not nothing, as a share of the
+base: most of what promotion is known to do lies within twice that."""
 
 
 class Evidence(Protocol):
@@ -32,6 +34,10 @@ class Evidence(Protocol):
 
     def loss(self, traits: list[Floats], mean: Floats) -> float:
         """The squared error of `at` alone."""
+        ...
+
+    def spread(self, effects: Floats) -> Floats:
+        """The variance between HCPs of what is their own in each channel's effect beyond `effects[h, c]`."""
         ...
 
 
@@ -56,32 +62,92 @@ class OfHcps:
         """As `Evidence`."""
         return _slopes(self.weeks, traits, mean)[2]
 
+    def spread(self, effects: Floats) -> Floats:
+        """As `Evidence`."""
+        return self.weeks.spread(effects)
 
-def multipliers(weeks: Evidence, traits: list[Floats], common: Floats) -> tuple[Floats, Floats, Floats]:
-    """Coefficients of the logarithm of each channel's effect on the traits, their covariance (clustered by unit), and the spread that each trait was allowed.
 
-    Gauss-Newton steps on the squared error, with a normal prior whose width for each trait is what the data support (automatic relevance).
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One product: its evidence, the channels learnt with the traits of each, and the one effect of each for all HCPs with its standard error."""
+
+    evidence: Evidence
+    channels: tuple[str, ...]
+    traits: list[Floats]
+    common: Floats
+    error: Floats
+
+    @property
+    def width(self) -> int:
+        """Coefficients of a channel."""
+        return int(self.traits[0].shape[1])
+
+
+def multipliers(parts: Sequence[Part]) -> tuple[list[tuple[Floats, Floats]], Floats]:
+    """Of each product the coefficients of the logarithm of its channels' effects on the traits and their covariance (clustered by unit).
+
+    A coefficient is the sum of what all products (and of a trait, all channels) share and of what is its own, each with a normal prior whose width is what
+    the data support (automatic relevance). Gauss-Newton steps on the squared error.
     """
-    width, count = traits[0].shape[1], len(traits)
-    mean = np.zeros(width * count)
-    inverse = np.eye(width * count)
-    mean[::width] = np.log(np.maximum(common, _LEAST_EFFECT))
-    centre, first = mean.copy(), np.arange(width * count) % width == 0
-    spread = np.where(first, _WIDE, _NARROW)
+    maps, centre, given = _pooling(parts)
+    spread = np.where(given > 0, given, _NARROW)
+    mean, inverse = centre.copy(), np.eye(len(centre))
+
+    def loss(mean: Floats) -> float:
+        return sum(part.evidence.loss(part.traits, to @ mean) / part.evidence.noise for part, to in zip(parts, maps, strict=True))
+
+    def at(mean: Floats) -> tuple[Floats, Floats, float]:
+        gram, scores, error = np.zeros((len(mean), len(mean))), np.zeros((0, len(mean))), 0.0
+        for part, to in zip(parts, maps, strict=True):
+            of = part.evidence.at(part.traits, to @ mean)
+            gram += to.T @ of[0] @ to / part.evidence.noise
+            own = of[1] @ to / part.evidence.noise
+            scores = own if not len(scores) else scores + own
+            error += of[2] / part.evidence.noise
+        return gram, scores, error
+
     for _ in range(_ROUNDS):
-        gram, scores, loss = weeks.at(traits, mean)
-        inverse = np.asarray(np.linalg.inv(gram / weeks.noise + np.diag(1.0 / spread**2)))
-        step = inverse @ (scores.sum(axis=0) / weeks.noise - (mean - centre) / spread**2)
+        gram, scores, error = at(mean)
+        inverse = np.asarray(np.linalg.inv(gram + np.diag(1.0 / spread**2)))
+        step = inverse @ (scores.sum(axis=0) - (mean - centre) / spread**2)
         for _ in range(_HALVINGS):
-            if weeks.loss(traits, mean + step) / weeks.noise + _penalty(mean + step - centre, spread) <= loss / weeks.noise + _penalty(mean - centre, spread):
+            if loss(mean + step) + _penalty(mean + step - centre, spread) <= error + _penalty(mean - centre, spread):
                 mean = np.asarray(mean + step)
                 break
             step = step / 2
-        spread = np.where(first, _WIDE, np.minimum(np.sqrt(((mean - centre) ** 2 + np.diag(inverse) + _NARROW**2) / 2), _WIDEST))
-    scores = weeks.at(traits, mean)[1]
-    meat = np.einsum("hk,hl->kl", scores, scores) / weeks.noise**2
-    robust = inverse @ meat @ inverse
-    return mean, robust if np.trace(robust) > np.trace(inverse) else inverse, spread
+        spread = np.where(given > 0, given, np.minimum(np.sqrt(((mean - centre) ** 2 + np.diag(inverse) + _NARROW**2) / 2), _WIDEST))
+    scores = at(mean)[1]
+    robust = inverse @ np.einsum("hk,hl->kl", scores, scores) @ inverse
+    covariance = robust if np.trace(robust) > np.trace(inverse) else inverse
+    return [(to @ mean, to @ covariance @ to.T) for to in maps], spread
+
+
+def _pooling(parts: Sequence[Part]) -> tuple[list[Floats], Floats, Floats]:
+    """Of what is shared and what is its own: for each product the map to its coefficients; where all begin; and the widths that are given (0: found)."""
+    names: dict[tuple[str, ...], int] = {}
+    columns: list[list[tuple[int, int]]] = []
+    for number, part in enumerate(parts):
+        columns.append([])
+        for channel in part.channels:
+            for trait in range(part.width):
+                shared = (str(trait),) if trait else ("", channel)
+                columns[-1].append((names.setdefault(shared, len(names)), names.setdefault((str(number), channel, str(trait)), len(names))))
+    maps = [np.zeros((len(places), len(names))) for places in columns]
+    for to, places in zip(maps, columns, strict=True):
+        to[np.arange(len(places))[:, None], places] = 1.0
+    centre, given = np.zeros(len(names)), np.zeros(len(names))
+    for key, place in names.items():
+        if key[0] == "":
+            centre[place], given[place] = np.log(max(_pooled(parts, key[1]), _LEAST_EFFECT)), _WIDE
+        elif key[-1] == "0":
+            given[place] = _APART
+    return maps, centre, given
+
+
+def _pooled(parts: Sequence[Part], channel: str) -> float:
+    """The effect of a channel for all products, each by its precision."""
+    told = [(float(part.common[at]), float(part.error[at]) ** -2) for part in parts for at, name in enumerate(part.channels) if name == channel]
+    return sum(effect * weight for effect, weight in told) / sum(weight for _, weight in told)
 
 
 def _slopes(weeks: Weeks, traits: list[Floats], mean: Floats) -> tuple[Floats, Floats, float]:
@@ -101,9 +167,13 @@ def log_effect(traits: Floats, coefficients: Floats) -> Floats:
     return np.asarray(coefficients[0] + np.clip((traits[:, 1:] * coefficients[1:]).sum(axis=1), _LOWEST, _HIGHEST))
 
 
-def more_than_nothing(effect: float, error: float) -> float:
-    """How likely it is that an effect is above nothing, if it was as likely as not to be something before (Bayes factor of a normal prior against a point)."""
-    prior = _PLAUSIBLE**2
+def more_than_nothing(effects: Sequence[float], errors: Sequence[float]) -> Floats:
+    """How likely it is that the effect of a channel is above nothing, for each product, if it was as likely as not to be something before, and where it is
+    something for one product it is so for nine of ten others (Bayes factor of a normal prior against a point)."""
+    prior, effect, error = _PLAUSIBLE**2, np.asarray(effects), np.asarray(errors)
     away = effect / error * np.sqrt(prior / (prior + error**2))
-    log_factor = 0.5 * np.log(error**2 / (error**2 + prior)) + 0.5 * away**2
-    return float((1.0 + erf(away / np.sqrt(2.0))) / 2.0 / (1.0 + np.exp(-min(log_factor, 50.0))))
+    factor = np.exp(np.minimum(0.5 * np.log(error**2 / (error**2 + prior)) + 0.5 * away**2, 50.0))
+    mixed, before = _ALIKE * factor + 1.0 - _ALIKE, 0.5 / _ALIKE
+    works = 1.0 / (1.0 + (1.0 - before) / before * np.exp(-np.clip(np.log(mixed).sum(), -50.0, 50.0)))
+    above = np.array([(1.0 + erf(value / np.sqrt(2.0))) / 2.0 for value in away])
+    return np.asarray(works * _ALIKE * factor / mixed * above)

@@ -2,12 +2,13 @@
 
     outcome[h, t] = base[h] x growth[t] x (1 + sum over channels of effect[c](x[h]) x stock / (stock + saturation)) + noise
 
-`stock` gains one with each touch and halves every so many weeks. Half-life and saturation of each channel are those that explain the outcomes best; an
-effect is relative to the HCP's own base, its logarithm linear in what is known of the HCP (`x`: specialty, practice, base, engagement) and drawn towards the
-common one as far as the differences are no larger than chance (automatic relevance: MacKay 1992, Neural Computation 4; Tipping 2001, JMLR 1). An HCP is
-compared with the own other weeks, less what moved everybody of the specialty; a week counts in inverse proportion to its Poisson variance. Intervals are
-clustered by HCP (Liang & Zeger 1986). Bases and effects are found in turn. Where outcomes are known of bricks only, a brick is compared with its own other
-weeks, as the sum of its HCPs (`units.py`).
+`stock` gains one with each touch and halves every so many weeks. Half-life and saturation of each channel are those that explain the outcomes of all products
+best; an effect is relative to the HCP's own base, its logarithm linear in what is known of the HCP (`x`: specialty, practice, base, engagement). What a channel
+does for one product is drawn towards what it does for the others, and what a trait does towards what it does in all channels and products, as far as the
+differences are no larger than chance (automatic relevance: MacKay 1992, Neural Computation 4; Tipping 2001, JMLR 1). An HCP is compared with the own other
+weeks, less what moved everybody of the specialty; a week counts in inverse proportion to its Poisson variance. Intervals are clustered by HCP (Liang & Zeger
+1986). Bases and effects are found in turn. Where outcomes are known of bricks only, a brick is compared with its own other weeks, as the sum of its HCPs
+(`units.py`).
 """
 
 from collections.abc import Mapping
@@ -23,11 +24,12 @@ from remit.models.effects import Floats, Ints
 from remit.models.errors import ModelError
 from remit.models.inputs import Inputs, dump_inputs, learn_inputs, load_inputs
 from remit.models.levels import Levels, levels_of
-from remit.models.multipliers import OfHcps, log_effect, more_than_nothing, multipliers
+from remit.models.multipliers import log_effect
+from remit.models.panel_learning import LEAST_HCPS, Learned, gap_of, learn, specialties, stocks_of, unit_levels
 from remit.models.stored import Parts, plain, seal, unseal
-from remit.models.traits import Engagement, Traits, scaling, trait_names, traits_of
-from remit.models.units import BrickWeeks, Members, Units, alone, bricks
-from remit.models.weeks import Sample, Weeks, saturated, shapes_of, stock_of
+from remit.models.traits import Engagement, Traits, trait_names, traits_of
+from remit.models.units import Units, alone, bricks
+from remit.models.weeks import stock_of
 from remit.terms.encoding import MICRO
 
 NAME = "panel_response"
@@ -43,22 +45,7 @@ OF_BRICKS = (
 )
 
 _TURNS = 2
-_LEAST_HCPS = 50
 Z_90 = 1.6448536269514722
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """One product: per channel learnt half-life (days) and saturation, and how likely it is that its effect is more than nothing; coefficients of the
-    logarithm of the effects with their covariance; the variance of what is each HCP's own in an effect; and how far to trust it."""
-
-    product: str
-    shapes: Mapping[str, tuple[int, float]]
-    certain: Floats
-    mean: Floats
-    covariance: Floats
-    own: Floats
-    sensitivity: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +111,7 @@ class PanelResponse:
                 frames.append(_rows(rows, channel, most, np.zeros_like(wide), -wide, wide, False))
                 continue
             place = list(entry.shapes).index(channel)
-            traits, own = traits_of(rows, self.traits, entry.product, np.log(base), channel), _slice(entry, place)
+            traits, own = traits_of(rows, self.traits, entry.product, np.log(base), channel), entry.of(place)
             effect = np.exp(log_effect(traits, entry.mean[own]))
             variance = effect**2 * np.einsum("ij,jk,ik->i", traits, entry.covariance[own, own], traits) + entry.own[place]
             spread = Z_90 * np.sqrt(np.maximum(variance, 0.0))
@@ -138,7 +125,7 @@ class PanelResponse:
 
     def _bases(self, entry: Learned, rows: pl.DataFrame, data: Panel, at: Ints) -> tuple[Floats, Floats]:
         """The base of each row, whose place in the panel is `at` (-1: none), and the growth expected now."""
-        group = _groups(rows)
+        group = specialties(rows)
         in_brick = (at >= 0) & (data.brick[at] >= 0)
         shown = np.flatnonzero((at >= 0) & ~in_brick & ~data.pdrp[at] & ~rows["pdrp"].fill_null(True).to_numpy())
         levels = self._own_levels(entry, rows, data, at, shown)
@@ -154,33 +141,33 @@ class PanelResponse:
 
     def _own_levels(self, entry: Learned, rows: pl.DataFrame, data: Panel, at: Ints, shown: Ints) -> Levels:
         """The levels of the rows in `shown`, HCPs with outcomes of their own."""
-        group = _groups(rows)
+        group = specialties(rows)
         groups = int(group.max()) + 1 if len(group) else 0
         place, inside = data.products.index(entry.product), rows[shown]
-        outcome, stocks = data.outcome[at[shown], place], _stocks(data, entry.shapes, at[shown], place, self.period_days)
+        outcome, stocks = data.outcome[at[shown], place], stocks_of(data, entry.shapes, at[shown], place, self.period_days)
         lift = np.ones_like(outcome)
         for _ in range(_TURNS):
-            levels = levels_of(outcome, lift, group[shown], groups, _gap(data, self.period_days))
+            levels = levels_of(outcome, lift, group[shown], groups, gap_of(data, self.period_days))
             lift = np.ones_like(outcome)
             for number, (channel, stock) in enumerate(zip(entry.shapes, stocks, strict=True)):
                 traits = traits_of(inside, self.traits, entry.product, np.log(levels.base), channel)
-                lift += entry.certain[number] * np.exp(log_effect(traits, entry.mean[_slice(entry, number)]))[:, None] * stock
+                lift += entry.certain[number] * np.exp(log_effect(traits, entry.mean[entry.of(number)]))[:, None] * stock
         return levels
 
     def _brick_levels(self, entry: Learned, rows: pl.DataFrame, data: Panel, at: Ints) -> Levels:
         """The levels of bricks by HCP. What promotion added is taken from the brick's HCPs in `rows`, whose places in the panel are `at`, and from the others
         in proportion to their touches."""
         units, place, found = bricks(data), data.products.index(entry.product), data.brick[at]
-        outcome, stocks = units.outcome[:, place], _stocks(data, entry.shapes, units.hcps, place, self.period_days)
+        outcome, stocks = units.outcome[:, place], stocks_of(data, entry.shapes, units.hcps, place, self.period_days)
         asked = Units(at, found, units.size, units.outcome)
         spot = np.searchsorted(units.hcps, at)
         lift = np.ones_like(outcome)
         for _ in range(_TURNS):
-            levels = _levels(outcome, lift, units, np.zeros(len(outcome), np.int64), data, self.period_days)
+            levels = unit_levels(outcome, lift, units, np.zeros(len(outcome), np.int64), data, self.period_days)
             lift = np.ones_like(outcome)
             for number, (channel, stock) in enumerate(zip(entry.shapes, stocks, strict=True)):
                 traits = traits_of(rows, self.traits, entry.product, np.log(levels.base[found]), channel)
-                effect = entry.certain[number] * np.exp(log_effect(traits, entry.mean[_slice(entry, number)]))
+                effect = entry.certain[number] * np.exp(log_effect(traits, entry.mean[entry.of(number)]))
                 seen = asked.sums(stock[spot])
                 scale = units.sums(stock).sum(axis=1) / np.maximum(seen.sum(axis=1), 1e-9)
                 lift += asked.sums(effect[:, None] * stock[spot]) * (scale / units.size)[:, None]
@@ -230,7 +217,7 @@ def train(data: Panel, frame: pl.DataFrame, catalogue: Catalogue, *, horizon: in
     if not np.isfinite(units.outcome).any():
         raise ModelError("a response model cannot be trained", faults=["no outcome is known of anybody who may be seen"], do="Give a longer history.")
     everybody = everybody.filter(pl.col("hcp_id").is_in(pl.Series(list(np.array(data.hcps)[units.hcps])).implode())).sort("hcp_id", "product")
-    found = [_learn(place, product, data, units, everybody.filter(product=product), names, days) for place, product in enumerate(data.products)]
+    found = learn(data, units, [everybody.filter(product=product) for product in data.products], names, days)
     traits = Traits(
         names,
         {entry.product: own.knots[entry.product] for entry, own in found},
@@ -259,74 +246,8 @@ def _told(units: Units) -> int:
 def _units(data: Panel, seen: npt.NDArray[np.bool_]) -> Units:
     """What to learn from: HCPs with outcomes of their own that may be seen; bricks, where there are hardly any."""
     own = seen & (data.brick < 0)
-    few = np.isfinite(data.outcome[own]).any(axis=(1, 2)).sum() < _LEAST_HCPS
+    few = np.isfinite(data.outcome[own]).any(axis=(1, 2)).sum() < LEAST_HCPS
     return bricks(data) if few and (data.brick >= 0).any() else alone(data, np.flatnonzero(own))
-
-
-def _learn(place: int, product: str, data: Panel, units: Units, rows: pl.DataFrame, names: tuple[str, ...], days: float) -> tuple[Learned, Traits]:
-    outcome, touches, group = units.outcome[:, place], data.touches[:, units.hcps, place], units.groups(_groups(rows))
-    levels = _levels(outcome, np.ones_like(outcome), units, group, data, days)
-    sample = _sample(outcome, levels, units, group)
-    shapes = shapes_of(sample, touches, [at for at in range(len(data.channels)) if (touches[at].sum(axis=1) > 0).sum() >= _LEAST_HCPS], days)
-    own = scaling(rows, names, product, units.of(levels.base), data.channels)
-    if not shapes:
-        note = {"note": "no channel reached enough HCPs or varied: effects are unknown, and count as zero"}
-        return Learned(product, {}, np.zeros(0), np.zeros(0), np.zeros((0, 0)), np.zeros(0), note), own
-    named = {data.channels[at]: shapes[at] for at in sorted(shapes)}
-    stocks = _stocks(data, named, units.hcps, place, days)
-    for _ in range(_TURNS):
-        sample = _sample(outcome, levels, units, group)
-        weeks = Weeks(sample, stocks)
-        evidence = BrickWeeks(sample, stocks, units, weeks.noise) if isinstance(sample, Members) else OfHcps(weeks)
-        common, error = weeks.common()
-        certain = np.array([more_than_nothing(float(common[at]), float(error[at])) for at in range(len(named))])
-        base = units.of(levels.base)
-        own = scaling(rows, names, product, base, data.channels)
-        traits = [traits_of(rows, own, product, np.log(base), channel) for channel in named]
-        mean, covariance, spread = multipliers(evidence, traits, common)
-        effects = [np.exp(log_effect(trait, part)) for trait, part in zip(traits, np.split(mean, len(traits)), strict=True)]
-        added = sum((certain[at] * effects[at][:, None] * stocks[at] for at in range(len(named))), np.zeros_like(touches[0]))
-        levels = _levels(outcome, 1.0 + units.mean(added), units, group, data, days)
-    told = {
-        "noise": repr(weeks.noise),
-        "hcps": len(units.hcps),
-        "growth_ahead": repr(levels.ahead),
-        "common": {channel: [repr(float(common[at])), repr(float(error[at]))] for at, channel in enumerate(named)},
-        "trait_spread": [repr(float(value)) for value in spread],
-    }
-    spreads = (weeks if isinstance(evidence, OfHcps) else evidence).spread(np.column_stack(effects))
-    return Learned(product, named, certain, mean, covariance, spreads, told), own
-
-
-def _levels(outcome: Floats, lift: Floats, units: Units, group: Ints, data: Panel, days: float) -> Levels:
-    """Levels by HCP."""
-    return levels_of(outcome, lift * units.size[:, None], group, int(group.max()) + 1, _gap(data, days))
-
-
-def _sample(outcome: Floats, levels: Levels, units: Units, group: Ints) -> Sample:
-    sample = Sample(outcome, (levels.base * units.size)[:, None] * np.maximum(levels.growth, 1e-3), group)
-    return sample if units.unit is None else Members(sample, units)
-
-
-def _groups(rows: pl.DataFrame) -> Ints:
-    """The specialty of each row as a number."""
-    return rows["specialty"].fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
-
-
-def _gap(data: Panel, days: float) -> float:
-    """Periods from the newest of the panel to its instant."""
-    return float((data.as_of - int(data.ends[-1])) / (days * 86_400_000_000)) + 0.5
-
-
-def _slice(entry: Learned, place: int) -> slice:
-    """Where the coefficients of the channel numbered `place` lie."""
-    width = len(entry.mean) // len(entry.shapes)
-    return slice(place * width, (place + 1) * width)
-
-
-def _stocks(data: Panel, shapes: Mapping[str, tuple[int, float]], hcps: Ints, place: int, days: float) -> list[Floats]:
-    """The saturated stock of each channel learnt: (HCPs, periods) each."""
-    return [saturated(data.touches[data.channels.index(channel), hcps, place], *shape, days) for channel, shape in shapes.items()]
 
 
 def _doses(stock: Floats, half_life_days: int, saturation: float, days: float, horizon: int, most: int) -> Floats:

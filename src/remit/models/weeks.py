@@ -1,12 +1,15 @@
 """Within-HCP comparison of weeks: outcomes relative to what was to be expected, freed of the HCP's own level and of what moved the specialty."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from remit.models.effects import Floats, Ints
 
 HALF_LIVES_DAYS = (5, 7, 10, 14, 20, 28, 40, 56)
 SATURATIONS = (0.5, 1.0, 2.0, 4.0)
-_USUAL = (14, 2.0)
+USUAL = (14, 2.0)
 """Half-life (days) and saturation that others must beat."""
 
 _BANDS = (0.2, 0.4, 0.6, 0.8)
@@ -75,23 +78,40 @@ class Weeks:
         return np.asarray(np.maximum(found, 1e-4))
 
 
-def shapes_of(sample: Sample, touches: Floats, reached: list[int], days: float) -> dict[int, tuple[int, float]]:
-    """Half-life and saturation per channel, one channel after another, twice: the pair under which all channels together explain most."""
-    freed = {at: {_USUAL: _freed(sample, touches[at], _USUAL, days)} for at in reached}
-    chosen = {at: _USUAL for at in reached if _varies(sample, freed[at][_USUAL])}
-    noise = _unexplained(sample, [freed[at][_USUAL] for at in chosen]) / max(int(sample.told.sum()) - 1, 1)
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The weeks of one product, and its touches `touches[c, h, t]` with the places `channels` of those that reached enough HCPs."""
+
+    sample: Sample
+    touches: Floats
+    channels: tuple[int, ...]
+
+
+def shapes_of(products: Sequence[Reached], days: float) -> list[dict[int, tuple[int, float]]]:
+    """Half-life and saturation of each product's channels that vary, the same for all products, one channel after another, twice: the pair under which all
+    channels together explain most."""
+    freed: dict[tuple[int, int, tuple[int, float]], Floats] = {}
+
+    def column(number: int, at: int, pair: tuple[int, float]) -> Floats:
+        if (number, at, pair) not in freed:
+            freed[number, at, pair] = _freed(products[number].sample, products[number].touches[at], pair, days)
+        return freed[number, at, pair]
+
+    inside = [[at for at in of.channels if _varies(of.sample, column(number, at, USUAL))] for number, of in enumerate(products)]
+    chosen = dict.fromkeys(sorted({at for places in inside for at in places}), USUAL)
+
+    def left(number: int, at: int, pair: tuple[int, float]) -> float:
+        return _unexplained(products[number].sample, [column(number, other, pair if other == at else chosen[other]) for other in inside[number]])
+
+    noise = [left(number, -1, USUAL) / max(int(of.sample.told.sum()) - 1, 1) for number, of in enumerate(products)]
     for _ in range(2):
         for at in chosen:
-            others = [freed[other][chosen[other]] for other in chosen if other != at]
+            having = [number for number, places in enumerate(inside) if at in places]
             for pairs in ([(days_, chosen[at][1]) for days_ in HALF_LIVES_DAYS], [(chosen[at][0], share) for share in SATURATIONS]):
-                left = {}
-                for pair in [_USUAL, chosen[at], *pairs]:
-                    if pair not in freed[at]:
-                        freed[at][pair] = _freed(sample, touches[at], pair, days)
-                    left[pair] = _unexplained(sample, [*others, freed[at][pair]])
-                best = min(left, key=lambda pair: (left[pair], pair))
-                chosen[at] = best if left[_USUAL] - left[best] > _BEAT * noise else _USUAL
-    return chosen
+                lost = {pair: sum(left(number, at, pair) / noise[number] for number in having) for pair in [USUAL, chosen[at], *pairs]}
+                best = min(lost, key=lambda pair: (lost[pair], pair))
+                chosen[at] = best if lost[USUAL] - lost[best] > _BEAT else USUAL
+    return [{at: chosen[at] for at in places} for places in inside]
 
 
 def _freed(sample: Sample, touches: Floats, pair: tuple[int, float], days: float) -> Floats:
