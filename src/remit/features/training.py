@@ -21,11 +21,14 @@ def earlier_instants(as_of: int, span: str, count: int) -> tuple[int, ...]:
     return tuple(add_span(as_of, span, -step) for step in range(count, 0, -1))
 
 
-def period_ends(tables: Tables, instants: Sequence[int], zone: str = "UTC") -> dict[int, int]:
-    """When the period that contains each of `instants` ends, by the cadence of the prescriptions in `tables`; nothing where there are none."""
+def period_ends(tables: Tables, instants: Sequence[int], zone: str = "UTC", periods: int = 1) -> dict[int, int]:
+    """When the last of so many periods from the one that contains each of `instants` ends, by the cadence of the prescriptions in `tables`; nothing where there
+    are none."""
     reported = [tables[name].lazy().select(pl.col("period").unique()).collect()["period"] for name in ("rx", "brick_rx") if name in tables]
-    cadence = cadence_of(name for periods in reported for name in periods)
-    return {} if cadence is None else {instant: period_bounds(name_of(number_at(instant, cadence, zone), cadence), zone)[1] for instant in instants}
+    cadence = cadence_of(name for names in reported for name in names)
+    if cadence is None:
+        return {}
+    return {instant: period_bounds(name_of(number_at(instant, cadence, zone) + periods - 1, cadence), zone)[1] for instant in instants}
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,9 +72,9 @@ def leaks(
     instants of different periods (None: all are), for within a period there is nothing to see ahead of; `skewed` the share of rows that earlier
     cycles were served otherwise.
     """
-    stored_all, stored = stored, stored if apart is None else stored.filter(pl.col("instant").is_in(list(apart)))
+    again = share_that_differs(stored, rebuilt, columns) if rebuilt is not None else {}
+    stored = stored if apart is None else stored.filter(pl.col("instant").is_in(list(apart)))
     ahead = _foresight(stored, columns)
-    again = share_that_differs(stored_all, rebuilt, columns) if rebuilt is not None else {}
     afterwards = dict[str, float | None]()
     suspects = [name for name in columns if again.get(name) or (ahead[name] or 0.0) > FORESIGHT]
     if rebuilt is not None and suspects:

@@ -1,7 +1,8 @@
-"""What a response over time is worth on weeks that it did not learn from.
+"""What a response is worth on time that it did not learn from.
 
 The model is trained on the panel as it stood some periods ago, and says what the touches of the periods since then added, relative to each HCP's level. What
-was written in those periods, freed of the HCP's own level and of what moved the specialty, is compared with that, freed alike:
+was written in those periods, freed of the HCP's own level and of what moved the specialty, is compared with that, freed alike. (A response by thirds says
+it in units, of rows each weighing alike, freed of what history explains.)
 
     gain  = 1 - sum of w (y - p)^2 / sum of w y^2        slope = sum of w y p / sum of w p^2
 
@@ -19,9 +20,12 @@ import polars as pl
 from remit.features import Panel
 from remit.models.bias import Interval
 from remit.models.effects import Floats, Ints
+from remit.models.estimators.response import LEVEL, Response
 from remit.models.evidence import ratio
+from remit.models.inputs import hidden_rows
 from remit.models.levels import levels_of
 from remit.models.panel_response import PanelResponse, units_of
+from remit.models.residuals import residuals
 from remit.models.units import Units, alone, bricks
 from remit.models.weeks import Sample, saturated
 
@@ -34,7 +38,8 @@ _LEAST_EARLIER, _LEAST_HELD = 8, 3
 class HeldOutTouches:
     """What a response said of the touches of held-out periods, against what was written there: `gain` the part of the weighted squared error that it saves
     over no effect at all, `slope` what was seen by what was said (None: it said nothing), both with 90% intervals clustered by unit. `rows` are periods of
-    HCPs or bricks with a known outcome, `hcps` the HCPs in them, `units` the HCPs or bricks; `since` and `until` when the first began and the last ended."""
+    HCPs or bricks with a known outcome (of a response by thirds: instants of HCPs), `hcps` the HCPs in them, `units` the HCPs or bricks; `since` and `until`
+    when the first began and the last ended (the first and the last instant)."""
 
     rows: int
     hcps: int
@@ -115,6 +120,38 @@ def held_out_touches(model: PanelResponse, frame: pl.DataFrame, whole: Panel, he
         until=int(whole.ends[held.stop - 1]),
         gain=ratio(2 * sums[1] - sums[2], sums[0], each) or Interval(0.0, 0.0, 0.0),
         slope=ratio(sums[1], sums[2], each),
+    )
+
+
+def held_out_rows(model: Response, rows: pl.DataFrame, seed: int) -> HeldOutTouches | None:
+    """What `model` is worth on `rows` of `features.training_frame` with its horizon, of instants that it did not learn from; `unit` is whose outcome each is,
+    where HCPs share them. None where it knows of no effect that varies there."""
+    rows = rows.filter(~hidden_rows(rows)).sort("hcp_id", "product", "instant")
+    rows = rows if "unit" in rows.columns else rows.with_columns(unit="hcp_id")
+    kept, parts = [], []
+    for product, cuts in sorted(model.cuts.items()):
+        effects = {entry.channel: entry.effects for entry in model.learned if entry.product == product and entry.effects is not None}
+        needed = [f"{kind}_{channel}" for channel in effects for kind in ("given", "touches_stock")]
+        mine = rows.filter(product=product).drop_nulls(needed)
+        if not effects or mine.is_empty():
+            continue
+        freed = residuals(mine, tuple(effects), model.inputs, seed=seed, threads=1).clean
+        group = np.searchsorted(np.asarray(cuts), mine[LEVEL].fill_null(0.0).to_numpy(), side="right")
+        each = np.column_stack([np.array([max(effect.estimate, 0.0) for effect in of_channel])[group] for of_channel in effects.values()])
+        parts.append(np.column_stack([freed[:, 0], (each * freed[:, 1:]).sum(axis=1)]))
+        kept.append(mine.select("hcp_id", "instant", "unit"))
+    if not kept:
+        return None
+    (seen, said), judged = np.concatenate(parts).T, pl.concat(kept)
+    unit = judged["unit"].rank("dense").to_numpy().astype(np.int64) - 1
+    return HeldOutTouches(
+        rows=judged.height,
+        hcps=judged["hcp_id"].n_unique(),
+        units=int(unit.max()) + 1,
+        since=int(judged["instant"].to_numpy().min()),
+        until=int(judged["instant"].to_numpy().max()),
+        gain=ratio(2 * seen * said - said**2, seen**2, unit) or Interval(0.0, 0.0, 0.0),
+        slope=ratio(seen * said, said**2, unit),
     )
 
 

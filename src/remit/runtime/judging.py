@@ -10,13 +10,13 @@ from remit.features import Catalogue, FeatureError, Panel, build, period_ends, t
 from remit.models import drift, gates, panel_response
 from remit.models.bias import Audit, audit
 from remit.models.errors import ModelError
-from remit.models.estimators import lead_score
+from remit.models.estimators import lead_score, response
 from remit.models.evidence import HeldOut, held_out
 from remit.models.gates import Evidence
 from remit.models.inputs import Inputs, hidden_rows
 from remit.models.leaks import Leak, leaks, share_that_differs
 from remit.models.reasons import reasons
-from remit.models.response_evidence import HeldOutTouches, among, held_out_touches, held_periods, until
+from remit.models.response_evidence import HeldOutTouches, among, held_out_rows, held_out_touches, held_periods, until
 from remit.runtime.settings import Settings
 from remit.terms.encoding import canonical, digest
 from remit.terms.instants import add_span
@@ -76,8 +76,7 @@ def judge(
     The last third of the instants is held out from a lead score that is trained for judging only. Of it, outcomes count as they were known when they had
     settled, which is how later cycles will see theirs.
     """
-    instants = one["instant"].unique().sort().to_list()
-    held = instants[-min(MOST_HELD, max(len(instants) // 3, 2)) :] if len(instants) >= FEWEST_INSTANTS else []
+    instants, held = _parted(one)
     hcps, ends = one["hcp_id"].unique().sort().to_list(), period_ends(tables_at(instants[-1]), instants, settings.zone)
     again = _settled(held, tables_at, catalogue, hcps, settings)
     rebuilt = _rebuilt(one, again, held, tables_at, catalogue, settings)
@@ -86,12 +85,35 @@ def judge(
     seen, shown = one.filter(~hidden_rows(one)), rebuilt.filter(~hidden_rows(rebuilt)) if rebuilt.height else None
     found = leaks(seen, shown, columns, apart=apart, skewed=skewed)
     origin = {**origin, "catalogue": digest(canonical({"columns": [column.name for column in catalogue.columns]})), "seed": settings.seed}
-    earlier = one.filter(pl.col("instant").is_in([instant for instant in instants if held and ends.get(instant, instant) <= held[0]]))
-    metrics, share, rows = _of_lead(earlier, lead, again, hcp, catalogue, settings)
+    metrics, share, rows = _of_lead(ended_before(one, ends, held), lead, again, hcp, catalogue, settings)
     evidence = Evidence(metrics, found, _audit(rows, hcp, values, settings), share, None, {**origin, "window": lead.facts["window"]})
     everybody = _everybody(held, tables_at, catalogue, settings, one)
     answer = {"lead-score": _closed(evidence, rows, with_scores(lead, everybody), columns, settings)}
     return answer | {"response": _of_response(effect, found, everybody, hcp, values, settings, origin)}
+
+
+def of_rows(rows: pl.DataFrame, horizon: int, catalogue: Catalogue, tables_at: TablesAt, hcp: pl.DataFrame, settings: Settings) -> HeldOutTouches | None:
+    """What a response by thirds, trained on the earlier of `rows`, is worth on those of the last third of their instants; None where too few are known."""
+    instants, held = _parted(rows)
+    if not held:
+        return None
+    ends = period_ends(tables_at(instants[-1]), instants, settings.zone, horizon)
+    try:
+        model = response.train(ended_before(rows, ends, held), catalogue, periods=horizon, seed=settings.seed, threads=1)
+    except ModelError:
+        return None
+    return held_out_rows(model, _with_units(rows.filter(pl.col("instant").is_in(held)), hcp), settings.seed)
+
+
+def _parted(rows: pl.DataFrame) -> tuple[list[int], list[int]]:
+    """The instants of `rows`, and those of them to hold out: the last third, or none of too few."""
+    instants = rows["instant"].unique().sort().to_list()
+    return instants, instants[-min(MOST_HELD, max(len(instants) // 3, 2)) :] if len(instants) >= FEWEST_INSTANTS else []
+
+
+def ended_before(rows: pl.DataFrame, ends: Mapping[int, int], held: Sequence[int]) -> pl.DataFrame:
+    """The rows whose period, which ends at `ends[instant]`, was over before the first of the instants `held`: of the others the outcome is held out too."""
+    return rows.filter(pl.col("instant").is_in([instant for instant, end in ends.items() if held and end <= held[0]]))
 
 
 def of_touches(whole: Panel, horizon: int, catalogue: Catalogue, tables_at: TablesAt, settings: Settings) -> HeldOutTouches | None:

@@ -1,7 +1,7 @@
 """Training and keeping models: a folder per model and digest, and a note of which are in use."""
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from remit.models.response_evidence import HeldOutTouches
 from remit.models.segments import Segments
 from remit.models.segments import load as load_segments
 from remit.models.stored import estimator_of, model_digest
-from remit.runtime.judging import MOST_HELD, Effect, judge, of_touches
+from remit.runtime.judging import MOST_HELD, Effect, judge, of_rows, of_touches
 from remit.runtime.settings import Settings
 from remit.runtime.workspace import Workspace, config_texts, keep, write_whole
 from remit.terms.encoding import MICRO, canonical
@@ -100,7 +100,7 @@ def train(
     fitted = fit(settings, lambda at: tables_at(at, hcps), now, hcps, learned=learned)
     digests = {name: _keep(workspace, name, model.parts()) for name, model in fitted.items()}
     models = load(workspace, digests)
-    evidence = _judge(workspace, settings, models, learned[0], hcp, hcps, now, cycles or {})
+    evidence = _judge(workspace, settings, models, learned, hcp, hcps, now, cycles or {})
     if group is not None:
         note = _note(workspace)
         digests["segments"] = _keep(workspace, "segments", group(models, load(workspace, note["models"]).segments if note else None).parts())
@@ -111,7 +111,7 @@ def _judge(
     workspace: Workspace,
     settings: Settings,
     models: Models,
-    learned: pl.DataFrame,
+    learned: Sequence[pl.DataFrame],
     hcp: pl.DataFrame,
     hcps: list[str],
     now: int,
@@ -137,17 +137,18 @@ def _judge(
         return reasons_of_response(models.response, rows, seen, viewer)
 
     def worth() -> HeldOutTouches | None:
-        over_time = isinstance(models.response, panel_response.PanelResponse)
-        return of_touches(seen(), settings.horizon, features, received, settings) if over_time else None
+        if isinstance(models.response, panel_response.PanelResponse):
+            return of_touches(seen(), settings.horizon, features, received, settings)
+        return of_rows(learned[1], settings.horizon, features, received, hcp, settings)
 
     effect = Effect(models.response.inputs, models.response.facts, increments, explained, worth)
-    served = {at: partial(received, at, only) for at, only in _overtaken(workspace, settings, now, cycles).items()}
-    judged = judge(learned, models.lead, effect, features, received, hcp, values, settings, origin, served)
+    served = {at: partial(received, at, only) for at, only in overtaken(workspace, settings, now, cycles).items()}
+    judged = judge(learned[0], models.lead, effect, features, received, hcp, values, settings, origin, served)
     bodies = {name: canonical({**found.body, "model": name, "digest": models.digests[name]}) for name, found in judged.items()}
     return {name: keep(workspace, {name: body.decode()})[name] for name, body in bodies.items()}
 
 
-def _overtaken(workspace: Workspace, settings: Settings, now: int, cycles: Mapping[int, Collection[str]]) -> dict[int, list[str]]:
+def overtaken(workspace: Workspace, settings: Settings, now: int, cycles: Mapping[int, Collection[str]]) -> dict[int, list[str]]:
     """The newest of `cycles` that rows loaded since claim to have come before, with the segments in force of those each was given."""
     newer = replaced(workspace.warehouse)
     given = {at: [newer.get(each, each) for each in cycles[at]] for at in sorted(cycles) if add_span(now, settings.history, -1) <= at < now}
@@ -165,14 +166,14 @@ def fit(
     learned: list[pl.DataFrame] | None = None,
 ) -> dict[str, lead_score.LeadScore | response.Response | panel_response.PanelResponse]:
     """Both models, from what is known of `hcps` at `now`, by name; the lead score learns from at most `most_instants` cycles of the history, evenly apart.
-    The rows it learned from are added to `learned`, where that is given."""
+    The rows that each learned from, of those that learn from rows, are added to `learned`, where that is given."""
     features, horizon = feature_catalogue(settings), settings.horizon
     every = _instants(settings, now)
     instants = every[:: -max(1, -(-len(every) // most_instants))][::-1]
     periods = (1,) if settings.response == "panel" else (1, horizon)
     frames = training_frames(tables_at, instants, now, features, zone=settings.zone, periods=periods, hcps=hcps)
     if learned is not None:
-        learned.append(frames[0])
+        learned.extend(frames)
     lead = lead_score.train(frames[0], features, seed=settings.seed, threads=THREADS)
     if settings.response == "history":
         return {"lead-score": lead, "response": response.train(frames[1], features, periods=horizon, seed=settings.seed, threads=THREADS)}
