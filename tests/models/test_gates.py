@@ -155,7 +155,9 @@ def test_a_column_that_cycles_were_served_otherwise_is_named_beyond_one_row_in_a
     few, many = (leaks(rows, rows, COLUMNS, skewed={"rx_newest": share}) for share in (0.009, 0.011))
     assert failing(replace(sound, leaks=few)) == []
     assert failing(replace(sound, leaks=many)) == ["no future"]
-    assert "`rx_newest` was something else in 1.1% of the rows" in next(check.found for check in checks(replace(sound, leaks=many), Required()) if not check.passed)
+    assert "`rx_newest` was something else in 1.1% of the rows" in next(
+        check.found for check in checks(replace(sound, leaks=many), Required()) if not check.passed
+    )
 
 
 def test_a_leak_into_periods_longer_than_cycles_is_seen_where_instants_are_apart(rows: pl.DataFrame) -> None:

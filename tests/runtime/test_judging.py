@@ -95,7 +95,7 @@ def test_without_such_rows_nothing_is_compared(workspace: Workspace) -> None:
 
 
 def test_rows_whose_month_was_not_over_are_not_learned_from_for_judging() -> None:
-    """Weekly instants over monthly prescriptions: of the month of the first instant held out, nothing is learned; over weekly ones only that instant on is left."""
+    """Weekly instants over monthly prescriptions: of the month of the first instant held out, nothing is learned."""
     start = at("2026-01-05T06:00:00")
     instants = [start + WEEK * week for week in range(12)]
     rows = pl.DataFrame({"instant": instants})
@@ -117,7 +117,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A world in which promotion works and one in which it does not, after a cycle each."""
     roots = {name: tmp_path_factory.mktemp(name) / "w" for name in ("quickstart", "nothing")}
     for name, root in roots.items():
-        create_world(root, name, 1_000)
+        create_world(root, name, {"quickstart": 1_000, "nothing": 600}[name])
         run_cycle(open_workspace(root), 1, quiet)
     return roots
 
@@ -129,6 +129,8 @@ def test_a_response_reaches_production_where_promotion_works(worlds: dict[str, P
     assert [each["name"] for each in shown["checks"] if not each["passed"]] == []
     assert shown["stage"] == "staging"
     assert float(shown["held_out"]["gain"]["low"]) > 0
+    assert {"call", "email"} <= set(shown["moved_by"])
+    assert all(sum(map(float, features.values())) == pytest.approx(1.0) for features in shown["moved_by"].values())
     assert shown["audit"]["groups"]
     assert all(group["calibration"] is None for group in shown["audit"]["groups"])
     commands.models_sign(root, "response", "data-steward", "data-steward")

@@ -23,7 +23,8 @@ the seed."""
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of a model. None: it was not looked at, or could not be. `explained` is the share of rows for which reasons could be given, `unwatched`
-    those of the figures `watched` whose drift could not be watched."""
+    those of the figures `watched` whose drift could not be watched. `moved_by` gives, of a response, by channel the features that are a row's strongest reason,
+    each with its share of the rows."""
 
     held_out: HeldOut | HeldOutTouches | None
     leaks: tuple[Leak, ...] | None
@@ -32,6 +33,7 @@ class Evidence:
     unwatched: tuple[str, ...] | None
     provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     watched: tuple[str, ...] = ("precision", "calibration", "outcome")
+    moved_by: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ def dump_evidence(evidence: Evidence, found: Sequence[Check]) -> dict[str, Any]:
         "leaks": leaking,
         "audit": None if evidence.audit is None else dump_audit(evidence.audit),
         "explained": plain(evidence.explained),
+        "moved_by": plain(evidence.moved_by),
         "unwatched": plain(evidence.unwatched),
         "provenance": dict(evidence.provenance),
         "checks": [asdict(check) for check in found],

@@ -19,6 +19,10 @@ from remit.terms.labels import Label
 OF_BRICK = " (average of the brick)"
 """Follows what is said of prescribing where nobody's own is known."""
 
+_OF_RESPONSE = {
+    "channel": pl.String, "hcp_id": pl.String, "product": pl.String, "rank": pl.Int64, "feature": pl.String, "factor": pl.Int64, "text": pl.String
+}  # fmt: skip
+
 
 def reasons(model: LeadScore, frame: pl.DataFrame, viewer: AbstractSet[Label], *, threads: int, most: int = 3) -> pl.DataFrame:
     """The `most` features that move each row's lead score furthest from its product's mean, strongest first.
@@ -46,7 +50,7 @@ def reasons_of_response(
     for product, channel, columns, added in model.contributions(frame, seen()) if isinstance(model, PanelResponse) else model.contributions(frame):
         said = _said(frame.filter(product=product), columns, added, viewer, most, f"the effect of {channel}")
         parts.append(said.select(pl.lit(channel).alias("channel"), pl.all()))
-    return pl.concat(parts) if parts else pl.DataFrame(schema={"hcp_id": pl.String, "product": pl.String, "channel": pl.String})
+    return pl.concat(parts) if parts else pl.DataFrame(schema=_OF_RESPONSE)
 
 
 def _said(frame: pl.DataFrame, columns: Sequence[Input], added: Floats, viewer: AbstractSet[Label], most: int, what: str) -> pl.DataFrame:

@@ -147,9 +147,18 @@ def _of_response(
         return _closed(Evidence(effect.held_out(), found, None, None, None, provenance, ANSWERS), everybody, everybody, read_columns(effect.inputs), settings)
     rows = with_increments(effect.increments, effect.inputs, everybody).with_columns(outcome=pl.lit(0.0), instant=pl.lit(0, pl.Int64))
     asked = rows.head(_EXPLAINED)
-    explained = effect.reasons(asked).select("hcp_id", "product").unique().height / max(asked.height, 1)
+    said = effect.reasons(asked)
+    explained = said.select("hcp_id", "product").unique().height / max(asked.height, 1)
     audited = _audit(rows.with_columns(outcome=pl.lit(None, pl.Float64)), hcp, values, settings)
-    return _closed(Evidence(effect.held_out(), found, audited, explained, None, provenance, ANSWERS), rows, rows, read_columns(effect.inputs), settings)
+    evidence = Evidence(effect.held_out(), found, audited, explained, None, provenance, ANSWERS, _strongest(said))
+    return _closed(evidence, rows, rows, read_columns(effect.inputs), settings)
+
+
+def _strongest(said: pl.DataFrame) -> dict[str, dict[str, float]]:
+    """By channel the features that are a row's first reason, with their share of the rows."""
+    first = said.filter(rank=1).group_by("channel", "feature").len().sort("channel", "feature")
+    shares = first.with_columns(share=pl.col("len") / pl.col("len").sum().over("channel"))
+    return {str(channel): dict(part.select("feature", "share").iter_rows()) for (channel,), part in shares.partition_by("channel", as_dict=True).items()}
 
 
 def _everybody(held: Sequence[int], tables_at: TablesAt, catalogue: Catalogue, settings: Settings, one: pl.DataFrame) -> pl.DataFrame:
