@@ -34,7 +34,7 @@ ANSWERS = ("answers",)
 """What drift of a response is watched by, beside its inputs."""
 
 _EXPLAINED = 500
-"""Rows for which reasons are asked."""
+"""Rows for which the lead's reasons are asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +146,8 @@ def _of_response(
     if not everybody.height:
         return _closed(Evidence(effect.held_out(), found, None, None, None, provenance, ANSWERS), everybody, everybody, read_columns(effect.inputs), settings)
     rows = with_increments(effect.increments, effect.inputs, everybody).with_columns(outcome=pl.lit(0.0), instant=pl.lit(0, pl.Int64))
-    asked = rows.head(_EXPLAINED)
-    said = effect.reasons(asked)
-    explained = said.select("hcp_id", "product").unique().height / max(asked.height, 1)
+    said = effect.reasons(rows)
+    explained = said.select("hcp_id", "product").unique().height / max(rows.height, 1)
     audited = _audit(rows.with_columns(outcome=pl.lit(None, pl.Float64)), hcp, values, settings)
     evidence = Evidence(effect.held_out(), found, audited, explained, None, provenance, ANSWERS, _strongest(said))
     return _closed(evidence, rows, rows, read_columns(effect.inputs), settings)
