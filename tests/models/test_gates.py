@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.models import gates, lead_score
-from remit.models.bias import audit
+from remit.models.bias import Interval, audit
 from remit.models.evidence import held_out
 from remit.models.gates import Evidence, Required, SignOff, checks, missing_roles, stage
 from remit.models.inputs import ADMITTED
 from remit.models.leaks import Leak, leaks
+from remit.models.response_evidence import HeldOutTouches
 from remit.terms.encoding import canonical
 from tests.models.learning import CATALOGUE, learning_frame
 
@@ -148,6 +149,61 @@ def test_each_part_of_provenance_must_be_there(sound: Evidence) -> None:
     for part in gates.PROVENANCE:
         less = {name: value for name, value in PROVENANCE.items() if name != part}
         assert failing(replace(sound, provenance=less)) == ["provenance"]
+
+
+def test_a_column_that_cycles_were_served_otherwise_is_named_beyond_one_row_in_a_hundred(sound: Evidence, rows: pl.DataFrame) -> None:
+    few, many = (leaks(rows, rows, COLUMNS, skewed={"rx_newest": share}) for share in (0.009, 0.011))
+    assert failing(replace(sound, leaks=few)) == []
+    assert failing(replace(sound, leaks=many)) == ["no future"]
+    assert "`rx_newest` was something else in 1.1% of the rows" in next(
+        check.found for check in checks(replace(sound, leaks=many), Required()) if not check.passed
+    )
+
+
+def test_a_leak_into_periods_longer_than_cycles_is_seen_where_instants_are_apart(rows: pl.DataFrame) -> None:
+    """Four cycles of a month share its outcome: a leak that is blurred shows by months only, for between cycles of one month nothing changes."""
+    month = pl.col("instant") // 4
+    shared = rows.with_columns(pl.col("outcome").last().over("hcp_id", "product", month))
+    bad = shared.with_columns(practice_size=pl.col("outcome") + pl.Series(np.random.default_rng(1).normal(0, 4, rows.height)))
+    assert not [leak.column for leak in leaks(bad, bad, ["practice_size"]) if leak.found]
+    assert [leak.column for leak in leaks(bad, bad, ["practice_size"], apart=[3, 7, 11]) if leak.found] == ["practice_size"]
+
+
+def test_who_shares_an_outcome_is_one_unit_and_the_interval_is_that_of_as_many(rows: pl.DataFrame) -> None:
+    """Ten copies of each physician under one unit say no more than the one: the same interval, of ten times the rows."""
+    later = rows.filter(pl.col("instant") >= 8).with_columns(score=(pl.col("rx_mean_13") * 1e6).round().cast(pl.Int64), baseline="rx_lag_2", unit="hcp_id")
+    copies = pl.concat([later.with_columns(pl.col("hcp_id") + f"/{number}") for number in range(10)])
+    one, many, apart = held_out(later), held_out(copies), held_out(copies.drop("unit"))
+    assert (many.hcps, many.units, many.rows) == (10 * one.hcps, one.units, 10 * one.rows)
+    assert many.gain.low == pytest.approx(one.gain.low)
+    assert many.calibration is not None
+    assert one.calibration is not None
+    assert many.calibration.high == pytest.approx(one.calibration.high)
+    assert apart.gain.low > one.gain.low
+
+
+@pytest.mark.parametrize(
+    ("slope", "passes"),
+    [
+        ((1.0, 0.7, 1.3), True),
+        ((0.7, 0.55, 0.85), True),
+        ((1.5, 1.2, 1.8), True),
+        ((0.7, 0.62, 0.78), False),  # surely too much
+        ((0.5, 0.45, 0.55), False),  # twice too much
+        ((1.5, 1.3, 1.7), False),  # surely too little
+        ((1.0, 0.4, 1.6), False),  # may be more than twice too much
+        ((1.2, 0.3, 2.1), False),  # says hardly anything
+    ],
+)
+def test_a_slope_passes_that_is_surely_near_one_and_not_surely_off_it(sound: Evidence, slope: tuple[float, float, float], passes: bool) -> None:
+    touches = HeldOutTouches(1000, 100, 100, 0, 1, Interval(0.01, 0.005, 0.015), Interval(*slope))
+    assert failing(replace(sound, held_out=touches)) == ([] if passes else ["calibration"])
+
+
+def test_a_response_whose_gain_may_be_nothing_does_not_pass_and_bricks_are_told(sound: Evidence) -> None:
+    touches = HeldOutTouches(1000, 100, 20, 0, 1, Interval(0.01, 0.0, 0.02), Interval(1.0, 0.7, 1.3))
+    assert failing(replace(sound, held_out=touches)) == ["held-out metrics"]
+    assert "of 100 HCPs in 20 bricks" in checks(replace(sound, held_out=touches), Required())[0].found
 
 
 def test_a_model_no_better_than_its_baseline_and_one_that_expects_twice_too_much_stay_in_development(sound: Evidence, rows: pl.DataFrame) -> None:

@@ -91,6 +91,14 @@ def test_whole_bricks_are_left_alone_and_compared(trial: Path) -> None:
         assert product["looks"][-1]["held_mean"] == pytest.approx(sold.group_by("period").agg(pl.col("trx").sum())["trx"].mean() / 600, rel=0.4)
 
 
+def test_held_out_evidence_counts_bricks(trial: Path) -> None:
+    """Of both models as many units as bricks, though the lead's rows are physicians'."""
+    for model in commands.models_show(trial)["models"]:
+        assert model["held_out"]["units"] == 24
+        assert model["held_out"]["hcps"] > 500
+        assert "in 24 bricks" in model["checks"][0]["found"]
+
+
 def test_a_plan_counts_bricks_and_no_other_unit(trial: Path) -> None:
     planned = commands.holdout_plan(trial, 0.1, None, 0.9, 0.8)
     assert planned["by"] == "brick"

@@ -10,8 +10,8 @@ from remit.features.build import build, scope_of
 from remit.features.errors import FeatureError
 from remit.features.feature import Catalogue
 from remit.features.known import Tables, events, long_rows, prescriptions
-from remit.features.periods import Cadence, number_at
-from remit.terms.instants import add_span
+from remit.features.periods import Cadence, cadence_of, name_of, number_at
+from remit.terms.instants import add_span, period_bounds
 
 _KEYS = ["hcp_id", "product"]
 
@@ -19,6 +19,16 @@ _KEYS = ["hcp_id", "product"]
 def earlier_instants(as_of: int, span: str, count: int) -> tuple[int, ...]:
     """The `count` instants that lie 1, 2, ... `span`s before `as_of`, the earliest first. Raises `ClockError` on a malformed span."""
     return tuple(add_span(as_of, span, -step) for step in range(count, 0, -1))
+
+
+def period_ends(tables: Tables, instants: Sequence[int], zone: str = "UTC", periods: int = 1) -> dict[int, int]:
+    """When the last of so many periods from the one that contains each of `instants` ends, by the cadence of the prescriptions in `tables`; nothing where there
+    are none."""
+    reported = [tables[name].lazy().select(pl.col("period").unique()).collect()["period"] for name in ("rx", "brick_rx") if name in tables]
+    cadence = cadence_of(name for names in reported for name in names)
+    if cadence is None:
+        return {}
+    return {instant: period_bounds(name_of(number_at(instant, cadence, zone) + periods - 1, cadence), zone)[1] for instant in instants}
 
 
 @dataclass(frozen=True, slots=True)

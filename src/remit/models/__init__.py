@@ -4,7 +4,7 @@ from remit.models.checks import check_estimator
 from remit.models.errors import ModelError
 from remit.models.estimators import ESTIMATORS, lead_score, response
 from remit.models.influence import Effect, Influence, peer_influence
-from remit.models.reasons import reasons
+from remit.models.reasons import reasons, reasons_of_response
 from remit.models.stored import model_digest
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "model_digest",
     "peer_influence",
     "reasons",
+    "reasons_of_response",
     "response",
 ]

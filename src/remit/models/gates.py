@@ -11,6 +11,7 @@ from typing import Any
 from remit.models.bias import Audit, dump_audit
 from remit.models.evidence import HeldOut
 from remit.models.leaks import FORESIGHT, Leak
+from remit.models.response_evidence import HeldOutTouches
 from remit.models.stored import plain
 
 STAGES = ("development", "staging", "production")
@@ -22,23 +23,29 @@ the seed."""
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of a model. None: it was not looked at, or could not be. `explained` is the share of rows for which reasons could be given, `unwatched`
-    the figures whose drift could not be watched."""
+    those of the figures `watched` whose drift could not be watched. `moved_by` gives, of a response, by channel the features that are a row's strongest reason,
+    each with its share of the rows."""
 
-    held_out: HeldOut | None
+    held_out: HeldOut | HeldOutTouches | None
     leaks: tuple[Leak, ...] | None
     audit: Audit | None
     explained: float | None
     unwatched: tuple[str, ...] | None
     provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    watched: tuple[str, ...] = ("precision", "calibration", "outcome")
+    moved_by: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
 class Required:
-    """What the evidence must reach: a `gain` over the baseline that its interval lies above; a calibration within `calibration`; reasons for
-    at least `explained` of the rows; no disparity in any of the `protected` columns, of which at least one must be held with two groups to compare."""
+    """What the evidence must reach: a `gain` over the baseline that its interval lies above; a forecast's calibration within `calibration`, a response's slope
+    surely within `surely` and not surely outside `slope`; reasons for at least `explained` of the rows; no disparity in any of the `protected` columns, of
+    which at least one must be held with two groups to compare."""
 
     gain: float = 0.0
     calibration: tuple[float, float] = (0.9, 1.1)
+    slope: tuple[float, float] = (0.8, 1.25)
+    surely: tuple[float, float] = (0.5, 2.0)
     explained: float = 0.95
     protected: tuple[str, ...] = ("practice_population", "rural", "sex")
 
@@ -67,12 +74,12 @@ def checks(evidence: Evidence, required: Required) -> tuple[Check, ...]:
     """Every check of the gate, in order."""
     return (
         _held_out(evidence.held_out, required),
-        _calibrated(evidence.held_out, required),
+        _right_in_size(evidence.held_out, required) if isinstance(evidence.held_out, HeldOutTouches) else _calibrated(evidence.held_out, required),
         _explained(evidence.explained, required),
         _knows_no_future(evidence.leaks),
         _fair(evidence.audit, required),
         _from_somewhere(evidence.provenance),
-        _watched(evidence.unwatched),
+        _watched(evidence.unwatched, ", ".join(evidence.watched)),
     )
 
 
@@ -105,19 +112,21 @@ def dump_evidence(evidence: Evidence, found: Sequence[Check]) -> dict[str, Any]:
         "leaks": leaking,
         "audit": None if evidence.audit is None else dump_audit(evidence.audit),
         "explained": plain(evidence.explained),
+        "moved_by": plain(evidence.moved_by),
         "unwatched": plain(evidence.unwatched),
         "provenance": dict(evidence.provenance),
         "checks": [asdict(check) for check in found],
     }
 
 
-def _held_out(metrics: HeldOut | None, required: Required) -> Check:
+def _held_out(metrics: HeldOut | HeldOutTouches | None, required: Required) -> Check:
     asked = f"the whole 90% interval of the gain over the baseline above {required.gain:.1%}, on time it did not learn from"
     do = "Train on more history or better features, or keep the baseline."
     if metrics is None:
         return Check("held-out metrics", False, "not held", asked, "Judge the model on time that it did not learn from.")
     gain = metrics.gain
-    found = f"gain {gain.value:.1%} ({gain.low:.1%} to {gain.high:.1%}) on {metrics.rows:,} rows of {metrics.hcps:,} HCPs"
+    bricks = f" in {metrics.units:,} bricks" if metrics.units < metrics.hcps else ""
+    found = f"gain {gain.value:.2%} ({gain.low:.2%} to {gain.high:.2%}) on {metrics.rows:,} rows of {metrics.hcps:,} HCPs{bricks}"
     return _check("held-out metrics", gain.low > required.gain, found, asked, do)
 
 
@@ -132,6 +141,17 @@ def _calibrated(metrics: HeldOut | None, required: Required) -> Check:
     return _check("calibration", good, found, asked, "Train anew on recent data, or look for what changed between learning and judging.")
 
 
+def _right_in_size(metrics: HeldOutTouches, required: Required) -> Check:
+    (low, high), (least, most) = required.slope, required.surely
+    asked = f"what was seen by what was said: a 90% interval within {least:g} to {most:g} that meets {low:g} to {high:g}"
+    if metrics.slope is None:
+        return Check("calibration", False, "not held: it said that touches add nothing", asked, "Judge the model where promotion varies within HCPs.")
+    slope = metrics.slope
+    found = f"{slope.value:.2f} ({slope.low:.2f} to {slope.high:.2f})"
+    good = least < slope.low <= high and low <= slope.high < most
+    return _check("calibration", good, found, asked, "Train on more HCPs or a longer history, or let chance decide more touches.")
+
+
 def _explained(share: float | None, required: Required) -> Check:
     asked = f"reasons for at least {required.explained:.0%} of the rows"
     found = "not held" if share is None else f"{share:.1%}"
@@ -139,7 +159,7 @@ def _explained(share: float | None, required: Required) -> Check:
 
 
 def _knows_no_future(leaks: Sequence[Leak] | None) -> Check:
-    asked = f"every feature comes out again from what had been received by its instant, and none sees ahead by more than {FORESIGHT:.0%}"
+    asked = f"every feature comes out again from what had been received by its instant and was served so, and none sees ahead by more than {FORESIGHT:.0%}"
     if not leaks or all(leak.foresight is None for leak in leaks):
         return Check("no future", False, "not held: too few rows to tell", asked, "Train on more physicians or a longer history.")
     if all(leak.differs is None for leak in leaks):
@@ -172,10 +192,10 @@ def _from_somewhere(provenance: Mapping[str, Any]) -> Check:
     return _check("provenance", not lacking, found, ", ".join(PROVENANCE), "Train the model by a cycle, which records where it comes from.")
 
 
-def _watched(unwatched: Sequence[str] | None) -> Check:
-    found = "not held" if unwatched is None else f"nothing to watch in: {', '.join(unwatched)}" if unwatched else "all of precision, calibration and outcome"
+def _watched(unwatched: Sequence[str] | None, watched: str) -> Check:
+    found = "not held" if unwatched is None else f"nothing to watch in: {', '.join(unwatched)}" if unwatched else f"all of {watched}"
     do = "Judge the model where outcomes vary: on more physicians, or on a longer history."
-    return _check("drift can be watched", unwatched is not None and not unwatched, found, "a reference for precision, calibration and outcome", do)
+    return _check("drift can be watched", unwatched is not None and not unwatched, found, f"a reference for {watched}", do)
 
 
 def _check(name: str, passed: bool, found: str, asked: str, do: str) -> Check:

@@ -11,23 +11,22 @@ weeks, less what moved everybody of the specialty; a week counts in inverse prop
 (`units.py`).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from remit.features import Catalogue, Panel
 from remit.models.effects import Floats, Ints
 from remit.models.errors import ModelError
-from remit.models.inputs import Inputs, dump_inputs, learn_inputs, load_inputs
+from remit.models.inputs import Input, Inputs, dump_inputs, learn_inputs, load_inputs
 from remit.models.levels import Levels, levels_of
 from remit.models.multipliers import log_effect
 from remit.models.panel_learning import LEAST_HCPS, Learned, gap_of, learn, specialties, stocks_of, unit_levels
 from remit.models.stored import Parts, plain, seal, unseal
-from remit.models.traits import Engagement, Traits, trait_names, traits_of
+from remit.models.traits import BASE, VOLUME, Engagement, Traits, sources_of, trait_names, traits_of
 from remit.models.units import Units, alone, bricks
 from remit.models.weeks import stock_of
 from remit.terms.encoding import MICRO
@@ -72,6 +71,34 @@ class PanelResponse:
         parts = [self._answer(entry, protected.filter(product=entry.product), data, most) for entry in self.learned]
         return pl.concat(parts).sort("hcp_id", "product", "channel", "touch")
 
+    def effects(self, frame: pl.DataFrame, data: Panel) -> dict[str, tuple[Floats, Floats]]:
+        """By product, for its rows in `frame`: the base, and the effect of each channel learnt, as `predict` takes them; (rows,) and (rows, channels)."""
+        protected, answer = self.inputs.protected(frame), {}
+        for entry in self.learned:
+            rows = protected.filter(product=entry.product)
+            base = self._bases(entry, rows, data, _places(rows, data))[0]
+            effects = np.zeros((rows.height, len(entry.shapes)))
+            for place, channel in enumerate(entry.shapes):
+                traits = traits_of(rows, self.traits, entry.product, np.log(base), channel)
+                effects[:, place] = entry.certain[place] * np.exp(log_effect(traits, entry.mean[entry.of(place)]))
+            answer[entry.product] = base, effects
+        return answer
+
+    def contributions(self, frame: pl.DataFrame, data: Panel) -> Iterator[tuple[str, str, tuple[Input, ...], Floats]]:
+        """By product and channel learnt: features, and what each adds to the logarithm of the effect on each of the product's rows in `frame`, against the
+        usual HCP's: a row per row, a column per feature."""
+        protected, known = self.inputs.protected(frame), {column.name: column for column in self.inputs.columns}
+        known[BASE] = replace(known[VOLUME], name=BASE, says="prescriptions without promotion")
+        for entry in self.learned:
+            rows = protected.filter(product=entry.product)
+            base = self._bases(entry, rows, data, _places(rows, data))[0]
+            for place, channel in enumerate(entry.shapes):
+                parts = traits_of(rows, self.traits, entry.product, np.log(base), channel) * entry.mean[entry.of(place)]
+                sources = np.array(sources_of(self.traits.names, channel))
+                names = tuple(dict.fromkeys(sources.tolist()))
+                added = np.column_stack([parts[:, 1:][:, sources == name].sum(axis=1) for name in names])
+                yield entry.product, channel, tuple(known[name] for name in names), added
+
     def parts(self) -> dict[str, bytes]:
         """The stored form, by name."""
         learned = [
@@ -100,8 +127,7 @@ class PanelResponse:
         return seal({**body, "period_days": repr(self.period_days), "horizon": self.horizon, "facts": dict(self.facts)}, {})
 
     def _answer(self, entry: Learned, rows: pl.DataFrame, data: Panel, most: int) -> pl.DataFrame:
-        numbered = pl.DataFrame({"hcp_id": list(data.hcps), "at": range(len(data.hcps))}, schema={"hcp_id": pl.String, "at": pl.Int64})
-        at = rows.select("hcp_id").join(numbered, on="hcp_id", how="left", maintain_order="left")["at"].fill_null(-1).to_numpy()
+        at = _places(rows, data)
         base, ahead = self._bases(entry, rows, data, at)
         level = base * ahead
         frames = []
@@ -213,7 +239,7 @@ def train(data: Panel, frame: pl.DataFrame, catalogue: Catalogue, *, horizon: in
     everybody, frame = frame, frame.filter(pl.col("hcp_id").is_in(pl.Series(list(np.array(data.hcps)[seen])).implode())).sort("hcp_id", "product")
     inputs = learn_inputs(frame.with_columns(instant=pl.lit(0, pl.Int64)), catalogue)
     names = tuple(name for column in inputs.columns for name in trait_names(column.name, column.levels, catalogue))
-    units = _units(data, seen)
+    units = units_of(data)
     if not np.isfinite(units.outcome).any():
         raise ModelError("a response model cannot be trained", faults=["no outcome is known of anybody who may be seen"], do="Give a longer history.")
     everybody = everybody.filter(pl.col("hcp_id").is_in(pl.Series(list(np.array(data.hcps)[units.hcps])).implode())).sort("hcp_id", "product")
@@ -243,11 +269,17 @@ def _told(units: Units) -> int:
     return int(np.flatnonzero(np.isfinite(units.outcome).any(axis=(0, 1)))[-1])
 
 
-def _units(data: Panel, seen: npt.NDArray[np.bool_]) -> Units:
+def units_of(data: Panel) -> Units:
     """What to learn from: HCPs with outcomes of their own that may be seen; bricks, where there are hardly any."""
-    own = seen & (data.brick < 0)
+    own = ~data.pdrp & (data.brick < 0)
     few = np.isfinite(data.outcome[own]).any(axis=(1, 2)).sum() < LEAST_HCPS
     return bricks(data) if few and (data.brick >= 0).any() else alone(data, np.flatnonzero(own))
+
+
+def _places(rows: pl.DataFrame, data: Panel) -> Ints:
+    """The place of each row's HCP in the panel (-1: none)."""
+    numbered = pl.DataFrame({"hcp_id": list(data.hcps), "at": range(len(data.hcps))}, schema={"hcp_id": pl.String, "at": pl.Int64})
+    return rows.select("hcp_id").join(numbered, on="hcp_id", how="left", maintain_order="left")["at"].fill_null(-1).to_numpy()
 
 
 def _doses(stock: Floats, half_life_days: int, saturation: float, days: float, horizon: int, most: int) -> Floats:

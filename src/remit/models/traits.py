@@ -12,8 +12,8 @@ from remit.models.effects import Floats
 _KNOTS = (0.2, 0.4, 0.6, 0.8)
 """Shares of HCPs below the places at which a line bends."""
 
-_VOLUME, _LEAST_VOLUME = "rx_basket", 0.05
-"""Prescriptions of the whole basket per period; whoever writes fewer counts as writing this many."""
+BASE, VOLUME, _LEAST_VOLUME = "base", "rx_basket", 0.05
+"""What an HCP would write without promotion; prescriptions of the whole basket per period; whoever writes fewer counts as writing this many."""
 
 _RARELY = 0.02
 """No HCP takes up fewer touches than this share, nor more than all but this share, as far as one can tell."""
@@ -49,6 +49,12 @@ def trait_names(name: str, levels: tuple[str, ...] | None, catalogue: Catalogue)
     return [name] if levels is None else [f"{name}={level}" for level in levels[1:]]
 
 
+def sources_of(names: tuple[str, ...], channel: str) -> tuple[str, ...]:
+    """The feature that each trait after the first is made of, in the order of `traits_of`; `BASE` is none."""
+    bends = 1 + len(_KNOTS)
+    return (*(name.partition("=")[0] for name in names), *[BASE] * bends, *[VOLUME] * bends, f"touches_engaged_{channel}")
+
+
 def _raw_traits(rows: pl.DataFrame, names: tuple[str, ...], log_level: Floats, knots: Floats) -> Floats:
     columns = []
     for name in names:
@@ -63,7 +69,7 @@ def _bent(line: Floats, knots: Floats) -> list[Floats]:
 
 
 def _log_volume(rows: pl.DataFrame) -> Floats:
-    return np.asarray(np.log(np.maximum(rows[_VOLUME].fill_null(np.nan).to_numpy(), _LEAST_VOLUME)))
+    return np.asarray(np.log(np.maximum(rows[VOLUME].fill_null(np.nan).to_numpy(), _LEAST_VOLUME)))
 
 
 def scaling(rows: pl.DataFrame, names: tuple[str, ...], product: str, level: Floats, channels: tuple[str, ...]) -> Traits:

@@ -1,21 +1,22 @@
 """Judging a model as it is trained: on time held out, on whether its features come out again, on whom it selects, and where it comes from."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
-from remit.features import Catalogue, FeatureError, build, training_frames
-from remit.models import drift, gates
+from remit.features import Catalogue, FeatureError, Panel, build, period_ends, training_frames
+from remit.models import drift, gates, panel_response
 from remit.models.bias import Audit, audit
 from remit.models.errors import ModelError
-from remit.models.estimators import lead_score
+from remit.models.estimators import lead_score, response
 from remit.models.evidence import HeldOut, held_out
 from remit.models.gates import Evidence
 from remit.models.inputs import Inputs, hidden_rows
-from remit.models.leaks import leaks
+from remit.models.leaks import Leak, leaks, share_that_differs
 from remit.models.reasons import reasons
+from remit.models.response_evidence import HeldOutTouches, among, held_out_rows, held_out_touches, held_periods, until
 from remit.runtime.settings import Settings
 from remit.terms.encoding import canonical, digest
 from remit.terms.instants import add_span
@@ -29,8 +30,11 @@ MOST_HELD, FEWEST_INSTANTS = 8, 4
 GROUPS = ("practice_population", "rural", "sex", "specialty", "practice_size")
 """The columns of the feed `hcp` by which selection is audited, where they are held."""
 
+ANSWERS = ("answers",)
+"""What drift of a response is watched by, beside its inputs."""
+
 _EXPLAINED = 500
-"""Rows for which reasons are asked."""
+"""Rows for which the lead's reasons are asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,14 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A response model as it is judged: what it reads, what it was trained on, what it answers."""
+    """A response model as it is judged: what it reads, what it was trained on, what it answers, the reasons of its answers, and what it is worth on time that
+    it did not learn from."""
 
     inputs: Inputs
     facts: Mapping[str, Any]
     increments: Increments
+    reasons: Callable[[pl.DataFrame], pl.DataFrame]
+    held_out: Callable[[], HeldOutTouches | None]
 
 
 def judge(
@@ -60,28 +67,97 @@ def judge(
     values: Mapping[str, int],
     settings: Settings,
     origin: Mapping[str, Any],
+    served_at: Mapping[int, Callable[[], Mapping[str, pl.DataFrame]]],
 ) -> dict[str, Judged]:
     """What is known of both models, by name. `one` are the rows the lead score learned from; `tables_at` gives what had been received by an instant, from the
-    warehouse itself; `values` the worth of a product's outcome unit; `origin` where the data come from.
+    warehouse itself; `values` the worth of a product's outcome unit; `origin` where the data come from; `served_at` gives what earlier cycles were given
+    that training would take for something else, by their instants.
 
     The last third of the instants is held out from a lead score that is trained for judging only. Of it, outcomes count as they were known when they had
     settled, which is how later cycles will see theirs.
     """
-    instants = one["instant"].unique().sort().to_list()
-    held = instants[-min(MOST_HELD, max(len(instants) // 3, 2)) :] if len(instants) >= FEWEST_INSTANTS else []
-    again = _again(held, tables_at, catalogue, one["hcp_id"].unique().sort().to_list(), settings)
-    found = leaks(one.filter(~hidden_rows(one)), again.filter(~hidden_rows(again)) if again.height else None, read_columns(lead.inputs))
+    instants, held = _parted(one)
+    hcps, ends = one["hcp_id"].unique().sort().to_list(), period_ends(tables_at(instants[-1]), instants, settings.zone)
+    again = _settled(held, tables_at, catalogue, hcps, settings)
+    rebuilt = _rebuilt(one, again, held, tables_at, catalogue, settings)
+    apart, columns = list({ends.get(instant): instant for instant in instants}.values()), read_columns(lead.inputs)
+    skewed = _skewed(served_at, tables_at, catalogue, columns, hcps, settings)
+    seen, shown = one.filter(~hidden_rows(one)), rebuilt.filter(~hidden_rows(rebuilt)) if rebuilt.height else None
+    found = leaks(seen, shown, columns, apart=apart, skewed=skewed)
     origin = {**origin, "catalogue": digest(canonical({"columns": [column.name for column in catalogue.columns]})), "seed": settings.seed}
-    judged, name = _of_lead(one, lead, again, held, catalogue, settings), "lead-score"
-    metrics, share, rows = judged
+    metrics, share, rows = _of_lead(ended_before(one, ends, held), lead, again, hcp, catalogue, settings)
     evidence = Evidence(metrics, found, _audit(rows, hcp, values, settings), share, None, {**origin, "window": lead.facts["window"]})
     everybody = _everybody(held, tables_at, catalogue, settings, one)
-    answer = {name: _closed(evidence, rows, with_scores(lead, everybody), read_columns(lead.inputs), settings)}
-    told = Evidence(None, found, None, None, None, {**origin, "window": effect.facts["window"]})
-    # What a touch adds is never seen of one physician, so the response's reference holds no outcome, and only its inputs and answers are watched.
-    increments = with_increments(effect.increments, effect.inputs, everybody) if rows.height else everybody
-    blank = increments.with_columns(outcome=pl.lit(0.0), instant=pl.lit(0, pl.Int64)) if rows.height else rows
-    return answer | {"response": _closed(told, blank, increments, read_columns(effect.inputs), settings)}
+    answer = {"lead-score": _closed(evidence, rows, with_scores(lead, everybody), columns, settings)}
+    return answer | {"response": _of_response(effect, found, everybody, hcp, values, settings, origin)}
+
+
+def of_rows(rows: pl.DataFrame, horizon: int, catalogue: Catalogue, tables_at: TablesAt, hcp: pl.DataFrame, settings: Settings) -> HeldOutTouches | None:
+    """What a response by thirds, trained on the earlier of `rows`, is worth on those of the last third of their instants; None where too few are known."""
+    instants, held = _parted(rows)
+    if not held:
+        return None
+    ends = period_ends(tables_at(instants[-1]), instants, settings.zone, horizon)
+    try:
+        model = response.train(ended_before(rows, ends, held), catalogue, periods=horizon, seed=settings.seed, threads=1)
+    except ModelError:
+        return None
+    return held_out_rows(model, _with_units(rows.filter(pl.col("instant").is_in(held)), hcp), settings.seed)
+
+
+def _parted(rows: pl.DataFrame) -> tuple[list[int], list[int]]:
+    """The instants of `rows`, and those of them to hold out: the last third, or none of too few."""
+    instants = rows["instant"].unique().sort().to_list()
+    return instants, instants[-min(MOST_HELD, max(len(instants) // 3, 2)) :] if len(instants) >= FEWEST_INSTANTS else []
+
+
+def ended_before(rows: pl.DataFrame, ends: Mapping[int, int], held: Sequence[int]) -> pl.DataFrame:
+    """The rows whose period, which ends at `ends[instant]`, was over before the first of the instants `held`: of the others the outcome is held out too."""
+    return rows.filter(pl.col("instant").is_in([instant for instant, end in ends.items() if held and end <= held[0]]))
+
+
+def of_touches(whole: Panel, horizon: int, catalogue: Catalogue, tables_at: TablesAt, settings: Settings) -> HeldOutTouches | None:
+    """What a response over time, trained on `whole` without its last quarter year, is worth in that; None where too few periods are known."""
+    held = held_periods(whole)
+    if not held:
+        return None
+    cut = int(whole.ends[held.start - 1])
+    frame = build(tables_at(cut), cut, catalogue, zone=settings.zone, hcps=list(whole.hcps)).filter(pl.col("product").is_in(list(whole.products)))
+    whole = among(whole, frame["hcp_id"].unique().to_list(), frame["product"].unique().to_list())
+    try:
+        model = panel_response.train(until(whole, held.start), frame, catalogue, horizon=horizon, seed=settings.seed)
+    except ModelError:
+        return None
+    return held_out_touches(model, frame, whole, held)
+
+
+def _of_response(
+    effect: Effect,
+    found: tuple[Leak, ...],
+    everybody: pl.DataFrame,
+    hcp: pl.DataFrame,
+    values: Mapping[str, int],
+    settings: Settings,
+    origin: Mapping[str, Any],
+) -> Judged:
+    """What a touch adds is never seen of one physician, so the response's reference holds no outcome, and only its inputs and answers are watched; what it is
+    worth is judged anew whenever it is trained."""
+    provenance = {**origin, "window": effect.facts["window"]}
+    if not everybody.height:
+        return _closed(Evidence(effect.held_out(), found, None, None, None, provenance, ANSWERS), everybody, everybody, read_columns(effect.inputs), settings)
+    rows = with_increments(effect.increments, effect.inputs, everybody).with_columns(outcome=pl.lit(0.0), instant=pl.lit(0, pl.Int64))
+    said = effect.reasons(rows)
+    explained = said.select("hcp_id", "product").unique().height / max(rows.height, 1)
+    audited = _audit(rows.with_columns(outcome=pl.lit(None, pl.Float64)), hcp, values, settings)
+    evidence = Evidence(effect.held_out(), found, audited, explained, None, provenance, ANSWERS, _strongest(said))
+    return _closed(evidence, rows, rows, read_columns(effect.inputs), settings)
+
+
+def _strongest(said: pl.DataFrame) -> dict[str, dict[str, float]]:
+    """By channel the features that are a row's first reason, with their share of the rows."""
+    first = said.filter(rank=1).group_by("channel", "feature").len().sort("channel", "feature")
+    shares = first.with_columns(share=pl.col("len") / pl.col("len").sum().over("channel"))
+    return {str(channel): dict(part.select("feature", "share").iter_rows()) for (channel,), part in shares.partition_by("channel", as_dict=True).items()}
 
 
 def _everybody(held: Sequence[int], tables_at: TablesAt, catalogue: Catalogue, settings: Settings, one: pl.DataFrame) -> pl.DataFrame:
@@ -120,20 +196,51 @@ def read_columns(inputs: Inputs) -> list[str]:
     return [name for name in inputs.names if name != "product"]
 
 
-def _again(held: Collection[int], tables_at: TablesAt, catalogue: Catalogue, hcps: Sequence[str], settings: Settings) -> pl.DataFrame:
+def _settled(held: Sequence[int], tables_at: TablesAt, catalogue: Catalogue, hcps: Sequence[str], settings: Settings) -> pl.DataFrame:
+    """The rows of the instants held out whose outcome was known when it had settled."""
     parts = [settled_rows(instant, add_span(instant, settings.settle), tables_at, catalogue, hcps, settings) for instant in held]
     kept = [part for part in parts if part.height]
     return pl.concat(kept) if kept else pl.DataFrame(schema={"instant": pl.Int64, "hcp_id": pl.String, "product": pl.String, "pdrp": pl.Boolean})
 
 
+def _rebuilt(one: pl.DataFrame, again: pl.DataFrame, held: Sequence[int], tables_at: TablesAt, catalogue: Catalogue, settings: Settings) -> pl.DataFrame:
+    """The features of the instants held out, built again: those of `again`, and of the rows learned from whose outcome came late. A late outcome is no leak."""
+    names = ["instant", "hcp_id", "product", "pdrp", *(column.name for column in catalogue.columns)]
+    parts = [again.select(names)] if again.height else []
+    keys = ["instant", "hcp_id", "product"]
+    late = one.filter(pl.col("instant").is_in(list(held))).select(keys).join(again.select(keys), on=keys, how="anti")
+    for (instant,), part in sorted(late.partition_by("instant", as_dict=True).items()):
+        built = build(tables_at(int(instant)), int(instant), catalogue, zone=settings.zone, hcps=part["hcp_id"].unique().to_list())
+        parts.append(built.with_columns(instant=pl.lit(instant, pl.Int64)).join(part, on=keys, how="semi").select(names))
+    return pl.concat(parts) if parts else again
+
+
+def _skewed(
+    served_at: Mapping[int, Callable[[], Mapping[str, pl.DataFrame]]],
+    tables_at: TablesAt,
+    catalogue: Catalogue,
+    columns: Sequence[str],
+    hcps: Sequence[str],
+    settings: Settings,
+) -> dict[str, float]:
+    """Per column the share of the rows of earlier cycles that training would take for something else than the cycle was served; nothing without cycles."""
+    if not served_at:
+        return {}
+
+    def at(instant: int, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+        return build(tables, instant, catalogue, zone=settings.zone, hcps=hcps).with_columns(instant=pl.lit(instant, pl.Int64))
+
+    learned = pl.concat([at(instant, tables_at(instant)) for instant in served_at])
+    return share_that_differs(learned, pl.concat([at(instant, tables()) for instant, tables in served_at.items()]), columns)
+
+
 def _of_lead(
-    one: pl.DataFrame, lead: lead_score.LeadScore, again: pl.DataFrame, held: Sequence[int], catalogue: Catalogue, settings: Settings
+    earlier: pl.DataFrame, lead: lead_score.LeadScore, again: pl.DataFrame, hcp: pl.DataFrame, catalogue: Catalogue, settings: Settings
 ) -> tuple[HeldOut | None, float | None, pl.DataFrame]:
-    """Held-out metrics, the share of rows with reasons, and the held-out rows with score and baseline, from a model that did not learn from them."""
+    """Held-out metrics, the share of rows with reasons, and the held-out rows with score and baseline, from a model that learned from `earlier` ones: those
+    whose period had ended before the first instant held out, or its outcome would be learned too."""
     if not again.height:
         return None, None, again
-    # The period of the last instant learned from must have ended before the first one held out, or its outcome would be learned too.
-    earlier = one.filter(pl.col("instant") < min(held))
     try:
         model = lead_score.train(earlier, catalogue, seed=settings.seed, threads=1)
     except ModelError:
@@ -144,11 +251,20 @@ def _of_lead(
     rows = rows.with_columns(baseline=protected[model.choice.history].fill_nan(None).fill_null(of_specialty).fill_null(0.0))
     newest = rows.filter(pl.col("instant") == pl.col("instant").max()).head(_EXPLAINED)
     explained = reasons(lead, newest, set(Label), threads=1).select("hcp_id", "product").unique().height
-    return held_out(rows), explained / max(newest.height, 1), rows
+    return held_out(_with_units(rows, hcp)), explained / max(newest.height, 1), rows
+
+
+def _with_units(rows: pl.DataFrame, hcp: pl.DataFrame) -> pl.DataFrame:
+    """`rows` with the `unit` whose outcome each is: the brick, where nobody's own is known."""
+    if "rx_of_brick" not in rows.columns or "brick_id" not in hcp.columns:
+        return rows
+    bricks = hcp.select("hcp_id", "brick_id").unique("hcp_id", keep="first", maintain_order=True)
+    unit = pl.when(pl.col("rx_of_brick").fill_null(False)).then(pl.col("brick_id"))
+    return rows.join(bricks, on="hcp_id", how="left", maintain_order="left").with_columns(unit=pl.coalesce(unit, "hcp_id")).drop("brick_id")
 
 
 def _audit(rows: pl.DataFrame, hcp: pl.DataFrame, values: Mapping[str, int], settings: Settings) -> Audit | None:
-    """Whom the held-out score would select at the newest instant: of each product, the highest-scored share."""
+    """Whom the score would select at the newest instant: of each product, the highest-scored share. Where no outcome is known, none is compared."""
     if not rows.height:
         return None
     newest = rows.filter(pl.col("instant") == pl.col("instant").max()).sort("product", "score", "hcp_id", descending=[False, True, False])
@@ -158,7 +274,7 @@ def _audit(rows: pl.DataFrame, hcp: pl.DataFrame, values: Mapping[str, int], set
     people = marked.group_by("hcp_id", maintain_order=True).agg(
         selected=pl.col("top").any(),
         value=(pl.col("top").cast(pl.Int64) * pl.col("worth") * pl.col("score")).sum() // 100,
-        observed=pl.col("outcome").sum(),
+        observed=pl.when(pl.col("outcome").is_not_null().any()).then(pl.col("outcome").sum()),
         expected=pl.col("score").sum() / 1e6,
     )
     groups = hcp.select("hcp_id", *(name for name in GROUPS if name in hcp.columns)).unique("hcp_id", keep="first", maintain_order=True)
@@ -168,8 +284,9 @@ def _audit(rows: pl.DataFrame, hcp: pl.DataFrame, values: Mapping[str, int], set
 def _closed(evidence: Evidence, rows: pl.DataFrame, everybody: pl.DataFrame, columns: Sequence[str], settings: Settings) -> Judged:
     """The evidence with its reference, and the gate's word on it."""
     reference = drift.reference(rows, columns, settings.oversight.limits, profiled=everybody) if rows.height else None
-    whole = Evidence(
-        evidence.held_out, evidence.leaks, evidence.audit, evidence.explained, None if reference is None else drift.unwatched(reference), evidence.provenance
-    )
+    unwatched = None if reference is None else drift.unwatched(reference)
+    if unwatched is not None and evidence.watched == ANSWERS:
+        unwatched = () if everybody["score"].n_unique() > 1 else ANSWERS
+    whole = replace(evidence, unwatched=unwatched)
     found = gates.checks(whole, settings.oversight.required)
     return Judged(gates.dump_evidence(whole, found) | {"reference": None if reference is None else drift.dump_reference(reference)}, found)

@@ -65,6 +65,7 @@ def _model(workspace: Workspace, records: Records, name: str, models: training.M
             "segments": len(evidence["provenance"]["segments"]) if evidence else None,
         },
         "held_out": evidence and evidence["held_out"],
+        "moved_by": (evidence or {}).get("moved_by", {}),
         "checks": checks,
         "drift": {
             "asks": watched.get("asks", "unwatched"),

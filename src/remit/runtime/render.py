@@ -342,6 +342,9 @@ def _model(model: dict[str, Any], watcher: str | None) -> None:
     for check in model["checks"]:
         if not check["passed"]:
             _line(f"  ! {check['name']}: {check['do']}")
+    for channel, features in model["moved_by"].items():
+        most = sorted(features.items(), key=lambda feature: -float(feature[1]))[:3]
+        _line(f"What a touch by {channel} adds differs most by {', '.join(f'{name} ({float(share):.0%} of rows)' for name, share in most)}.")
     if not model["checks"]:
         _line("  ! it was trained before evidence was kept: it has to be trained anew")
     told = model["drift"]

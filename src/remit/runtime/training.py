@@ -1,26 +1,30 @@
 """Training and keeping models: a folder per model and digest, and a note of which are in use."""
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
 import polars as pl
 
 from remit.features import FEATURES, Catalogue, Panel, build, catalogue, earlier_instants, panel, training_frames
-from remit.intake import TABLES, labels, read, segments, state
+from remit.intake import TABLES, labels, read, replaced, segments, state
 from remit.models import panel_response
 from remit.models.errors import ModelError
 from remit.models.estimators import lead_score, response
+from remit.models.reasons import reasons_of_response
+from remit.models.response_evidence import HeldOutTouches
 from remit.models.segments import Segments
 from remit.models.segments import load as load_segments
 from remit.models.stored import estimator_of, model_digest
-from remit.runtime.judging import Effect, judge
+from remit.runtime.judging import MOST_HELD, Effect, judge, of_rows, of_touches
 from remit.runtime.settings import Settings
 from remit.runtime.workspace import Workspace, config_texts, keep, write_whole
 from remit.terms.encoding import MICRO, canonical
 from remit.terms.instants import add_span
+from remit.terms.labels import Label
 
 THREADS = 1
 """Threads of training: on data of this size more of them wait for each other longer than they work. The bytes are the same for any number."""
@@ -79,37 +83,78 @@ def due(workspace: Workspace, settings: Settings, now: int, drifted: Collection[
     return bool(set(drifted) & set(note["models"].values())) and add_span(note["trained_at"], settings.settle) <= now
 
 
-def train(workspace: Workspace, settings: Settings, hcp: pl.DataFrame, tables_at: TablesAt, now: int, group: Group | None = None) -> None:
+def train(
+    workspace: Workspace,
+    settings: Settings,
+    hcp: pl.DataFrame,
+    tables_at: TablesAt,
+    now: int,
+    group: Group | None = None,
+    cycles: Mapping[int, Collection[str]] | None = None,
+) -> None:
     """Trains both models on what is known at `now`, stores them, and puts them in use. `hcp` is the master data; `tables_at` gives the tables as they stood
-    at an instant, about the given HCPs; `group` makes segments of the new models and the segments in use (None: there are none)."""
+    at an instant, about the given HCPs; `group` makes segments of the new models and the segments in use (None: there are none); `cycles` are the instants of
+    earlier cycles, with the commitments of the data segments that each was given."""
     hcps = sample(hcp, settings)
     learned: list[pl.DataFrame] = []
     fitted = fit(settings, lambda at: tables_at(at, hcps), now, hcps, learned=learned)
     digests = {name: _keep(workspace, name, model.parts()) for name, model in fitted.items()}
     models = load(workspace, digests)
-    evidence = _judge(workspace, settings, models, learned[0], hcp, hcps, now)
+    evidence = _judge(workspace, settings, models, learned, hcp, hcps, now, cycles or {})
     if group is not None:
         note = _note(workspace)
         digests["segments"] = _keep(workspace, "segments", group(models, load(workspace, note["models"]).segments if note else None).parts())
     write_whole(workspace.models / _IN_USE, canonical({"models": digests, "evidence": evidence, "trained_at": now}))
 
 
-def _judge(workspace: Workspace, settings: Settings, models: Models, learned: pl.DataFrame, hcp: pl.DataFrame, hcps: list[str], now: int) -> dict[str, str]:
+def _judge(
+    workspace: Workspace,
+    settings: Settings,
+    models: Models,
+    learned: Sequence[pl.DataFrame],
+    hcp: pl.DataFrame,
+    hcps: list[str],
+    now: int,
+    cycles: Mapping[int, Collection[str]],
+) -> dict[str, str]:
     """Judges new models, keeps the evidence, and returns its digest by model. What was learned from is compared with what the warehouse itself gives."""
     commitments = [segment.commitment for segment in segments(workspace.warehouse)]
     origin = {"segments": commitments, "config": keep(workspace, config_texts(workspace)), "code": f"remit {version('remit')}"}
     values = dict(state(workspace.warehouse, "products", now).filter("own").select("product", "value_minor").iter_rows())
+    features, viewer = feature_catalogue(settings), set(Label)
 
-    def received(at: int) -> dict[str, pl.DataFrame]:
-        return {name: read(workspace.warehouse, name, at, hcps=hcps) for name in READ}
+    def received(at: int, only: Collection[str] | None = None) -> dict[str, pl.DataFrame]:
+        return {name: read(workspace.warehouse, name, at, only=only, hcps=hcps) for name in READ}
+
+    @cache
+    def seen() -> Panel:
+        return panel_of(settings, received(now), now, hcps)
 
     def increments(rows: pl.DataFrame) -> pl.DataFrame:
-        return models.increments(rows, lambda: panel_of(settings, received(now), now), 1)
+        return models.increments(rows, seen, 1)
 
-    effect = Effect(models.response.inputs, models.response.facts, increments)
-    judged = judge(learned, models.lead, effect, feature_catalogue(settings), received, hcp, values, settings, origin)
+    def explained(rows: pl.DataFrame) -> pl.DataFrame:
+        return reasons_of_response(models.response, rows, seen, viewer)
+
+    def worth() -> HeldOutTouches | None:
+        if isinstance(models.response, panel_response.PanelResponse):
+            return of_touches(seen(), settings.horizon, features, received, settings)
+        return of_rows(learned[1], settings.horizon, features, received, hcp, settings)
+
+    effect = Effect(models.response.inputs, models.response.facts, increments, explained, worth)
+    served = {at: partial(received, at, only) for at, only in overtaken(workspace, settings, now, cycles).items()}
+    judged = judge(learned[0], models.lead, effect, features, received, hcp, values, settings, origin, served)
     bodies = {name: canonical({**found.body, "model": name, "digest": models.digests[name]}) for name, found in judged.items()}
     return {name: keep(workspace, {name: body.decode()})[name] for name, body in bodies.items()}
+
+
+def overtaken(workspace: Workspace, settings: Settings, now: int, cycles: Mapping[int, Collection[str]]) -> dict[int, list[str]]:
+    """The newest of `cycles` that rows loaded since claim to have come before, with the segments in force of those each was given."""
+    newer = replaced(workspace.warehouse)
+    given = {at: [newer.get(each, each) for each in cycles[at]] for at in sorted(cycles) if add_span(now, settings.history, -1) <= at < now}
+    loaded = [(each.received_first, each.commitment) for each in segments(workspace.warehouse, READ) if each.received_first is not None]
+    late = [at for at, mine in given.items() if any(first <= at and commitment not in set(mine) for first, commitment in loaded)]
+    return {at: given[at] for at in late[-MOST_HELD:]}
 
 
 def fit(
@@ -121,14 +166,14 @@ def fit(
     learned: list[pl.DataFrame] | None = None,
 ) -> dict[str, lead_score.LeadScore | response.Response | panel_response.PanelResponse]:
     """Both models, from what is known of `hcps` at `now`, by name; the lead score learns from at most `most_instants` cycles of the history, evenly apart.
-    The rows it learned from are added to `learned`, where that is given."""
+    The rows that each learned from, of those that learn from rows, are added to `learned`, where that is given."""
     features, horizon = feature_catalogue(settings), settings.horizon
     every = _instants(settings, now)
     instants = every[:: -max(1, -(-len(every) // most_instants))][::-1]
     periods = (1,) if settings.response == "panel" else (1, horizon)
     frames = training_frames(tables_at, instants, now, features, zone=settings.zone, periods=periods, hcps=hcps)
     if learned is not None:
-        learned.append(frames[0])
+        learned.extend(frames)
     lead = lead_score.train(frames[0], features, seed=settings.seed, threads=THREADS)
     if settings.response == "history":
         return {"lead-score": lead, "response": response.train(frames[1], features, periods=horizon, seed=settings.seed, threads=THREADS)}

@@ -9,7 +9,7 @@ saw the physician (Robinson 1988; cross-fitted as in Chernozhukov et al. 2018, E
 effects are shrunk towards the common one; intervals are clustered by physician.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ import polars as pl
 from remit.features import Catalogue
 from remit.models.effects import Effect, Floats, Ints, clustered_regression, robustness_value, shrink, within
 from remit.models.errors import ModelError
-from remit.models.inputs import Inputs, dump_inputs, hidden_rows, learn_inputs, load_inputs
+from remit.models.inputs import Input, Inputs, dump_inputs, hidden_rows, learn_inputs, load_inputs
 from remit.models.residuals import SETTINGS, Residuals, dose, residuals
 from remit.models.stored import Parts, seal, unseal
 from remit.terms.encoding import MICRO
@@ -49,6 +49,8 @@ _LEAST_PHYSICIANS = 50
 """Physicians a channel must have reached: with fewer, clustered intervals are too narrow (Cameron & Miller 2015, section VI)."""
 
 _LEAST_VARIANCE = 1e-4
+_NEXT_TO_NOTHING = 1e-3
+"""The share of the common effect that stands for none, where logarithms are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,21 @@ class Response:
         protected = self.inputs.protected(frame)
         parts = [self._answer(entry, protected.filter(product=entry.product), most) for entry in self.learned]
         return pl.concat(parts).sort("hcp_id", "product", "channel", "touch")
+
+    def contributions(self, frame: pl.DataFrame) -> Iterator[tuple[str, str, tuple[Input, ...], Floats]]:
+        """By product and channel with an effect: features, and what each adds to the logarithm of what a touch adds on each of the product's rows in `frame`,
+        against the common effect on whoever had no touch: a row per row, a column per feature."""
+        protected, known = self.inputs.protected(frame), {column.name: column for column in self.inputs.columns}
+        for entry in self.learned:
+            common = float(entry.sensitivity["common"]["estimate"]) if entry.effects is not None else 0.0
+            if entry.effects is None or common <= 0:
+                continue
+            rows = protected.filter(product=entry.product)
+            group = np.searchsorted(np.asarray(self.cuts[entry.product]), self._level(rows), side="right")
+            of_level = np.maximum([effect.estimate for effect in entry.effects], _NEXT_TO_NOTHING * common) / common
+            stock = rows[f"touches_stock_{entry.channel}"].cast(pl.Float64).fill_null(0.0).to_numpy()
+            added = np.log(np.column_stack([of_level[group], dose(stock, np.ones_like(stock)) / dose(np.zeros(1), np.ones(1))]))
+            yield entry.product, entry.channel, (known[LEVEL], known[f"touches_stock_{entry.channel}"]), added
 
     def parts(self) -> dict[str, bytes]:
         """The stored form, by name."""
