@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from remit.features import build
+from remit.features import Grid, build, grid_of
 from remit.intake import read
 from remit.ledger import Entry, Ledger, Records
 from remit.models import drift, gates
@@ -91,7 +91,11 @@ def watch(
     def tables_at(at: int) -> Mapping[str, pl.DataFrame]:
         return {name: read(workspace.warehouse, name, at, only=only, hcps=hcps) for name in training.READ}
 
-    current = build(tables_at(now), now, catalogue, zone=settings.zone, hcps=hcps) if any(held.values()) else pl.DataFrame()
+    @cache
+    def grid() -> Grid:
+        return grid_of(tables_at(now), now, zone=settings.zone, hcps=hcps)
+
+    current = build(tables_at(now), now, catalogue, zone=settings.zone, hcps=hcps, grid=grid()) if any(held.values()) else pl.DataFrame()
     answer: dict[str, Any] = {}
     for name, model in sorted(models.judged.items()):
         body = evidence_of(workspace, held.get(name), name, model)
@@ -118,7 +122,7 @@ def watch(
                     entry["seen"] = instant if settled is not None else entry["seen"]
             else:
                 scored = judging.with_increments(
-                    lambda rows: models.increments(rows, lambda: training.panel_of(settings, tables_at(now), now, hcps), 1), models.response.inputs, current
+                    lambda rows: models.increments(rows, lambda: training.panel_of(settings, tables_at(now), now, hcps, grid()), 1), models.response.inputs, current
                 )
             state, findings = drift.watch(reference, state, scored, settled)
         asks = drift.strictest(findings) if body is not None and body["reference"] is not None else "unwatched"

@@ -15,6 +15,7 @@ class Shelf:
         self.zone = zone
         self._parts: dict[str, list[pl.DataFrame]] = {name: [] for name in TABLES}
         self._loads: dict[str, int] = {}
+        self._read: dict[tuple[str, int], pl.DataFrame] = {}
 
     def copy(self) -> "Shelf":
         """A shelf with the same past."""
@@ -33,14 +34,19 @@ class Shelf:
             self._parts[feed].append(rows)
             if rows.height:
                 self._loads[feed] = now
+        self._read.clear()
 
     def read(self, table: str, as_of: int) -> pl.DataFrame:
         """As `Source.read`; of prescriptions and touches every restatement is kept, which features sort out themselves."""
-        if len(self._parts[table]) != 1:
-            empty = admit(pl.DataFrame(schema=dict.fromkeys(TABLES[table].contract.columns, pl.String)), table, as_of, zone=self.zone)
-            self._parts[table] = [pl.concat([empty, *self._parts[table]])]
-        rows = self._parts[table][0].filter(pl.col("received_at") <= as_of)
-        return rows if TABLES[table].occurred in ("period", "occurred_at") else last_of_each(rows, table)
+        if not self._parts[table]:
+            self._parts[table] = [admit(pl.DataFrame(schema=dict.fromkeys(TABLES[table].contract.columns, pl.String)), table, as_of, zone=self.zone)]
+        if len(self._parts[table]) > 1:
+            self._parts[table] = [pl.concat(self._parts[table])]
+        if (table, as_of) not in self._read:
+            rows = self._parts[table][0].filter(pl.col("received_at") <= as_of)
+            self._read = {key: kept for key, kept in self._read.items() if key[1] == as_of}
+            self._read[table, as_of] = rows if TABLES[table].occurred in ("period", "occurred_at") else last_of_each(rows, table)
+        return self._read[table, as_of]
 
     def state(self, table: str, as_of: int) -> pl.DataFrame:
         """As `Source.state`."""

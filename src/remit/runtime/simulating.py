@@ -14,7 +14,7 @@ from remit.runtime.carry import CONTACTS, Carried
 from remit.runtime.countries import company_texts
 from remit.runtime.cycle import Inputs
 from remit.runtime.enrolment import ENROLMENT
-from remit.runtime.inputs import assemble, most_touches, observe
+from remit.runtime.inputs import Observed, assemble, most_touches, observe
 from remit.runtime.shelf import Shelf
 from remit.runtime.training import Models
 from remit.runtime.workspace import Config, read_config
@@ -157,14 +157,14 @@ def _act(company: _Company, policy: str, threads: int, change: Change | None) ->
 
 def _inputs(company: _Company, threads: int) -> Inputs:
     now, settings = company.world.now, company.config.settings
-    features = observe(company.shelf, settings, now)
+    seen = observe(company.shelf, settings, now)
     if add_span(company.trained_at, settings.train_every) <= now:
-        _train(company, features)
+        _train(company, seen)
     models = company.models
     assert models is not None  # noqa: S101 - the burn-in has trained them
     carried = Carried(_unreported(company), {}, ())
-    company.members = grouping.placed(models, features, settings, company.members)
-    inputs = assemble(company.shelf, features, company.config, models, carried, pl.DataFrame(schema=ENROLMENT), company.members, now, threads)
+    company.members = grouping.placed(models, seen.features, settings, company.members)
+    inputs = assemble(company.shelf, seen, company.config, models, carried, pl.DataFrame(schema=ENROLMENT), company.members, now, threads)
     return replace(inputs, displaced=False, explain=lambda rows: rows.select("hcp_id", "product", rank=pl.lit(1), text=pl.lit("")).clear())
 
 
@@ -178,13 +178,13 @@ def _unreported(company: _Company) -> pl.DataFrame:
     return first.with_columns(purpose=purpose, decision=pl.lit(None, pl.String)).select(CONTACTS.names())
 
 
-def _train(company: _Company, features: pl.DataFrame) -> None:
+def _train(company: _Company, seen: Observed) -> None:
     now, settings, shelf = company.world.now, company.config.settings, company.shelf
     hcps = training.sample(shelf.state("hcp", now), settings)
     found = training.fit(settings, lambda at: {name: shelf.read(name, at) for name in training.READ}, now, hcps, most_instants=_INSTANTS)
     models = Models(found["lead-score"], found["response"], {})  # type: ignore[arg-type]  # by name
     previous = company.models.segments if company.models else None
-    groups = grouping.grouped(shelf, features, company.config, models, previous, company.members, now)
+    groups = grouping.grouped(shelf, seen, company.config, models, previous, company.members, now)
     company.models, company.trained_at = replace(models, segments=groups), now
 
 

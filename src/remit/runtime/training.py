@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from remit.features import FEATURES, Catalogue, Panel, build, catalogue, earlier_instants, panel, training_frames
+from remit.features import FEATURES, Catalogue, Grid, Panel, build, catalogue, earlier_instants, grid_of, panel, training_frames
 from remit.intake import TABLES, labels, read, segments, state
 from remit.models import panel_response
 from remit.models.errors import ModelError
@@ -133,15 +133,16 @@ def fit(
     if settings.response == "history":
         return {"lead-score": lead, "response": response.train(frames[1], features, periods=horizon, seed=settings.seed, threads=THREADS)}
     known = tables_at(now)
-    seen = panel_of(settings, known, now, hcps)
-    frame = build(known, now, features, zone=settings.zone, hcps=hcps)
+    grid = grid_of(known, now, zone=settings.zone, hcps=hcps)
+    seen = panel_of(settings, known, now, hcps, grid)
+    frame = build(known, now, features, zone=settings.zone, hcps=hcps, grid=grid)
     return {"lead-score": lead, "response": panel_response.train(seen, frame, features, horizon=horizon, seed=settings.seed)}
 
 
-def panel_of(settings: Settings, known: Mapping[str, pl.DataFrame], now: int, hcps: list[str] | None = None) -> Panel:
-    """The panel that a response over time learns from and takes bases from, as known at `now`."""
-    worth = [place / MICRO for place in settings.positions]
-    return panel(known, now, sorted(settings.channels), zone=settings.zone, history=settings.history, settle=settings.settle, worth=worth, hcps=hcps)
+def panel_of(settings: Settings, known: Mapping[str, pl.DataFrame], now: int, hcps: list[str] | None = None, grid: Grid | None = None) -> Panel:
+    """The panel that a response over time learns from and takes bases from, as known at `now`; `grid` is that of the same tables, if it is at hand."""
+    worth, channels = [place / MICRO for place in settings.positions], sorted(settings.channels)
+    return panel(known, now, channels, zone=settings.zone, history=settings.history, settle=settings.settle, worth=worth, hcps=hcps, grid=grid)
 
 
 def load(workspace: Workspace, digests: Mapping[str, str] | None = None) -> Models:
