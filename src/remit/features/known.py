@@ -168,18 +168,11 @@ def _grid(rows: pl.DataFrame, hcps: int, products: int, cadence: Cadence | None)
     periods = int(number.max()) - first + 1
     cell = (rows["hcp"].to_numpy().astype(np.int64) * products + rows["product_number"].to_numpy()) * periods + (number - first)
     values = np.full(hcps * products * periods, UNKNOWN)
-    order = _restated_last(cell, rows)
-    values[cell[order]] = rows["outcome"].to_numpy()[order]
+    received, last = rows["received_at"].to_numpy(), np.full(len(values), np.iinfo(np.int64).min)
+    np.maximum.at(last, cell, received)
+    counts = received == last[cell]  # of rows received at once, the largest
+    np.maximum.at(values, cell[counts], rows["outcome"].to_numpy()[counts])
     newest = np.full(products, -1)
     np.maximum.at(newest, rows["product_number"].to_numpy(), number)
     ends = dict(rows.group_by("number").agg(pl.col("occurred_at").max()).iter_rows())
     return Prescriptions(values.reshape(hcps, products, periods), first, newest, ends, cadence, 1, np.zeros(hcps, bool))
-
-
-def _restated_last(cell: _Cells, rows: pl.DataFrame) -> _Cells:
-    """An order of rows in which the row that counts for a cell comes last; sorts only the rows of cells that have several."""
-    count = np.bincount(cell, minlength=1)
-    several = np.flatnonzero(count[cell] > 1)
-    single = np.flatnonzero(count[cell] == 1)
-    order = np.lexsort((rows["outcome"].to_numpy()[several], rows["received_at"].to_numpy()[several]))
-    return np.concatenate([single, several[order]])

@@ -1,7 +1,7 @@
 """Judging a model as it is trained: on time held out, on whether its features come out again, on whom it selects, and where it comes from."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -11,7 +11,7 @@ from remit.models import drift, gates
 from remit.models.bias import Audit, audit
 from remit.models.errors import ModelError
 from remit.models.estimators import lead_score
-from remit.models.evidence import HeldOut, held_out
+from remit.models.evidence import held_out
 from remit.models.gates import Evidence
 from remit.models.inputs import Inputs, hidden_rows
 from remit.models.leaks import leaks
@@ -29,7 +29,7 @@ MOST_HELD, FEWEST_INSTANTS = 8, 4
 GROUPS = ("practice_population", "rural", "sex", "specialty", "practice_size")
 """The columns of the feed `hcp` by which selection is audited, where they are held."""
 
-_EXPLAINED = 500
+_ASKED = 500
 """Rows for which reasons are asked."""
 
 
@@ -69,19 +69,43 @@ def judge(
     """
     instants = one["instant"].unique().sort().to_list()
     held = instants[-min(MOST_HELD, max(len(instants) // 3, 2)) :] if len(instants) >= FEWEST_INSTANTS else []
-    again = _again(held, tables_at, catalogue, one["hcp_id"].unique().sort().to_list(), settings)
+    again, rows = _tried(one, held, catalogue, tables_at, settings)
     found = leaks(one.filter(~hidden_rows(one)), again.filter(~hidden_rows(again)) if again.height else None, read_columns(lead.inputs))
     origin = {**origin, "catalogue": digest(canonical({"columns": [column.name for column in catalogue.columns]})), "seed": settings.seed}
-    judged, name = _of_lead(one, lead, again, held, catalogue, settings), "lead-score"
-    metrics, share, rows = judged
+    watched = _references(rows, lead, effect, _everybody(held, tables_at, catalogue, settings, one), settings)
+    metrics, share = (held_out(rows), _explained(rows, lead)) if rows.height else (None, None)
     evidence = Evidence(metrics, found, _audit(rows, hcp, values, settings), share, None, {**origin, "window": lead.facts["window"]})
-    everybody = _everybody(held, tables_at, catalogue, settings, one)
-    answer = {name: _closed(evidence, rows, with_scores(lead, everybody), read_columns(lead.inputs), settings)}
     told = Evidence(None, found, None, None, None, {**origin, "window": effect.facts["window"]})
+    return {name: _closed(each, watched[name], settings) for name, each in (("lead-score", evidence), ("response", told))}
+
+
+def references(
+    one: pl.DataFrame,
+    lead: lead_score.LeadScore,
+    effect: Effect,
+    catalogue: Catalogue,
+    tables_at: TablesAt,
+    held: Sequence[int],
+    settings: Settings,
+) -> dict[str, drift.Reference | None]:
+    """The references alone that `judge` makes, from the instants `held` out."""
+    _, rows = _tried(one, held, catalogue, tables_at, settings)
+    return _references(rows, lead, effect, _everybody(held, tables_at, catalogue, settings, one), settings)
+
+
+def _references(
+    rows: pl.DataFrame, lead: lead_score.LeadScore, effect: Effect, everybody: pl.DataFrame, settings: Settings
+) -> dict[str, drift.Reference | None]:
+    """What each model is watched by, of the held-out `rows` and of `everybody`; None where there are no such rows."""
+    if not rows.height:
+        return {"lead-score": None, "response": None}
+    limits, added = settings.oversight.limits, with_increments(effect.increments, effect.inputs, everybody)
     # What a touch adds is never seen of one physician, so the response's reference holds no outcome, and only its inputs and answers are watched.
-    increments = with_increments(effect.increments, effect.inputs, everybody) if rows.height else everybody
-    blank = increments.with_columns(outcome=pl.lit(0.0), instant=pl.lit(0, pl.Int64)) if rows.height else rows
-    return answer | {"response": _closed(told, blank, increments, read_columns(effect.inputs), settings)}
+    blank = added.with_columns(outcome=pl.lit(0.0), instant=pl.lit(0, pl.Int64))
+    return {
+        "lead-score": drift.reference(rows, read_columns(lead.inputs), limits, profiled=with_scores(lead, everybody)),
+        "response": drift.reference(blank, read_columns(effect.inputs), limits, profiled=added) if blank.height else None,
+    }
 
 
 def _everybody(held: Sequence[int], tables_at: TablesAt, catalogue: Catalogue, settings: Settings, one: pl.DataFrame) -> pl.DataFrame:
@@ -126,25 +150,29 @@ def _again(held: Collection[int], tables_at: TablesAt, catalogue: Catalogue, hcp
     return pl.concat(kept) if kept else pl.DataFrame(schema={"instant": pl.Int64, "hcp_id": pl.String, "product": pl.String, "pdrp": pl.Boolean})
 
 
-def _of_lead(
-    one: pl.DataFrame, lead: lead_score.LeadScore, again: pl.DataFrame, held: Sequence[int], catalogue: Catalogue, settings: Settings
-) -> tuple[HeldOut | None, float | None, pl.DataFrame]:
-    """Held-out metrics, the share of rows with reasons, and the held-out rows with score and baseline, from a model that did not learn from them."""
+def _tried(
+    one: pl.DataFrame, held: Sequence[int], catalogue: Catalogue, tables_at: TablesAt, settings: Settings
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of the instants `held` out, built again; and those of them that a model which did not learn from them can score, with score and baseline."""
+    again = _again(held, tables_at, catalogue, one["hcp_id"].unique().sort().to_list(), settings)
     if not again.height:
-        return None, None, again
+        return again, again
     # The period of the last instant learned from must have ended before the first one held out, or its outcome would be learned too.
     earlier = one.filter(pl.col("instant") < min(held))
     try:
         model = lead_score.train(earlier, catalogue, seed=settings.seed, threads=1)
     except ModelError:
-        return None, None, again.clear()
+        return again, again.clear()
     rows = with_scores(model, again)
     protected = model.inputs.protected(rows)
     of_specialty = pl.Series("baseline", model.inputs.average(protected, model.choice.history)).fill_nan(None)
-    rows = rows.with_columns(baseline=protected[model.choice.history].fill_nan(None).fill_null(of_specialty).fill_null(0.0))
-    newest = rows.filter(pl.col("instant") == pl.col("instant").max()).head(_EXPLAINED)
-    explained = reasons(lead, newest, set(Label), threads=1).select("hcp_id", "product").unique().height
-    return held_out(rows), explained / max(newest.height, 1), rows
+    return again, rows.with_columns(baseline=protected[model.choice.history].fill_nan(None).fill_null(of_specialty).fill_null(0.0))
+
+
+def _explained(rows: pl.DataFrame, lead: lead_score.LeadScore) -> float:
+    """The share of the newest held-out rows for which reasons can be given."""
+    newest = rows.filter(pl.col("instant") == pl.col("instant").max()).head(_ASKED)
+    return reasons(lead, newest, set(Label), threads=1).select("hcp_id", "product").unique().height / max(newest.height, 1)
 
 
 def _audit(rows: pl.DataFrame, hcp: pl.DataFrame, values: Mapping[str, int], settings: Settings) -> Audit | None:
@@ -165,11 +193,8 @@ def _audit(rows: pl.DataFrame, hcp: pl.DataFrame, values: Mapping[str, int], set
     return audit(people.sort("hcp_id").join(groups, on="hcp_id", how="left", maintain_order="left"), GROUPS)
 
 
-def _closed(evidence: Evidence, rows: pl.DataFrame, everybody: pl.DataFrame, columns: Sequence[str], settings: Settings) -> Judged:
+def _closed(evidence: Evidence, reference: drift.Reference | None, settings: Settings) -> Judged:
     """The evidence with its reference, and the gate's word on it."""
-    reference = drift.reference(rows, columns, settings.oversight.limits, profiled=everybody) if rows.height else None
-    whole = Evidence(
-        evidence.held_out, evidence.leaks, evidence.audit, evidence.explained, None if reference is None else drift.unwatched(reference), evidence.provenance
-    )
+    whole = replace(evidence, unwatched=None if reference is None else drift.unwatched(reference))
     found = gates.checks(whole, settings.oversight.required)
     return Judged(gates.dump_evidence(whole, found) | {"reference": None if reference is None else drift.dump_reference(reference)}, found)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from remit.intake import TABLES, admit, in_force, last_of_each
+from remit.runtime.training import READ
 from remit.worlds import Delivery
 
 
@@ -38,15 +39,19 @@ class Shelf:
 
     def read(self, table: str, as_of: int) -> pl.DataFrame:
         """As `Source.read`; of prescriptions and touches every restatement is kept, which features sort out themselves."""
-        if not self._parts[table]:
-            self._parts[table] = [admit(pl.DataFrame(schema=dict.fromkeys(TABLES[table].contract.columns, pl.String)), table, as_of, zone=self.zone)]
-        if len(self._parts[table]) > 1:
-            self._parts[table] = [pl.concat(self._parts[table])]
+        if len(self._parts[table]) != 1:
+            self._parts[table] = [pl.concat(self._parts[table] or [self._none(table)])]
         if (table, as_of) not in self._read:
             rows = self._parts[table][0].filter(pl.col("received_at") <= as_of)
             self._read = {key: kept for key, kept in self._read.items() if key[1] == as_of}
             self._read[table, as_of] = rows if TABLES[table].occurred in ("period", "occurred_at") else last_of_each(rows, table)
         return self._read[table, as_of]
+
+    def about(self, hcps: list[str]) -> dict[str, pl.DataFrame]:
+        """The tables that features read, about `hcps`, with every restatement received: as they stood at any instant, for whoever leaves out what came later."""
+        wanted = pl.Series(hcps, dtype=pl.String).implode()
+        kept = {table: pl.concat(self._parts[table] or [self._none(table)]) for table in READ}
+        return {table: rows.filter(pl.col("hcp_id").is_in(wanted)) if "hcp_id" in rows.columns else rows for table, rows in kept.items()}
 
     def state(self, table: str, as_of: int) -> pl.DataFrame:
         """As `Source.state`."""
@@ -55,3 +60,6 @@ class Shelf:
     def loads(self, as_of: int) -> Mapping[str, int]:
         """As `Source.loads`."""
         return {feed: at for feed, at in self._loads.items() if at <= as_of}
+
+    def _none(self, table: str) -> pl.DataFrame:
+        return admit(pl.DataFrame(schema=dict.fromkeys(TABLES[table].contract.columns, pl.String)), table, 0, zone=self.zone)

@@ -74,9 +74,12 @@ def due(workspace: Workspace, settings: Settings, now: int, drifted: Collection[
     """Whether there are no models yet, they are older than the settings allow, or one of those in use is among the digests `drifted` and outcomes have settled
     since it was trained: before that a new one would learn what the old one knew."""
     note = _note(workspace)
-    if note is None or add_span(note["trained_at"], settings.train_every) <= now:
-        return True
-    return bool(set(drifted) & set(note["models"].values())) and add_span(note["trained_at"], settings.settle) <= now
+    return note is None or stale(settings, note["trained_at"], bool(set(drifted) & set(note["models"].values())), now)
+
+
+def stale(settings: Settings, trained_at: int, drifted: bool, now: int) -> bool:
+    """As `due`, of models trained at an instant, one of which has `drifted` or not."""
+    return add_span(trained_at, settings.train_every) <= now or (drifted and add_span(trained_at, settings.settle) <= now)
 
 
 def train(workspace: Workspace, settings: Settings, hcp: pl.DataFrame, tables_at: TablesAt, now: int, group: Group | None = None) -> None:
@@ -123,10 +126,10 @@ def fit(
     """Both models, from what is known of `hcps` at `now`, by name; the lead score learns from at most `most_instants` cycles of the history, evenly apart.
     The rows it learned from are added to `learned`, where that is given."""
     features, horizon = feature_catalogue(settings), settings.horizon
-    every = _instants(settings, now)
-    instants = every[:: -max(1, -(-len(every) // most_instants))][::-1]
+    every = instants(settings, now)
+    chosen = every[:: -max(1, -(-len(every) // most_instants))][::-1]
     periods = (1,) if settings.response == "panel" else (1, horizon)
-    frames = training_frames(tables_at, instants, now, features, zone=settings.zone, periods=periods, hcps=hcps)
+    frames = training_frames(tables_at, chosen, now, features, zone=settings.zone, periods=periods, hcps=hcps)
     if learned is not None:
         learned.append(frames[0])
     lead = lead_score.train(frames[0], features, seed=settings.seed, threads=THREADS)
@@ -204,7 +207,7 @@ def _parts(workspace: Workspace, name: str, digest: str) -> dict[str, bytes]:
     return parts
 
 
-def _instants(settings: Settings, now: int) -> tuple[int, ...]:
+def instants(settings: Settings, now: int) -> tuple[int, ...]:
     """The cycles' instants within the history to learn from."""
     since, until = add_span(now, settings.history, -1), add_span(now, settings.settle, -1)
     steps = range(1, 10_000)
