@@ -109,7 +109,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
         def group(models: training.Models, previous: Segments | None) -> Segments:
             return grouping.grouped(source, seen, config, models, previous, held, now)
 
-        training.train(workspace, settings, hcp, lambda instant, hcps: tables(workspace, instant, hcps=hcps), now, group)
+        training.train(workspace, settings, hcp, lambda instant, hcps: tables(workspace, instant, hcps=hcps), now, group, threads)
     models = training.load(workspace)
     stage("refuse what waited too long")  # after everything that a person may have to mend
     refused = _refuse_overdue(ledger, cycle_id, now)

@@ -101,7 +101,7 @@ class Past:
         return self.company.world
 
 
-def burn_in(description: Description, physicians: int, seed: int, weeks: int, texts: Mapping[str, str] | None = None) -> Past:
+def burn_in(description: Description, physicians: int, seed: int, weeks: int, texts: Mapping[str, str] | None = None, threads: int = 1) -> Past:
     """The world and its company after the history, and what physicians would write in each of `weeks` if nobody did anything. `texts` are the company's own."""
     config = read_config(texts or company_texts(description, seed))
     world = World.build(description, physicians, seed)
@@ -111,7 +111,7 @@ def burn_in(description: Description, physicians: int, seed: int, weeks: int, te
     shelf = Shelf(config.settings.zone)
     shelf.add(files, world.now)
     company = _Company(config, world, shelf)
-    _train(company, observe(shelf, config.settings, world.now))
+    _train(company, observe(shelf, config.settings, world.now), threads)
     twin, quiet = world.copy(), []
     for _ in range(weeks):
         quiet.append(twin.step(world.plan().clear()).expected)
@@ -164,7 +164,7 @@ def _act(company: _Company, policy: str, threads: int, change: Change | None) ->
         return world.plan()
     seen = observe(company.shelf, company.config.settings, world.now)
     if training.stale(company.config.settings, company.trained_at, bool(watching.drifted(company.watch)), world.now):
-        _train(company, seen)
+        _train(company, seen, threads)
     inputs = _inputs(company, seen, threads)
     if change is not None:
         inputs = replace(inputs, capacity=change.scaled(inputs.capacity))
@@ -203,11 +203,11 @@ def _unreported(company: _Company) -> pl.DataFrame:
     return first.with_columns(purpose=purpose, decision=pl.lit(None, pl.String)).select(CONTACTS.names())
 
 
-def _train(company: _Company, seen: Observed) -> None:
+def _train(company: _Company, seen: Observed, threads: int) -> None:
     now, settings, shelf = company.world.now, company.config.settings, company.shelf
     hcps = training.sample(shelf.state("hcp", now), settings)
     learned: list[pl.DataFrame] = []
-    found = training.fit(settings, lambda at: {name: shelf.read(name, at) for name in training.READ}, now, hcps, _INSTANTS, learned)
+    found = training.fit(settings, lambda at: {name: shelf.read(name, at) for name in training.READ}, now, hcps, _INSTANTS, learned, threads)
     models = Models(found["lead-score"], found["response"], {})  # type: ignore[arg-type]  # by name
     previous = company.models.segments if company.models else None
     groups = grouping.grouped(shelf, seen, company.config, models, previous, company.members, now)

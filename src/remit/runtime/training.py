@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
@@ -82,12 +83,14 @@ def stale(settings: Settings, trained_at: int, drifted: bool, now: int) -> bool:
     return add_span(trained_at, settings.train_every) <= now or (drifted and add_span(trained_at, settings.settle) <= now)
 
 
-def train(workspace: Workspace, settings: Settings, hcp: pl.DataFrame, tables_at: TablesAt, now: int, group: Group | None = None) -> None:
+def train(
+    workspace: Workspace, settings: Settings, hcp: pl.DataFrame, tables_at: TablesAt, now: int, group: Group | None = None, threads: int = 1
+) -> None:
     """Trains both models on what is known at `now`, stores them, and puts them in use. `hcp` is the master data; `tables_at` gives the tables as they stood
     at an instant, about the given HCPs; `group` makes segments of the new models and the segments in use (None: there are none)."""
     hcps = sample(hcp, settings)
     learned: list[pl.DataFrame] = []
-    fitted = fit(settings, lambda at: tables_at(at, hcps), now, hcps, learned=learned)
+    fitted = fit(settings, lambda at: tables_at(at, hcps), now, hcps, learned=learned, threads=threads)
     digests = {name: _keep(workspace, name, model.parts()) for name, model in fitted.items()}
     models = load(workspace, digests)
     evidence = _judge(workspace, settings, models, learned[0], hcp, hcps, now)
@@ -122,9 +125,10 @@ def fit(
     hcps: list[str],
     most_instants: int = MOST_INSTANTS,
     learned: list[pl.DataFrame] | None = None,
+    threads: int = 1,
 ) -> dict[str, lead_score.LeadScore | response.Response | panel_response.PanelResponse]:
     """Both models, from what is known of `hcps` at `now`, by name; the lead score learns from at most `most_instants` cycles of the history, evenly apart.
-    The rows it learned from are added to `learned`, where that is given."""
+    The rows it learned from are added to `learned`, where that is given. With two `threads` both are trained at once, to the same bytes."""
     features, horizon = feature_catalogue(settings), settings.horizon
     every = instants(settings, now)
     chosen = every[:: -max(1, -(-len(every) // most_instants))][::-1]
@@ -132,14 +136,19 @@ def fit(
     frames = training_frames(tables_at, chosen, now, features, zone=settings.zone, periods=periods, hcps=hcps)
     if learned is not None:
         learned.append(frames[0])
-    lead = lead_score.train(frames[0], features, seed=settings.seed, threads=THREADS)
-    if settings.response == "history":
-        return {"lead-score": lead, "response": response.train(frames[1], features, periods=horizon, seed=settings.seed, threads=THREADS)}
-    known = tables_at(now)
-    grid = grid_of(known, now, zone=settings.zone, hcps=hcps)
-    seen = panel_of(settings, known, now, hcps, grid)
-    frame = build(known, now, features, zone=settings.zone, hcps=hcps, grid=grid)
-    return {"lead-score": lead, "response": panel_response.train(seen, frame, features, horizon=horizon, seed=settings.seed)}
+
+    def of_response() -> response.Response | panel_response.PanelResponse:
+        if settings.response == "history":
+            return response.train(frames[1], features, periods=horizon, seed=settings.seed, threads=THREADS)
+        known = tables_at(now)
+        grid = grid_of(known, now, zone=settings.zone, hcps=hcps)
+        frame = build(known, now, features, zone=settings.zone, hcps=hcps, grid=grid)
+        return panel_response.train(panel_of(settings, known, now, hcps, grid), frame, features, horizon=horizon, seed=settings.seed)
+
+    with ThreadPoolExecutor(min(2, threads)) as pool:
+        lead = pool.submit(lead_score.train, frames[0], features, seed=settings.seed, threads=THREADS)
+        of_touches = pool.submit(of_response)
+        return {"lead-score": lead.result(), "response": of_touches.result()}
 
 
 def panel_of(settings: Settings, known: Mapping[str, pl.DataFrame], now: int, hcps: list[str] | None = None, grid: Grid | None = None) -> Panel:
