@@ -59,8 +59,9 @@ def _unchanged(name: str, seeds: Sequence[int], weeks: int) -> Row:
     lives = [lived(name, "", seed, weeks)[0] for seed in seeds]
     alarms = sum(len(serious(life)) for life in lives)
     years = len(lives) * weeks / 52
-    figures = sorted({f"{asked.model} {figure}" for life in lives for asked in life.asked if asked.serious for figure in asked.figures if "input:" not in figure})
-    said = f"{alarms} in {years:.1f} years{f' ({chr(44).join(figures)})' if figures else ''}"
+    asked = [each for life in lives for each in life.asked if each.serious]
+    figures = sorted({f"{each.model} {figure}" for each in asked for figure in each.figures if not figure.startswith("input:")})
+    said = f"{alarms} in {years:.1f} years" + (f" ({', '.join(figures)})" if figures else "")
     work = f"false alarms by more than inputs in `{name}` without events, {PHYSICIANS} physicians"
     return Row(work, "< 1 a year", said, "", None if weeks < 52 else alarms < years)
 

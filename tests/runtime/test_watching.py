@@ -41,7 +41,7 @@ def test_a_response_that_breaks_is_caught_within_two_cycles_of_its_outcomes_sett
 
 
 def test_models_that_drifted_are_trained_anew_once_outcomes_have_settled_since_the_last_training(changed: tuple[Life, int]) -> None:
-    """After a training for age in week 14, in the next cycle that has settled outcomes after it; the new reference is the new world's, or is caught again."""
+    """After a training for age in week 14, in the first cycle that knows an outcome of later."""
     life, settle = changed
     assert life.trained[0] == (14, "age")
     assert life.trained[1] == (14 + settle, "drift")
@@ -94,3 +94,26 @@ def test_inputs_alone_are_no_drift_that_trains() -> None:
     """As in a workspace: `stop` of a column is told, and only score, precision, calibration and outcome count."""
     column, score = {"figure": "input:x", "action": "stop"}, {"figure": "score", "action": "confirm"}
     assert watching.drifted({"a": {"findings": [column]}, "b": {"findings": [column, score]}, "c": {"findings": [{**score, "action": "raise"}]}}) == ["b"]
+
+
+def test_models_trained_in_two_threads_are_those_of_one() -> None:
+    """Both at once, or one after the other: the same bytes."""
+    description = read_world(world_text("quickstart"), "quickstart")
+    one, two = (burn_in(description, 120, 1, 0, threads=threads).company.models for threads in (1, 2))
+    assert one is not None
+    assert two is not None
+    assert one.lead.parts() == two.lead.parts()
+    assert one.response.parts() == two.response.parts()
+
+
+def test_what_arrives_later_is_read_though_the_same_instant_was_read_before() -> None:
+    """Feeds in memory are read once per instant, and again after a delivery."""
+    company = burn_in(read_world(world_text("quickstart"), "quickstart"), 60, 1, 0).company
+    shelf, world = company.shelf, company.world
+    before = shelf.read("rx", world.now + WEEK).height
+    copy = shelf.copy()
+    shelf.add(world.step(world.plan()).deliveries, world.now)
+    assert shelf.read("rx", world.now).height > before
+    assert copy.read("rx", world.now).height == before
+    hcps = shelf.state("hcp", world.now)["hcp_id"].head(5).to_list()
+    assert set(shelf.about(hcps)["rx"]["hcp_id"]) <= set(hcps)

@@ -150,9 +150,7 @@ def _again(held: Collection[int], tables_at: TablesAt, catalogue: Catalogue, hcp
     return pl.concat(kept) if kept else pl.DataFrame(schema={"instant": pl.Int64, "hcp_id": pl.String, "product": pl.String, "pdrp": pl.Boolean})
 
 
-def _tried(
-    one: pl.DataFrame, held: Sequence[int], catalogue: Catalogue, tables_at: TablesAt, settings: Settings
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _tried(one: pl.DataFrame, held: Sequence[int], catalogue: Catalogue, tables_at: TablesAt, settings: Settings) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of the instants `held` out, built again; and those of them that a model which did not learn from them can score, with score and baseline."""
     again = _again(held, tables_at, catalogue, one["hcp_id"].unique().sort().to_list(), settings)
     if not again.height:

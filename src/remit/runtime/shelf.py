@@ -48,7 +48,7 @@ class Shelf:
         return self._read[table, as_of]
 
     def about(self, hcps: list[str]) -> dict[str, pl.DataFrame]:
-        """The tables that features read, about `hcps`, with every restatement received: as they stood at any instant, for whoever leaves out what came later."""
+        """The tables that features read, about `hcps`, with every restatement received: as they stood at any instant, to whoever leaves out what came later."""
         wanted = pl.Series(hcps, dtype=pl.String).implode()
         kept = {table: pl.concat(self._parts[table] or [self._none(table)]) for table in READ}
         return {table: rows.filter(pl.col("hcp_id").is_in(wanted)) if "hcp_id" in rows.columns else rows for table, rows in kept.items()}

@@ -316,8 +316,8 @@ class _Tally:
     def life(self, world: str, seed: int, policy: str) -> Life:
         """Everything counted."""
         lists = (tuple(self.net), tuple(self.units), tuple(self.contacts))
-        counted = (dict(sorted(self.touches.items())), tuple(self.over), self.broken, self.served, self.gained)
-        return Life(world, seed, policy, *lists, *counted, self.looked, tuple(self.trained), tuple(self.asked))
+        done = Life(world, seed, policy, *lists, dict(sorted(self.touches.items())), tuple(self.over), self.broken, self.served, self.gained)
+        return replace(done, watched=self.looked, trained=tuple(self.trained), asked=tuple(self.asked))
 
     def _count(self, rule: str, times: int) -> None:
         if times:

@@ -83,9 +83,7 @@ def stale(settings: Settings, trained_at: int, drifted: bool, now: int) -> bool:
     return add_span(trained_at, settings.train_every) <= now or (drifted and add_span(trained_at, settings.settle) <= now)
 
 
-def train(
-    workspace: Workspace, settings: Settings, hcp: pl.DataFrame, tables_at: TablesAt, now: int, group: Group | None = None, threads: int = 1
-) -> None:
+def train(workspace: Workspace, settings: Settings, hcp: pl.DataFrame, tables_at: TablesAt, now: int, group: Group | None = None, threads: int = 1) -> None:
     """Trains both models on what is known at `now`, stores them, and puts them in use. `hcp` is the master data; `tables_at` gives the tables as they stood
     at an instant, about the given HCPs; `group` makes segments of the new models and the segments in use (None: there are none)."""
     hcps = sample(hcp, settings)
