@@ -15,9 +15,9 @@ from remit.models.panel_response import PanelResponse
 from remit.models.segments import Segments, segment
 from remit.models.weeks import Sample, Weeks, saturated
 from remit.runtime.countries import bundled, open_world
-from remit.runtime.inputs import READ, observe
+from remit.runtime.inputs import observe
 from remit.runtime.simulating import burn_in
-from remit.runtime.training import feature_catalogue, panel_of
+from remit.runtime.training import feature_catalogue
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -64,8 +64,8 @@ def _run(name: str, physicians: int, seed: int) -> dict[str, list[float]]:
     settings, world, shelf, models = company.config.settings, company.world, company.shelf, company.models
     if models is None or not isinstance(models.response, PanelResponse):
         raise ValueError(f"`{name}` trains no response over time")
-    known, frame, names = {table: shelf.read(table, world.now) for table in READ}, observe(shelf, settings, world.now), feature_catalogue(settings)
-    data = panel_of(settings, known, world.now)
+    seen, names = observe(shelf, settings, world.now), feature_catalogue(settings)
+    frame, data = seen.features, seen.panel()
     found = segment(frame, names, channels=CHANNELS, expected=models.increments(frame, lambda: data, 1))
     truth, members = world.responses(1, 13), found.placed(frame, names)
     volume = frame.group_by("hcp_id").agg(pl.col("specialty").first().fill_null(""), pl.col("rx_mean_13").sum()).sort("hcp_id")
@@ -80,7 +80,7 @@ def _run(name: str, physicians: int, seed: int) -> dict[str, list[float]]:
     stayed = []
     for _ in range(4):
         shelf.add(world.step(world.plan()).deliveries, world.now)
-        frame = observe(shelf, settings, world.now)
+        frame = observe(shelf, settings, world.now).features
         found = segment(frame, names, channels=CHANNELS, previous=found, before=members)
         members = found.placed(frame, names, members)
         stayed.append(float(found.facts["share_stayed"]))

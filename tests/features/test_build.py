@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from remit.features import FeatureError, build
+from remit.features import FeatureError, build, grid_of, panel
 from remit.terms.instants import DAY, FOREVER, HOUR, WEEK, parse_instant, period_bounds
 from tests.features.tables import CATALOGUE, country, rx_row, table, touch_row
 
@@ -88,6 +88,18 @@ def test_the_latest_restatement_counts_also_downward() -> None:
     restated = [rx_row("A", "alpha", "2026-W06", 2, 3 * HOUR), rx_row("A", "alpha", "2026-W06", 9, 1 * HOUR), rx_row("A", "alpha", "2026-W06", 1, 3 * HOUR)]
     assert _row(country(_weeks(ALPHA) + restated))["rx_newest"] == 2
     assert _row(country(restated[::-1] + _weeks(ALPHA)[::-1]))["rx_newest"] == 2
+
+
+def test_features_and_a_panel_of_one_grid_are_what_each_makes_by_itself() -> None:
+    """Worked out once for both: the same to the last value, with restatements and a period that is still running."""
+    rows = [*_weeks(ALPHA), *_weeks(ALPHA[::-1], "B", "beta"), rx_row("A", "alpha", "2026-W06", 2, 3 * HOUR), rx_row("B", "alpha", "2026-W07", 8, 1 * HOUR)]
+    tables = country(rows)
+    grid = grid_of(tables, NOW)
+    assert build(tables, NOW, CATALOGUE, grid=grid).equals(build(tables, NOW, CATALOGUE))
+    alone, shared = (panel(tables, NOW, ["call"], zone="UTC", history="10 weeks", settle="1 week", grid=given) for given in (None, grid))
+    assert shared.ends.tolist() == alone.ends.tolist()
+    assert shared.outcome.tobytes() == alone.outcome.tobytes()
+    assert shared.touches.tobytes() == alone.touches.tobytes()
 
 
 def test_a_restatement_counts_only_once_it_is_received() -> None:

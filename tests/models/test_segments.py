@@ -14,9 +14,9 @@ from remit.models import segments
 from remit.models.errors import ModelError
 from remit.models.segments import FEWEST, MOST, Segments, segment
 from remit.runtime.countries import open_world
-from remit.runtime.inputs import READ, observe
+from remit.runtime.inputs import observe
 from remit.runtime.simulating import burn_in
-from remit.runtime.training import feature_catalogue, panel_of
+from remit.runtime.training import feature_catalogue
 from remit.terms.labels import Label
 from tests.models.grouping import people
 from tests.models.learning import CATALOGUE
@@ -317,9 +317,10 @@ def test_segments_tell_more_of_response_than_specialty_and_decile_in_a_world_and
     """In four weeks at least nine in ten stay each week; segments leave less of the true response unexplained than the usual list by specialty and decile."""
     company = burn_in(open_world("reversed"), 600, 5, 0).company
     world, shelf, catalogue = company.world, company.shelf, feature_catalogue(company.config.settings)
-    frame = observe(shelf, company.config.settings, world.now)
+    seen = observe(shelf, company.config.settings, world.now)
+    frame = seen.features
     assert company.models is not None
-    expected = company.models.increments(frame, lambda: panel_of(company.config.settings, {name: shelf.read(name, world.now) for name in READ}, world.now), 1)
+    expected = company.models.increments(frame, seen.panel, 1)
     found = segment(frame, catalogue, channels=["call", "email"], expected=expected)
     volume = frame.group_by("hcp_id").agg(pl.col("specialty").first().fill_null(""), pl.col("rx_mean_13").sum())
     decile = volume.with_columns(decile=pl.format("{}/{}", "specialty", pl.col("rx_mean_13").rank("ordinal") * 10 // (pl.len() + 1)))
@@ -329,7 +330,7 @@ def test_segments_tell_more_of_response_than_specialty_and_decile_in_a_world_and
     stayed = []
     for _ in range(4):
         shelf.add(world.step(world.plan()).deliveries, world.now)
-        frame = observe(shelf, company.config.settings, world.now)
+        frame = observe(shelf, company.config.settings, world.now).features
         found = segment(frame, catalogue, channels=["call", "email"], previous=found, before=members)
         members = found.placed(frame, catalogue, members)
         stayed.append(float(found.facts["share_stayed"]))

@@ -44,11 +44,12 @@ def test_a_sample_takes_bricks_whole(past: Past) -> None:
 
 def test_the_reports_of_bricks_are_the_prescription_feed(past: Past) -> None:
     """Their age is that of the feed of prescriptions, and every physician has a newest period."""
-    inputs = _inputs(past.company.copy(), 1)
+    company = past.company.copy()
+    inputs = _inputs(company, observe(company.shelf, company.config.settings, past.world.now), 1)
     assert "rx" not in inputs.known.feed_age_h
     assert inputs.known.feed_age_h["brick_rx"] < 24
     assert inputs.known.scores["rx_at"].null_count() == 0
-    features = observe(past.company.shelf, past.company.config.settings, past.world.now)
+    features = observe(past.company.shelf, past.company.config.settings, past.world.now).features
     assert features["rx_feed_age_us"].max() < 24 * HOUR  # type: ignore[operator]  # a number
     assert features["rx_of_brick"].all()
     assert past.company.models is not None

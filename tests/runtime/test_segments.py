@@ -13,6 +13,7 @@ from remit.models.segments import FEWEST, MOST
 from remit.runtime import commands, grouping, training
 from remit.runtime.countries import open_world
 from remit.runtime.cycle import proposed
+from remit.runtime.inputs import observe
 from remit.runtime.run import run_cycle
 from remit.runtime.simulating import _inputs, burn_in
 from remit.runtime.workspace import Workspace
@@ -145,7 +146,8 @@ def test_segments_are_not_signed(workspace: Workspace) -> None:
 def test_a_cycle_proposes_first_what_each_segment_took_up_most_and_the_same_visits() -> None:
     """In the quickstart world nothing tells contents apart, and nothing is preferred; where a segment took one up more, its e-mails carry that first."""
     company = burn_in(open_world("quickstart"), 200, 3, 0).company
-    given = replace(_inputs(company, 1), responses=company.world.responses(1, 13))
+    seen = observe(company.shelf, company.config.settings, company.world.now)
+    given = replace(_inputs(company, seen, 1), responses=company.world.responses(1, 13))
     plain = replace(given, segments=None, uptake=None)
     assert given.segments is not None
     assert given.uptake is not None

@@ -1,6 +1,6 @@
 """What was known, as of when: point-in-time features with information labels, data age and feed age."""
 
-from remit.features.build import build
+from remit.features.build import Grid, build, grid_of
 from remit.features.definitions import FEATURES
 from remit.features.errors import FeatureError
 from remit.features.feature import Catalogue, Column, Feature, catalogue
@@ -16,11 +16,13 @@ __all__ = [
     "Column",
     "Feature",
     "FeatureError",
+    "Grid",
     "Panel",
     "Tables",
     "build",
     "catalogue",
     "earlier_instants",
+    "grid_of",
     "of_peers",
     "panel",
     "period_ends",

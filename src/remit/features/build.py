@@ -35,8 +35,30 @@ class Scope:
     rows: pl.DataFrame
 
 
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What features and a panel of the same tables, instant and HCPs both begin with: the scope, and the prescriptions known of it (None: no such feed)."""
+
+    scope: Scope
+    prescribed: Prescriptions | None
+
+
+def grid_of(tables: Tables, as_of: int, *, zone: str = "UTC", hcps: Sequence[str] | None = None) -> Grid:
+    """The grid of `tables` at `as_of` (UTC microseconds): arguments as for `build`, which raises what is missing."""
+    scope = scope_of(tables, as_of, zone, hcps)
+    reported = bool({"rx", "brick_rx"} & tables.keys())
+    return Grid(scope, prescriptions(tables, scope.people, scope.products, as_of, zone) if reported else None)
+
+
 def build(
-    tables: Tables, as_of: int, catalogue: Catalogue, *, zone: str = "UTC", loads: Mapping[str, int] | None = None, hcps: Sequence[str] | None = None
+    tables: Tables,
+    as_of: int,
+    catalogue: Catalogue,
+    *,
+    zone: str = "UTC",
+    loads: Mapping[str, int] | None = None,
+    hcps: Sequence[str] | None = None,
+    grid: Grid | None = None,
 ) -> pl.DataFrame:
     """The features of every HCP in force and every own product at `as_of` (UTC microseconds), from rows received by then and none later.
 
@@ -44,12 +66,13 @@ def build(
     table `{table}_data_age_us` (`as_of` less `occurred_at` of the newest row used, null if none was) and `{table}_feed_age_us` (`as_of` less the instant
     in `loads` of the feed's last complete load, null if not given). `tables` holds `hcp` and `products` and any of `formulary`, `rx`, `brick_rx`, `touches`
     and `inquiries`; what is absent is unknown. With `brick_rx`, `rx_of_brick` says of each row that what it tells of prescribing is the average of the
-    brick, nobody's own. `zone` is where weeks and months begin. `hcps` restricts the rows. Raises `FeatureError` listing every table or column that is
-    missing.
+    brick, nobody's own. `zone` is where weeks and months begin. `hcps` restricts the rows. `grid` is what `grid_of` made of the
+    same arguments, where it is at hand already. Raises `FeatureError` listing every table or column that is missing.
     """
     _check(tables, catalogue)
-    scope = scope_of(tables, as_of, zone, hcps)
-    blocks = [_hcp(catalogue, scope), _formulary(tables, catalogue, scope), _rx(tables, catalogue, scope)]
+    grid = grid_of(tables, as_of, zone=zone, hcps=hcps) if grid is None else grid
+    scope = grid.scope
+    blocks = [_hcp(catalogue, scope), _formulary(tables, catalogue, scope), _rx(catalogue, grid)]
     blocks += [_events(tables, catalogue, scope, table, key) for table, key in _EVENTS.items()]
     features = pl.concat([scope.rows, *blocks], how="horizontal")
     ages = sorted(name for name in features.columns if name.endswith("_data_age_us"))
@@ -111,10 +134,10 @@ def _formulary(tables: Tables, catalogue: Catalogue, scope: Scope) -> pl.DataFra
     return rows.join(facts, on=keys, how="left", maintain_order="left").drop(keys)
 
 
-def _rx(tables: Tables, catalogue: Catalogue, scope: Scope) -> pl.DataFrame:
-    if not {"rx", "brick_rx"} & tables.keys():
+def _rx(catalogue: Catalogue, grid: Grid) -> pl.DataFrame:
+    scope, known = grid.scope, grid.prescribed
+    if known is None:
         return _unknown(catalogue, "rx", scope.rows.height)
-    known = prescriptions(tables, scope.people, scope.products, scope.as_of, scope.zone)
     basket = with_basket(known, scope.products["basket"].to_list())
     own = np.flatnonzero(scope.products["own"].to_numpy()).tolist()
     starts = range(0, max(scope.people.height, 1), _CHUNK)

@@ -88,20 +88,23 @@ def prescriptions(tables: Tables, people: pl.DataFrame, products: pl.DataFrame, 
     rows = _received(tables["rx"], "hcp_id", people, products, as_of) if "rx" in tables else pl.DataFrame(schema=_ROWS)
     parts, of_brick = 1, np.zeros(len(people), bool)
     if "brick_rx" in tables:
-        shares = _averages(tables["brick_rx"], people.filter(~pl.col("hcp").is_in(rows["hcp"].unique().implode())), products, as_of)
+        told = np.zeros(len(people), bool)
+        told[rows["hcp"].to_numpy()] = True
+        shares = _averages(tables["brick_rx"], people.filter(~pl.Series(told)), products, as_of)
         if shares.height:
             parts = PARTS
             of_brick[shares["hcp"].unique().to_numpy()] = True
-            told = pl.col("outcome") != UNKNOWN
-            rows = pl.concat([rows.with_columns(pl.when(told).then(pl.col("outcome") * PARTS).otherwise(UNKNOWN).alias("outcome")), shares])
+            known = pl.col("outcome") != UNKNOWN
+            rows = pl.concat([rows.with_columns(pl.when(known).then(pl.col("outcome") * PARTS).otherwise(UNKNOWN).alias("outcome")), shares])
     names = rows["period"].unique().sort().to_list()
     numbers = {name: number_of(name) for name in names}
     cadence = cadence_of(names)
     ended = [] if cadence is None else [name for name in names if numbers[name] < number_at(as_of, cadence, zone)]
     if not ended:
         return Prescriptions(np.full((len(people), len(products), 0), UNKNOWN), 0, np.full(len(products), -1), {}, cadence, parts, of_brick)
-    known = rows.filter(pl.col("period").is_in(ended)).with_columns(number=pl.col("period").replace_strict(numbers, return_dtype=pl.Int64))
-    return replace(_grid(known, len(people), len(products), cadence), parts=parts, of_brick=of_brick)
+    rows = rows if len(ended) == len(names) else rows.filter(pl.col("period").is_in(ended))
+    rows = rows.with_columns(number=pl.col("period").replace_strict(numbers, return_dtype=pl.Int64)).drop("period")
+    return replace(_grid(rows, len(people), len(products), cadence), parts=parts, of_brick=of_brick)
 
 
 def with_basket(known: Prescriptions, baskets: list[str | None]) -> _Cells:
@@ -163,23 +166,17 @@ def _received(frame: Frame, key: str, people: pl.DataFrame, products: pl.DataFra
 def _grid(rows: pl.DataFrame, hcps: int, products: int, cadence: Cadence | None) -> Prescriptions:
     number = rows["number"].to_numpy()
     first = max(int(number.min()), int(number.max()) - HISTORY + 1)
-    rows = rows.filter(pl.col("number") >= first)
-    number = rows["number"].to_numpy()
+    if first > int(number.min()):
+        rows = rows.filter(pl.col("number") >= first)
+        number = rows["number"].to_numpy()
     periods = int(number.max()) - first + 1
     cell = (rows["hcp"].to_numpy().astype(np.int64) * products + rows["product_number"].to_numpy()) * periods + (number - first)
     values = np.full(hcps * products * periods, UNKNOWN)
-    order = _restated_last(cell, rows)
-    values[cell[order]] = rows["outcome"].to_numpy()[order]
+    received, last = rows["received_at"].to_numpy(), np.full(len(values), np.iinfo(np.int64).min)
+    np.maximum.at(last, cell, received)
+    counts = received == last[cell]  # of rows received at once, the largest
+    np.maximum.at(values, cell[counts], rows["outcome"].to_numpy()[counts])
     newest = np.full(products, -1)
     np.maximum.at(newest, rows["product_number"].to_numpy(), number)
     ends = dict(rows.group_by("number").agg(pl.col("occurred_at").max()).iter_rows())
     return Prescriptions(values.reshape(hcps, products, periods), first, newest, ends, cadence, 1, np.zeros(hcps, bool))
-
-
-def _restated_last(cell: _Cells, rows: pl.DataFrame) -> _Cells:
-    """An order of rows in which the row that counts for a cell comes last; sorts only the rows of cells that have several."""
-    count = np.bincount(cell, minlength=1)
-    several = np.flatnonzero(count[cell] > 1)
-    single = np.flatnonzero(count[cell] == 1)
-    order = np.lexsort((rows["outcome"].to_numpy()[several], rows["received_at"].to_numpy()[several]))
-    return np.concatenate([single, several[order]])

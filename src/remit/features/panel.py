@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from remit.features.build import scope_of
+from remit.features.build import Grid, grid_of
 from remit.features.errors import FeatureError
-from remit.features.known import UNKNOWN, Tables, events, prescriptions
+from remit.features.known import UNKNOWN, Tables, events
 from remit.features.periods import name_of, number_at
 from remit.terms.instants import add_span, period_bounds
 
@@ -39,19 +39,28 @@ class Panel:
 
 
 def panel(
-    tables: Tables, as_of: int, channels: Sequence[str], *, zone: str, history: str, settle: str, worth: Sequence[float] = (), hcps: Sequence[str] | None = None
+    tables: Tables,
+    as_of: int,
+    channels: Sequence[str],
+    *,
+    zone: str,
+    history: str,
+    settle: str,
+    worth: Sequence[float] = (),
+    hcps: Sequence[str] | None = None,
+    grid: Grid | None = None,
 ) -> Panel:
     """The panel of the HCPs in force at `as_of`, over the periods that ended within `history` before it; outcomes of those that ended less than `settle`
     before it are left out.
 
-    A detail counts as `worth` by its place in its call, as far as that says; any other touch counts 1. `tables` as for `build`. Raises `FeatureError`
-    where no such period is known.
+    A detail counts as `worth` by its place in its call, as far as that says; any other touch counts 1. `tables` and `grid` as for `build`. Raises
+    `FeatureError` where no such period is known.
     """
-    scope = scope_of(tables, as_of, zone, hcps)
-    known = prescriptions(tables, scope.people, scope.products, as_of, zone)
+    grid = grid_of(tables, as_of, zone=zone, hcps=hcps) if grid is None else grid
+    scope, known = grid.scope, grid.prescribed
     since, until = add_span(as_of, history, -1), add_span(as_of, settle, -1)
-    settled = [number for number in sorted(known.ends) if since <= known.ends[number] <= until]
-    if not settled or known.cadence is None:
+    settled = [] if known is None else [number for number in sorted(known.ends) if since <= known.ends[number] <= until]
+    if not settled or known is None or known.cadence is None:
         raise FeatureError("no prescriptions of settled periods are known", where="rx", do="Load a longer history, or set a shorter `settle`.")
     numbers = range(settled[0], number_at(as_of, known.cadence, zone))
     ends = np.array([period_bounds(name_of(number, known.cadence), zone)[1] for number in numbers], np.int64)

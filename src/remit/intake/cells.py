@@ -28,9 +28,11 @@ def read_instants(cells: pl.Series) -> pl.Series:
 def _instants(cells: pl.Series) -> pl.Series:
     plain = pl.select(pl.when(cells.str.contains(_INSTANT)).then(cells)).to_series()
     quick = plain.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us", strict=False).cast(pl.Int64)
+    if quick.null_count() == cells.null_count():
+        return quick
     rest = cells.filter(quick.is_null()).drop_nulls().unique()
     slow = pl.Series([_instant(cell) for cell in rest], dtype=pl.Int64)
-    return quick.fill_null(cells.replace_strict(rest, slow, default=None, return_dtype=pl.Int64)) if len(rest) else quick
+    return quick.fill_null(cells.replace_strict(rest, slow, default=None, return_dtype=pl.Int64))
 
 
 def read_periods(cells: pl.Series, zone: str) -> pl.DataFrame:

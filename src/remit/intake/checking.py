@@ -41,20 +41,25 @@ def check(raw: pl.DataFrame, contract: Contract, zone: str) -> Checked:
 
 def check_rows(raw: pl.DataFrame, schema: type[dy.Schema], zone: str) -> Checked:
     """The rules that are about one row."""
-    typed = pl.DataFrame([_read(raw, name, kind) for name, kind in reads(schema).items()])
-    broken = [_unreadable(raw, typed, name, kind) for name, kind in reads(schema).items() if kind in _UNREADABLE and name in raw.columns]
+    kinds = reads(schema)
+    typed = pl.DataFrame([_read(raw, name, kind) for name, kind in kinds.items()])
+    told_of = [name for name, kind in kinds.items() if kind in _UNREADABLE and name in raw.columns]
+    broken = [_unreadable(raw, typed, name, kinds[name]) for name in told_of if typed[name].null_count() > raw[name].null_count()]
     good, failure = schema.filter(typed)
     if len(failure):
         details = failure.details()
         rules = [name for name in details.columns if name not in typed.columns]
         fired = details.unpivot(rules, index="line", variable_name="rule", value_name="is").filter(pl.col("is") == "invalid")
         broken.append(fired.select("line", pl.col("rule").str.replace("|check__", "|", literal=True)))
-    told = pl.concat(broken) if broken else pl.DataFrame(schema=dict(BROKEN_SCHEMA))
+    checked = Checked(good, pl.DataFrame(schema=dict(BROKEN_SCHEMA)))
+    checked = checked.without(_told_once(pl.concat(broken))) if broken else checked
+    return checked.without(_unknown_periods(checked.good, zone)) if "period" in kinds.values() else checked
+
+
+def _told_once(told: pl.DataFrame) -> pl.DataFrame:
     # A cell that cannot be read is held as null: do not blame it twice.
     unread = told.filter(pl.col("rule").str.contains(r"\|not_")).select("line", column=pl.col("rule").str.split("|").list.first())
-    told = told.with_columns(column=pl.col("rule").str.strip_suffix("|nullability")).join(unread, on=["line", "column"], how="anti").drop("column")
-    checked = Checked(good, pl.DataFrame(schema=dict(BROKEN_SCHEMA))).without(told)
-    return checked.without(_unknown_periods(checked.good, zone)) if "period" in reads(schema).values() else checked
+    return told.with_columns(column=pl.col("rule").str.strip_suffix("|nullability")).join(unread, on=["line", "column"], how="anti").drop("column")
 
 
 def _read(raw: pl.DataFrame, name: str, kind: str) -> pl.Series:

@@ -144,6 +144,7 @@ def labels(schema: type[dy.Schema]) -> Mapping[str, Label]:
     return MappingProxyType({name: Label(_metadata(column)["label"]) for name, column in schema.columns().items()})
 
 
+@lru_cache
 def reads(schema: type[dy.Schema]) -> Mapping[str, str]:
     """How the text of each column is read."""
     return MappingProxyType({name: str(_metadata(column)["reads"]) for name, column in schema.columns().items()})

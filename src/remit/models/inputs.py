@@ -1,6 +1,6 @@
 """What a model reads: columns with labels, PDRP physicians' prescribing replaced before anything sees it, text as numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,27 +44,28 @@ class Inputs:
 
     def average(self, frame: pl.DataFrame, name: str) -> Floats:
         """The average of PDRP-labelled column `name` for each row's product and specialty; NaN where there is none."""
-        keys = frame.select("product", specialty=pl.col("specialty").fill_null(_EVERY))
-        pairs = keys.unique()
-        found = [self._average(product, specialty, name) for product, specialty in pairs.iter_rows()]
-        table = pairs.with_columns(pl.Series("average", found, dtype=pl.Float64))
-        return keys.join(table, on=["product", "specialty"], how="left", maintain_order="left")["average"].fill_null(np.nan).to_numpy()
+        return self._of_others(frame, [name])[name].fill_null(np.nan).to_numpy()
 
     def protected(self, frame: pl.DataFrame) -> pl.DataFrame:
         """`frame` as a model may see it: in rows of physicians under PDRP (or not known to be outside it) each PDRP-labelled column holds the average of the
         other physicians of the specialty. Raises `ModelError` for columns or products the model does not know."""
         self._check(frame)
-        hidden = hidden_rows(frame)
-        return frame.with_columns(
-            pl.when(hidden).then(pl.Series(self.average(frame, column.name)).fill_nan(None)).otherwise(pl.col(column.name)).alias(column.name)
-            for column in self.columns
-            if Label.PDRP in column.labels
-        )
+        hidden, private = hidden_rows(frame), [column.name for column in self.columns if Label.PDRP in column.labels]
+        others = self._of_others(frame, private)
+        return frame.with_columns(pl.when(hidden).then(others[name].fill_nan(None)).otherwise(pl.col(name)).alias(name) for name in private)
 
     def matrix(self, protected: pl.DataFrame) -> Floats:
         """The model's matrix of a protected frame: a row per row, NaN where unknown, text as its place among the levels."""
         columns = [_number(protected[column.name], column.levels) for column in self.columns]
         return np.ascontiguousarray(np.column_stack(columns)) if protected.height else np.empty((0, len(columns)))
+
+    def _of_others(self, frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+        """The averages of the columns `names` for each row's product and specialty; null where there is none."""
+        keys = frame.select("product", specialty=pl.col("specialty").fill_null(_EVERY))
+        pairs = keys.unique()
+        found = [[self._average(product, specialty, name) for product, specialty in pairs.iter_rows()] for name in names]
+        table = pairs.with_columns(pl.Series(name, column, dtype=pl.Float64) for name, column in zip(names, found, strict=True))
+        return keys.join(table, on=["product", "specialty"], how="left", maintain_order="left").select(names)
 
     def _average(self, product: str, specialty: str, name: str) -> float | None:
         of_product = self.averages[product]

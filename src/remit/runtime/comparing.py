@@ -1,6 +1,7 @@
 """What policies did in one world, over several seeds: means with intervals, differences on the same seeds, and who was served."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from statistics import fmean, stdev
 from typing import Any
 
@@ -47,6 +48,40 @@ def served(lives: Iterable[Life], people: Mapping[int, People], names: Mapping[s
     ]
 
 
+def models(policy: str, lives: Sequence[Life]) -> dict[str, Any]:
+    """When the models of a policy's watched lives were trained anew and why, and what the watch asked for, by seed and week; and in sentences (`says`), none
+    where there is nothing to say."""
+    trained = [{"seed": life.seed, "week": week, "for": why} for life in lives for week, why in life.trained]
+    asked = [{"seed": life.seed, **asdict(each)} for life in lives for each in life.asked]
+    return {"trained": trained, "asked": asked, "says": _said(policy, trained, asked, len(lives))}
+
+
+def _said(policy: str, trained: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]], seeds: int) -> list[str]:
+    said = []
+    by_drift = _weeks([each for each in trained if each["for"] == "drift"], seeds)
+    if trained:
+        anew = _weeks(trained, seeds)
+        said.append(f"Models of {policy} were trained anew in {anew}{f', because they had drifted in {by_drift}' if by_drift else ', none of them for drift'}.")
+    serious = [each for each in asked if each["serious"]]
+    for model in sorted({each["model"] for each in serious}):
+        own = [each for each in serious if each["model"] == model]
+        figures = sorted({name for each in own for name in each["figures"] if not name.startswith("input:")})
+        said.append(f"{policy}: the watch asked for a person because of the {' and '.join(figures)} of the {model} in {_weeks(own, seeds)}.")
+    if asked and not serious:
+        cycles = len({(each["seed"], each["week"]) for each in asked})
+        said.append(f"{policy}: the watch asked for nothing by more than inputs that moved, which it saw in {cycles} cycle{'s' if cycles > 1 else ''}.")
+    return said
+
+
+def _weeks(rows: Sequence[Mapping[str, Any]], seeds: int) -> str:
+    """The weeks of rows in words, by seed where there are several."""
+    parts = []
+    for seed in sorted({row["seed"] for row in rows}):
+        weeks = sorted({row["week"] for row in rows if row["seed"] == seed})
+        parts.append(f"week{'s' if len(weeks) > 1 else ''} {', '.join(map(str, weeks))}{f' of seed {seed}' if seeds > 1 else ''}")
+    return "; ".join(parts)
+
+
 def compare(lives: Sequence[Life], people: Mapping[int, People], names: Mapping[str, tuple[str, ...]]) -> list[dict[str, Any]]:
     """A row per policy, in the order of their first life."""
     by_policy = {
@@ -72,6 +107,8 @@ def compare(lives: Sequence[Life], people: Mapping[int, People], names: Mapping[
         if "oracle" in net and policy != "oracle":
             row["left_minor"] = interval([best - mine for best, mine in zip(net["oracle"], net[policy], strict=True)])
             row["of_oracle"] = fmean(net[policy]) / fmean(net["oracle"]) if fmean(net["oracle"]) > 0 else None
+        if any(life.watched for life in own):
+            row["models"] = models(policy, own)
         if "greedy" in net and policy == "remit":
             row["over_greedy_minor"] = interval([mine - other for mine, other in zip(net[policy], net["greedy"], strict=True)])
         rows.append(row)

@@ -7,21 +7,20 @@ import polars as pl
 
 from remit.ledger import Records, Segment
 from remit.models.segments import MEMBERS, Segments, segment, uptake
-from remit.runtime.inputs import Source
+from remit.runtime.inputs import Observed, Source
 from remit.runtime.settings import Settings
-from remit.runtime.training import READ, Models, feature_catalogue, panel_of
+from remit.runtime.training import Models, feature_catalogue
 from remit.runtime.workspace import Config
 
 STREAM, SCHEMA = "segments", "remit.members/1"
 
 
-def grouped(source: Source, features: pl.DataFrame, config: Config, models: Models, previous: Segments | None, before: pl.DataFrame, now: int) -> Segments:
-    """Segments of everybody of `features` for promotion, going on from `previous`, and what each took up; `before` says who was where (`MEMBERS`)."""
-    settings, channels = config.settings, _promoted(config)
-    known, catalogue = {name: source.read(name, now) for name in READ}, feature_catalogue(settings)
-    expected = models.increments(features, lambda: panel_of(settings, known, now), 1)
+def grouped(source: Source, seen: Observed, config: Config, models: Models, previous: Segments | None, before: pl.DataFrame, now: int) -> Segments:
+    """Segments of everybody `seen` for promotion, going on from `previous`, and what each took up; `before` says who was where (`MEMBERS`)."""
+    features, channels, catalogue = seen.features, _promoted(config), feature_catalogue(config.settings)
+    expected = models.increments(features, seen.panel, 1)
     found = segment(features, catalogue, channels=channels, expected=expected, previous=previous, before=before)
-    touches = known["touches"].filter(pl.col("channel").is_in(channels))
+    touches = source.read("touches", now).filter(pl.col("channel").is_in(channels))
     return replace(found, uptake=uptake(found.placed(features, catalogue, before), touches))
 
 

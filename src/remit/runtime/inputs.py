@@ -1,12 +1,12 @@
 """From a workspace as of an instant to what a cycle is given."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import polars as pl
 
-from remit.features import build
+from remit.features import Panel, build, grid_of
 from remit.gateway import Known
 from remit.intake import freshness, read, state
 from remit.models.reasons import reasons
@@ -60,18 +60,31 @@ def tables(workspace: Workspace, as_of: int, hcps: Collection[str] | None = None
     return {name: read(workspace.warehouse, name, as_of, hcps=hcps) for name in READ}
 
 
-def observe(source: Source, settings: Settings, now: int) -> pl.DataFrame:
-    """The features of everybody as of `now`."""
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What is known of everybody at an instant: `features`, and the `panel` that a response over time takes bases from."""
+
+    features: pl.DataFrame
+    panel: Callable[[], Panel]
+
+
+def observe(source: Source, settings: Settings, now: int) -> Observed:
+    """What is known of everybody as of `now`."""
     known = {name: source.read(name, now) for name in READ}
-    return build(known, now, feature_catalogue(settings), zone=settings.zone, loads=source.loads(now))
+    grid = grid_of(known, now, zone=settings.zone)
+    features = build(known, now, feature_catalogue(settings), zone=settings.zone, loads=source.loads(now), grid=grid)
+    if settings.response != "panel":  # a model from before the setting was changed may still ask for one
+        return Observed(features, lambda: panel_of(settings, {name: source.read(name, now) for name in READ}, now))
+    seen = panel_of(settings, known, now, grid=grid)
+    return Observed(features, lambda: seen)
 
 
 def assemble(
-    source: Source, features: pl.DataFrame, config: Config, models: Models, carried: Carried, draws: pl.DataFrame, members: pl.DataFrame, now: int, threads: int
+    source: Source, seen: Observed, config: Config, models: Models, carried: Carried, draws: pl.DataFrame, members: pl.DataFrame, now: int, threads: int
 ) -> Inputs:
-    """Everything the cycle at `now` depends on: `features` as observed then; `draws` says who is held out (`enrolment.ENROLMENT`), `members` who is in which
+    """Everything the cycle at `now` depends on: `seen` as observed then; `draws` says who is held out (`enrolment.ENROLMENT`), `members` who is in which
     segment (`segments.MEMBERS`)."""
-    settings, loads = config.settings, source.loads(now)
+    settings, loads, features = config.settings, source.loads(now), seen.features
     products = source.state("products", now).filter("own")
     scores = _scores(models, features, now, threads)
     known = Known(
@@ -95,7 +108,7 @@ def assemble(
         charters=config.charters,
         table=config.table(now),
         known=known,
-        responses=models.increments(features, lambda: panel_of(settings, {name: source.read(name, now) for name in READ}, now), most_touches(config)),
+        responses=models.increments(features, seen.panel, most_touches(config)),
         values=dict(products.select("product", "value_minor").iter_rows()),
         capacity=dict(source.state("resources", now).select("resource", "capacity").iter_rows()),
         taken=carried.taken,

@@ -11,7 +11,7 @@ from remit.models import drift, gates, panel_response
 from remit.models.bias import Audit, audit
 from remit.models.errors import ModelError
 from remit.models.estimators import lead_score, response
-from remit.models.evidence import HeldOut, held_out
+from remit.models.evidence import held_out
 from remit.models.gates import Evidence
 from remit.models.inputs import Inputs, hidden_rows
 from remit.models.leaks import Leak, leaks, share_that_differs
@@ -33,7 +33,7 @@ GROUPS = ("practice_population", "rural", "sex", "specialty", "practice_size")
 ANSWERS = ("answers",)
 """What drift of a response is watched by, beside its inputs."""
 
-_EXPLAINED = 500
+_ASKED = 500
 """Rows for which the lead's reasons are asked."""
 
 
@@ -85,11 +85,32 @@ def judge(
     seen, shown = one.filter(~hidden_rows(one)), rebuilt.filter(~hidden_rows(rebuilt)) if rebuilt.height else None
     found = leaks(seen, shown, columns, apart=apart, skewed=skewed)
     origin = {**origin, "catalogue": digest(canonical({"columns": [column.name for column in catalogue.columns]})), "seed": settings.seed}
-    metrics, share, rows = _of_lead(ended_before(one, ends, held), lead, again, hcp, catalogue, settings)
+    rows = _forecast(ended_before(one, ends, held), again, catalogue, settings)
+    metrics, share = (held_out(_with_units(rows, hcp)), _explained(rows, lead)) if rows.height else (None, None)
     evidence = Evidence(metrics, found, _audit(rows, hcp, values, settings), share, None, {**origin, "window": lead.facts["window"]})
     everybody = _everybody(held, tables_at, catalogue, settings, one)
-    answer = {"lead-score": _closed(evidence, rows, with_scores(lead, everybody), columns, settings)}
+    answer = {"lead-score": _closed(evidence, _of_lead(rows, lead, everybody, settings), settings)}
     return answer | {"response": _of_response(effect, found, everybody, hcp, values, settings, origin)}
+
+
+def references(
+    one: pl.DataFrame,
+    lead: lead_score.LeadScore,
+    inputs: Inputs,
+    increments: Increments,
+    catalogue: Catalogue,
+    tables_at: TablesAt,
+    held: Sequence[int],
+    settings: Settings,
+) -> dict[str, drift.Reference | None]:
+    """The references alone that `judge` makes, from the instants `held` out; `inputs` are what the response reads."""
+    instants = one["instant"].unique().sort().to_list()
+    ends = period_ends(tables_at(instants[-1]), instants, settings.zone)
+    again = _settled(held, tables_at, catalogue, one["hcp_id"].unique().sort().to_list(), settings)
+    everybody = _everybody(held, tables_at, catalogue, settings, one)
+    rows = _forecast(ended_before(one, ends, held), again, catalogue, settings)
+    added = _answers(increments, inputs, everybody) if everybody.height else None
+    return {"lead-score": _of_lead(rows, lead, everybody, settings), "response": None if added is None else _of_answers(added, inputs, settings)}
 
 
 def of_rows(rows: pl.DataFrame, horizon: int, catalogue: Catalogue, tables_at: TablesAt, hcp: pl.DataFrame, settings: Settings) -> HeldOutTouches | None:
@@ -144,13 +165,31 @@ def _of_response(
     worth is judged anew whenever it is trained."""
     provenance = {**origin, "window": effect.facts["window"]}
     if not everybody.height:
-        return _closed(Evidence(effect.held_out(), found, None, None, None, provenance, ANSWERS), everybody, everybody, read_columns(effect.inputs), settings)
-    rows = with_increments(effect.increments, effect.inputs, everybody).with_columns(outcome=pl.lit(0.0), instant=pl.lit(0, pl.Int64))
+        return _closed(Evidence(effect.held_out(), found, None, None, None, provenance, ANSWERS), None, settings)
+    rows = _answers(effect.increments, effect.inputs, everybody)
     said = effect.reasons(rows)
     explained = said.select("hcp_id", "product").unique().height / max(rows.height, 1)
     audited = _audit(rows.with_columns(outcome=pl.lit(None, pl.Float64)), hcp, values, settings)
-    evidence = Evidence(effect.held_out(), found, audited, explained, None, provenance, ANSWERS, _strongest(said))
-    return _closed(evidence, rows, rows, read_columns(effect.inputs), settings)
+    unwatched = () if rows["score"].n_unique() > 1 else ANSWERS
+    evidence = Evidence(effect.held_out(), found, audited, explained, unwatched, provenance, ANSWERS, _strongest(said))
+    return _closed(evidence, _of_answers(rows, effect.inputs, settings), settings)
+
+
+def _answers(increments: Increments, inputs: Inputs, everybody: pl.DataFrame) -> pl.DataFrame:
+    """What a response says of everybody: rows whose outcome is nothing, which is not looked at."""
+    return with_increments(increments, inputs, everybody).with_columns(outcome=pl.lit(0.0), instant=pl.lit(0, pl.Int64))
+
+
+def _of_answers(rows: pl.DataFrame, inputs: Inputs, settings: Settings) -> drift.Reference | None:
+    """What a response is watched by, of its answers."""
+    return drift.reference(rows, read_columns(inputs), settings.oversight.limits, profiled=rows) if rows.height else None
+
+
+def _of_lead(rows: pl.DataFrame, lead: lead_score.LeadScore, everybody: pl.DataFrame, settings: Settings) -> drift.Reference | None:
+    """What a lead score is watched by, of the held-out `rows` and of `everybody`; None without such rows."""
+    if not rows.height:
+        return None
+    return drift.reference(rows, read_columns(lead.inputs), settings.oversight.limits, profiled=with_scores(lead, everybody))
 
 
 def _strongest(said: pl.DataFrame) -> dict[str, dict[str, float]]:
@@ -234,24 +273,25 @@ def _skewed(
     return share_that_differs(learned, pl.concat([at(instant, tables()) for instant, tables in served_at.items()]), columns)
 
 
-def _of_lead(
-    earlier: pl.DataFrame, lead: lead_score.LeadScore, again: pl.DataFrame, hcp: pl.DataFrame, catalogue: Catalogue, settings: Settings
-) -> tuple[HeldOut | None, float | None, pl.DataFrame]:
-    """Held-out metrics, the share of rows with reasons, and the held-out rows with score and baseline, from a model that learned from `earlier` ones: those
-    whose period had ended before the first instant held out, or its outcome would be learned too."""
+def _forecast(earlier: pl.DataFrame, again: pl.DataFrame, catalogue: Catalogue, settings: Settings) -> pl.DataFrame:
+    """Those of the held-out rows that a model can score which learned from `earlier` ones, with score and baseline; their periods had ended before the first
+    instant held out, or its outcome would be learned too."""
     if not again.height:
-        return None, None, again
+        return again
     try:
         model = lead_score.train(earlier, catalogue, seed=settings.seed, threads=1)
     except ModelError:
-        return None, None, again.clear()
+        return again.clear()
     rows = with_scores(model, again)
     protected = model.inputs.protected(rows)
     of_specialty = pl.Series("baseline", model.inputs.average(protected, model.choice.history)).fill_nan(None)
-    rows = rows.with_columns(baseline=protected[model.choice.history].fill_nan(None).fill_null(of_specialty).fill_null(0.0))
-    newest = rows.filter(pl.col("instant") == pl.col("instant").max()).head(_EXPLAINED)
-    explained = reasons(lead, newest, set(Label), threads=1).select("hcp_id", "product").unique().height
-    return held_out(_with_units(rows, hcp)), explained / max(newest.height, 1), rows
+    return rows.with_columns(baseline=protected[model.choice.history].fill_nan(None).fill_null(of_specialty).fill_null(0.0))
+
+
+def _explained(rows: pl.DataFrame, lead: lead_score.LeadScore) -> float:
+    """The share of the newest held-out rows for which reasons can be given."""
+    newest = rows.filter(pl.col("instant") == pl.col("instant").max()).head(_ASKED)
+    return reasons(lead, newest, set(Label), threads=1).select("hcp_id", "product").unique().height / max(newest.height, 1)
 
 
 def _with_units(rows: pl.DataFrame, hcp: pl.DataFrame) -> pl.DataFrame:
@@ -281,12 +321,9 @@ def _audit(rows: pl.DataFrame, hcp: pl.DataFrame, values: Mapping[str, int], set
     return audit(people.sort("hcp_id").join(groups, on="hcp_id", how="left", maintain_order="left"), GROUPS)
 
 
-def _closed(evidence: Evidence, rows: pl.DataFrame, everybody: pl.DataFrame, columns: Sequence[str], settings: Settings) -> Judged:
+def _closed(evidence: Evidence, reference: drift.Reference | None, settings: Settings) -> Judged:
     """The evidence with its reference, and the gate's word on it."""
-    reference = drift.reference(rows, columns, settings.oversight.limits, profiled=everybody) if rows.height else None
-    unwatched = None if reference is None else drift.unwatched(reference)
-    if unwatched is not None and evidence.watched == ANSWERS:
-        unwatched = () if everybody["score"].n_unique() > 1 else ANSWERS
+    unwatched = drift.unwatched(reference) if reference is not None and evidence.unwatched is None else evidence.unwatched
     whole = replace(evidence, unwatched=unwatched)
     found = gates.checks(whole, settings.oversight.required)
     return Judged(gates.dump_evidence(whole, found) | {"reference": None if reference is None else drift.dump_reference(reference)}, found)

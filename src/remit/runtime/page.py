@@ -50,6 +50,7 @@ def page(result: Mapping[str, Any]) -> str:
             ],
         ),
         *([f'<p class="quiet">Rules broken: {escape("; ".join(worst))}.</p>'] if worst else []),
+        *[f"<p>{escape(said)}</p>" for row in rows if "models" in row for said in row["models"]["says"]],
         *_who(rows, currency),
     ]
     return document(title, parts)

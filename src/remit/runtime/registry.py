@@ -11,19 +11,15 @@ from typing import Any
 
 import polars as pl
 
-from remit.features import build
+from remit.features import Grid, build, grid_of
 from remit.intake import read
 from remit.ledger import Entry, Ledger, Records
 from remit.models import drift, gates
-from remit.runtime import judging, training
+from remit.runtime import judging, training, watching
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.settings import Settings
 from remit.runtime.workspace import Config, Workspace, recall
 from remit.terms.encoding import digest
-from remit.terms.instants import add_span
-
-_NEAR = 0.5
-"""Columns with less of the evidence that an alarm needs are counted and not written down: every receipt carries its cycle's entry."""
 
 MODEL, SIGNOFF = "remit.model/1", "remit.signoff/1"
 
@@ -78,8 +74,7 @@ def watch(
     """What each model in use shows at `now` against its reference, and what that asks for: plain values, from the log's first `upto` entries and rows of the
     warehouse (`only` these segments). `evidence` names the evidence to compare with (None: that in use).
 
-    Current features are those of at most `train_on` HCPs. The outcome looked at is that of the newest instant that has settled since training; one that an
-    earlier cycle has looked at is not looked at again.
+    Current features are those of at most `train_on` HCPs.
     """
     held = models.evidence if evidence is None else evidence
     before = _before(records, upto)
@@ -91,40 +86,25 @@ def watch(
     def tables_at(at: int) -> Mapping[str, pl.DataFrame]:
         return {name: read(workspace.warehouse, name, at, only=only, hcps=hcps) for name in training.READ}
 
-    current = build(tables_at(now), now, catalogue, zone=settings.zone, hcps=hcps) if any(held.values()) else pl.DataFrame()
+    @cache
+    def grid() -> Grid:
+        return grid_of(tables_at(now), now, zone=settings.zone, hcps=hcps)
+
+    current = build(tables_at(now), now, catalogue, zone=settings.zone, hcps=hcps, grid=grid()) if any(held.values()) else pl.DataFrame()
+    sight = watching.Sight(
+        now,
+        current,
+        lambda rows: models.increments(rows, lambda: training.panel_of(settings, tables_at(now), now, hcps, grid()), 1),
+        lambda instant: judging.settled_rows(instant, now, tables_at, catalogue, hcps, settings),
+    )
     answer: dict[str, Any] = {}
     for name, model in sorted(models.judged.items()):
         body = evidence_of(workspace, held.get(name), name, model)
         past = before.get(name, {}) if before.get(name, {}).get("digest") == model else {}
-        entry = {
-            "digest": model,
-            "evidence": held.get(name),
-            "stage": stage_of(body, signed(records, model, held.get(name), upto), settings),
-            "seen": past.get("seen"),
-        }
-        state: drift.State = past.get("state", {})
-        findings: tuple[drift.Finding, ...] = ()
-        if body is not None and body["reference"] is not None:
-            reference = drift.load_reference(body["reference"])
-            settled = None
-            if name == "lead-score":
-                scored = judging.with_scores(models.lead, current)
-                instant = add_span(now, settings.settle, -1)
-                since = past.get("seen") or int(models.lead.facts["window"]["to"])
-                # Half a cycle of slack: a clock that comes a little early has seen a new period all the same.
-                if 2 * instant > since + add_span(since, settings.every):
-                    settled = judging.settled_rows(instant, now, tables_at, catalogue, hcps, settings)
-                    settled = judging.with_scores(models.lead, settled) if settled.height else None
-                    entry["seen"] = instant if settled is not None else entry["seen"]
-            else:
-                scored = judging.with_increments(
-                    lambda rows: models.increments(rows, lambda: training.panel_of(settings, tables_at(now), now, hcps), 1), models.response.inputs, current
-                )
-            state, findings = drift.watch(reference, state, scored, settled)
-        asks = drift.strictest(findings) if body is not None and body["reference"] is not None else "unwatched"
-        near = [each for each in findings if not each.figure.startswith("input:") or each.shown >= _NEAR]
-        told = [drift.dump_finding(each) for each in near]
-        answer[name] = entry | {"asks": asks, "state": dict(state), "columns": sum(each.figure.startswith("input:") for each in findings), "findings": told}
+        reference = None if body is None or body["reference"] is None else drift.load_reference(body["reference"])
+        stage = stage_of(body, signed(records, model, held.get(name), upto), settings)
+        shown = watching.look(name, models, reference, past, sight, settings)
+        answer[name] = {"digest": model, "evidence": held.get(name), "stage": stage} | shown
     return answer
 
 
@@ -158,13 +138,9 @@ def sign(config: Config, workspace: Workspace, ledger: Ledger, model: str, perso
 
 
 def drifted(records: Records) -> list[str]:
-    """The digests of the models of which the last cycle asked for more than to be told, by score, precision, calibration or outcome: inputs alone may drift
-    as they were meant to, and a model be none the worse."""
-    return [str(each["digest"]) for each in _before(records, records.size).values() if any(_serious(finding) for finding in each["findings"])]
-
-
-def _serious(finding: Mapping[str, Any]) -> bool:
-    return finding["action"] in ("confirm", "stop") and not finding["figure"].startswith("input:")
+    """The digests of the models that had drifted in the last cycle, as `watching.drifted` says."""
+    watch = _before(records, records.size)
+    return [str(watch[name]["digest"]) for name in watching.drifted(watch)]
 
 
 def _before(records: Records, upto: int) -> dict[str, Any]:

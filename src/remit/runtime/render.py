@@ -305,6 +305,8 @@ def simulated(result: dict[str, Any]) -> None:
             _line(f"  ! {row['policy']}: {rule}, {times:,} times")
         if "over_greedy_minor" in row:
             _line(f"{row['policy']} above greedy: {_between(row['over_greedy_minor'], 100)} {money}")
+        for said in row["models"]["says"] if "models" in row else ():
+            _line(said)
     acting = [row for row in result["policies"] if row["contacts"] > 0]
     if acting:
         _line("Who was served (contacts per physician, in brackets net value per physician):")

@@ -37,9 +37,9 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
     source = Warehouse(workspace, only)
     stated = dict(source.state("resources", now).select("resource", "valid_from").iter_rows())
     carried = carry(ledger, upto, now, config.settings, stated)
-    features = observe(source, config.settings, now)
+    seen = observe(source, config.settings, now)
     draws, members = enrolled(ledger, config.settings, upto, cycle_id), grouping.recorded(ledger, upto, cycle_id)
-    result = cycle(assemble(source, features, config, models, carried, draws, members, now, threads), stage)
+    result = cycle(assemble(source, seen, config, models, carried, draws, members, now, threads), stage)
     stage("compare")
     found = [ledger.read_segment(segment) for segment in ledger.segments(cycle_id, STREAM)]
     recorded = pl.concat([each.frame for each in found]) if found else result.decisions.clear()
@@ -56,7 +56,7 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
     watched = _watched(workspace, ledger, body, config, models, only, upto)
     differs = _compare_all(ledger, cycle_id, body, result, recorded, config, threads, watched, grouping.named(models, members))
     if models.segments is not None and not any(entry.seq >= upto for entry in ledger.entries(kind="tombstone")):
-        again = grouping.placed(models, features, config.settings, grouping.recorded(ledger, upto))
+        again = grouping.placed(models, seen.features, config.settings, grouping.recorded(ledger, upto))
         differs += [] if grouping.moved(again, members).is_empty() else ["who is in which segment"]
     return {"cycle": cycle_id, "compared": "every decision, price and action, to the byte", "rows": recorded.height, "gone": 0, "differs": differs}
 

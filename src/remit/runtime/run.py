@@ -19,7 +19,7 @@ from remit.runtime.cycle import Inputs, Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import check_unit, draw, enrolled, of_bricks, stream
 from remit.runtime.errors import WorkspaceError
-from remit.runtime.inputs import Warehouse, assemble, observe, tables
+from remit.runtime.inputs import Observed, Warehouse, assemble, observe, tables
 from remit.runtime.living import check_clock, live_on
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
 from remit.runtime.settings import Settings
@@ -100,17 +100,17 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     _check_holdout(workspace, settings, ledger, now)
     stage("read the warehouse")
     source = Warehouse(workspace)
-    features, held = observe(source, settings, now), grouping.recorded(ledger, ledger.size)
+    seen, held = observe(source, settings, now), grouping.recorded(ledger, ledger.size)
     trained = training.due(workspace, settings, now, registry.drifted(ledger))
     if trained:
         stage("train models")
         hcp = state(workspace.warehouse, "hcp", now)
 
         def group(models: training.Models, previous: Segments | None) -> Segments:
-            return grouping.grouped(source, features, config, models, previous, held, now)
+            return grouping.grouped(source, seen, config, models, previous, held, now)
 
         given = {int(entry.body["now"]): entry.body["inputs"]["warehouse"] for entry in ledger.entries(kind="cycle")}
-        training.train(workspace, settings, hcp, lambda instant, hcps: tables(workspace, instant, hcps=hcps), now, group, given)
+        training.train(workspace, settings, hcp, lambda instant, hcps: tables(workspace, instant, hcps=hcps), now, group, given, threads)
     models = training.load(workspace)
     stage("refuse what waited too long")  # after everything that a person may have to mend
     refused = _refuse_overdue(ledger, cycle_id, now)
@@ -118,8 +118,8 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     log_size = ledger.size
     before = enrolled(ledger, settings, log_size)
     new = draw(state(workspace.warehouse, "hcp", now), settings, before, ledger.draw_key(), now)
-    members = grouping.placed(models, features, settings, held)
-    inputs = _inputs(workspace, config, ledger, models, log_size, pl.concat([before, new]), features, members, now, threads)
+    members = grouping.placed(models, seen.features, settings, held)
+    inputs = _inputs(workspace, config, ledger, models, log_size, pl.concat([before, new]), seen, members, now, threads)
     result = cycle(inputs, stage)
     stage("watch the models")
     recorded: dict[str, Any] = {
@@ -164,8 +164,8 @@ def _finish(workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str,
     stage("read the warehouse")
     upto = int(body["inputs"]["log"])
     draws = enrolled(ledger, config.settings, upto, cycle_id)
-    features, members = observe(Warehouse(workspace), config.settings, now), grouping.recorded(ledger, upto, cycle_id)
-    inputs = _inputs(workspace, config, ledger, training.load(workspace, body["models"]), upto, draws, features, members, now, threads)
+    seen, members = observe(Warehouse(workspace), config.settings, now), grouping.recorded(ledger, upto, cycle_id)
+    inputs = _inputs(workspace, config, ledger, training.load(workspace, body["models"]), upto, draws, seen, members, now, threads)
     stopped, files = _hand_over(workspace, config, ledger, cycle_id, inputs, stage)
     return Done(cycle_id, now, loaded, None, inputs.known, config.settings, False, 0, stopped, files, ledger.size, body.get("watch", {}))
 
@@ -181,14 +181,14 @@ def _inputs(
     models: training.Models,
     upto: int,
     draws: pl.DataFrame,
-    features: pl.DataFrame,
+    seen: Observed,
     members: pl.DataFrame,
     now: int,
     threads: int,
 ) -> Inputs:
     source = Warehouse(workspace)
     stated = dict(source.state("resources", now).select("resource", "valid_from").iter_rows())
-    return assemble(source, features, config, models, carry(ledger, upto, now, config.settings, stated), draws, members, now, threads)
+    return assemble(source, seen, config, models, carry(ledger, upto, now, config.settings, stated), draws, members, now, threads)
 
 
 def _refuse_overdue(ledger: Ledger, cycle_id: str, now: int) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from remit.intake import TABLES, admit, in_force, last_of_each
+from remit.runtime.training import READ
 from remit.worlds import Delivery
 
 
@@ -15,6 +16,7 @@ class Shelf:
         self.zone = zone
         self._parts: dict[str, list[pl.DataFrame]] = {name: [] for name in TABLES}
         self._loads: dict[str, int] = {}
+        self._read: dict[tuple[str, int], pl.DataFrame] = {}
 
     def copy(self) -> "Shelf":
         """A shelf with the same past."""
@@ -33,14 +35,23 @@ class Shelf:
             self._parts[feed].append(rows)
             if rows.height:
                 self._loads[feed] = now
+        self._read.clear()
 
     def read(self, table: str, as_of: int) -> pl.DataFrame:
         """As `Source.read`; of prescriptions and touches every restatement is kept, which features sort out themselves."""
         if len(self._parts[table]) != 1:
-            empty = admit(pl.DataFrame(schema=dict.fromkeys(TABLES[table].contract.columns, pl.String)), table, as_of, zone=self.zone)
-            self._parts[table] = [pl.concat([empty, *self._parts[table]])]
-        rows = self._parts[table][0].filter(pl.col("received_at") <= as_of)
-        return rows if TABLES[table].occurred in ("period", "occurred_at") else last_of_each(rows, table)
+            self._parts[table] = [pl.concat(self._parts[table] or [self._none(table)])]
+        if (table, as_of) not in self._read:
+            rows = self._parts[table][0].filter(pl.col("received_at") <= as_of)
+            self._read = {key: kept for key, kept in self._read.items() if key[1] == as_of}
+            self._read[table, as_of] = rows if TABLES[table].occurred in ("period", "occurred_at") else last_of_each(rows, table)
+        return self._read[table, as_of]
+
+    def about(self, hcps: list[str]) -> dict[str, pl.DataFrame]:
+        """The tables that features read, about `hcps`, with every restatement received: as they stood at any instant, to whoever leaves out what came later."""
+        wanted = pl.Series(hcps, dtype=pl.String).implode()
+        kept = {table: pl.concat(self._parts[table] or [self._none(table)]) for table in READ}
+        return {table: rows.filter(pl.col("hcp_id").is_in(wanted)) if "hcp_id" in rows.columns else rows for table, rows in kept.items()}
 
     def state(self, table: str, as_of: int) -> pl.DataFrame:
         """As `Source.state`."""
@@ -49,3 +60,6 @@ class Shelf:
     def loads(self, as_of: int) -> Mapping[str, int]:
         """As `Source.loads`."""
         return {feed: at for feed, at in self._loads.items() if at <= as_of}
+
+    def _none(self, table: str) -> pl.DataFrame:
+        return admit(pl.DataFrame(schema=dict.fromkeys(TABLES[table].contract.columns, pl.String)), table, 0, zone=self.zone)

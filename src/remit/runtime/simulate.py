@@ -152,7 +152,7 @@ def _unseen(step: str) -> None:
 def _lived(task: _Task, stage: Stage = _unseen) -> list[Life]:
     description: Description = read_world(task.world, task.where)
     stage("52 weeks before")
-    past = burn_in(description, task.physicians, task.seed, task.weeks)
+    past = burn_in(description, task.physicians, task.seed, task.weeks, threads=task.threads)
     lives = [live(past, policy, task.threads, stage) for policy in task.policies]
     if task.change:
         lives.append(live(past, "remit", task.threads, stage, change=task.change))

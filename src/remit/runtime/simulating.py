@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from remit.models import drift
 from remit.models.segments import MEMBERS
-from remit.runtime import grouping, policies, training
+from remit.runtime import grouping, judging, policies, training, watching
 from remit.runtime.carry import CONTACTS, Carried
 from remit.runtime.countries import company_texts
 from remit.runtime.cycle import Inputs
 from remit.runtime.enrolment import ENROLMENT
-from remit.runtime.inputs import assemble, most_touches, observe
+from remit.runtime.inputs import Observed, assemble, most_touches, observe
 from remit.runtime.shelf import Shelf
 from remit.runtime.training import Models
 from remit.runtime.workspace import Config, read_config
@@ -27,13 +28,29 @@ Floats = npt.NDArray[np.float64]
 _INSTANTS = 11
 """Instants of the history that a lead score learns from: it ranks for greedy, and little more."""
 
+_WATCHED = 1000
+"""HCPs, at most, by whom drift is watched: of two products, they are rows enough to catch a fall of precision by seven points within two cycles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What drift of `model` asked for in a week (from 1), by which figures, and whether by more than its inputs may move as they were meant to (`serious`)."""
+
+    week: int
+    model: str
+    action: str
+    figures: tuple[str, ...]
+    serious: bool
+
 
 @dataclass(frozen=True, slots=True)
 class Life:
     """What one policy did and what it changed, against the same weeks without any action.
 
     `net_minor`, `units` and `contacts` are per week; `units` counts own products. `served[h]` are contacts, `gained_minor[h]` the expected net value per HCP.
-    `over` counts HCPs under more pressure than the world tolerates, per week; `broken` names each rule that an action broke, with how often.
+    `over` counts HCPs under more pressure than the world tolerates, per week; `broken` names each rule that an action broke, with how often. `watched` says
+    whether drift was watched; `trained` holds the weeks (from 1) in which models were trained anew, for their `age` or for `drift`; `asked` what the watch
+    asked for, where it asked for anything.
     """
 
     world: str
@@ -47,6 +64,9 @@ class Life:
     broken: Mapping[str, int]
     served: npt.NDArray[np.int64]
     gained_minor: Floats
+    watched: bool = False
+    trained: tuple[tuple[int, str], ...] = ()
+    asked: tuple[Asked, ...] = ()
 
 
 @dataclass(slots=True)
@@ -58,6 +78,9 @@ class _Company:
     shelf: Shelf
     models: Models | None = None
     trained_at: int = 0
+    learned: pl.DataFrame = field(default_factory=pl.DataFrame)
+    references: Mapping[str, drift.Reference | None] | None = None
+    watch: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     plans: list[pl.DataFrame] = field(default_factory=list)
     members: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=MEMBERS))
 
@@ -78,7 +101,7 @@ class Past:
         return self.company.world
 
 
-def burn_in(description: Description, physicians: int, seed: int, weeks: int, texts: Mapping[str, str] | None = None) -> Past:
+def burn_in(description: Description, physicians: int, seed: int, weeks: int, texts: Mapping[str, str] | None = None, threads: int = 1) -> Past:
     """The world and its company after the history, and what physicians would write in each of `weeks` if nobody did anything. `texts` are the company's own."""
     config = read_config(texts or company_texts(description, seed))
     world = World.build(description, physicians, seed)
@@ -88,7 +111,7 @@ def burn_in(description: Description, physicians: int, seed: int, weeks: int, te
     shelf = Shelf(config.settings.zone)
     shelf.add(files, world.now)
     company = _Company(config, world, shelf)
-    _train(company, observe(shelf, config.settings, world.now))
+    _train(company, observe(shelf, config.settings, world.now), threads)
     twin, quiet = world.copy(), []
     for _ in range(weeks):
         quiet.append(twin.step(world.plan().clear()).expected)
@@ -120,7 +143,9 @@ def live(past: Past, policy: str, threads: int, stage: Callable[[str], None], ch
     lived = _Tally(world.people.size)
     for number, quiet in enumerate(past.quiet):
         stage(f"{policy}, week {number + 1}")
+        before = company.trained_at, watching.drifted(company.watch)
         done = _act(company, policy, threads, change)
+        lived.watched(company, number + 1, *before)
         lived.check(company, done)
         company.plans.append(done.select("hcp_id", "channel", "position").with_columns(at=pl.lit(world.now, pl.Int64)))
         spent = _spent(done, costs, world)
@@ -137,7 +162,10 @@ def _act(company: _Company, policy: str, threads: int, change: Change | None) ->
         return world.plan().clear()
     if policy == "call-plan":
         return world.plan()
-    inputs = _inputs(company, threads)
+    seen = observe(company.shelf, company.config.settings, world.now)
+    if training.stale(company.config.settings, company.trained_at, bool(watching.drifted(company.watch)), world.now):
+        _train(company, seen, threads)
+    inputs = _inputs(company, seen, threads)
     if change is not None:
         inputs = replace(inputs, capacity=change.scaled(inputs.capacity))
     if policy == "oracle":
@@ -145,6 +173,7 @@ def _act(company: _Company, policy: str, threads: int, change: Change | None) ->
         chosen = policies.planned(replace(inputs, responses=truth, table=replace(inputs.table, exploration=())))
     elif policy == "remit":
         chosen = policies.planned(inputs)
+        _watch(company, seen, inputs)
     elif policy == "greedy":
         chosen = policies.in_order(replace(inputs, responses=_propensity(inputs)), lambda rows: rows["value"])
     else:
@@ -155,16 +184,12 @@ def _act(company: _Company, policy: str, threads: int, change: Change | None) ->
     return policies.actions(chosen, ticket.gather(approved))
 
 
-def _inputs(company: _Company, threads: int) -> Inputs:
-    now, settings = company.world.now, company.config.settings
-    features = observe(company.shelf, settings, now)
-    if add_span(company.trained_at, settings.train_every) <= now:
-        _train(company, features)
-    models = company.models
+def _inputs(company: _Company, seen: Observed, threads: int) -> Inputs:
+    now, settings, models = company.world.now, company.config.settings, company.models
     assert models is not None  # noqa: S101 - the burn-in has trained them
     carried = Carried(_unreported(company), {}, ())
-    company.members = grouping.placed(models, features, settings, company.members)
-    inputs = assemble(company.shelf, features, company.config, models, carried, pl.DataFrame(schema=ENROLMENT), company.members, now, threads)
+    company.members = grouping.placed(models, seen.features, settings, company.members)
+    inputs = assemble(company.shelf, seen, company.config, models, carried, pl.DataFrame(schema=ENROLMENT), company.members, now, threads)
     return replace(inputs, displaced=False, explain=lambda rows: rows.select("hcp_id", "product", rank=pl.lit(1), text=pl.lit("")).clear())
 
 
@@ -178,14 +203,38 @@ def _unreported(company: _Company) -> pl.DataFrame:
     return first.with_columns(purpose=purpose, decision=pl.lit(None, pl.String)).select(CONTACTS.names())
 
 
-def _train(company: _Company, features: pl.DataFrame) -> None:
+def _train(company: _Company, seen: Observed, threads: int) -> None:
     now, settings, shelf = company.world.now, company.config.settings, company.shelf
     hcps = training.sample(shelf.state("hcp", now), settings)
-    found = training.fit(settings, lambda at: {name: shelf.read(name, at) for name in training.READ}, now, hcps, most_instants=_INSTANTS)
+    learned: list[pl.DataFrame] = []
+    found = training.fit(settings, lambda at: {name: shelf.read(name, at) for name in training.READ}, now, hcps, _INSTANTS, learned, threads)
     models = Models(found["lead-score"], found["response"], {})  # type: ignore[arg-type]  # by name
     previous = company.models.segments if company.models else None
-    groups = grouping.grouped(shelf, features, company.config, models, previous, company.members, now)
+    groups = grouping.grouped(shelf, seen, company.config, models, previous, company.members, now)
     company.models, company.trained_at = replace(models, segments=groups), now
+    watched = training.sample(shelf.state("hcp", now).filter(pl.col("hcp_id").is_in(pl.Series(hcps).implode())), replace(settings, train_on=_WATCHED))
+    company.learned = learned[0].filter(pl.col("hcp_id").is_in(pl.Series(watched).implode()))
+    company.references, company.watch = None, {}
+
+
+def _watch(company: _Company, seen: Observed, inputs: Inputs) -> None:
+    """Looks at the models as a workspace's cycle does, by the watched HCPs; models that have just been trained are judged first."""
+    now, settings, models, catalogue = company.world.now, company.config.settings, company.models, training.feature_catalogue(company.config.settings)
+    assert models is not None  # noqa: S101 - the burn-in has trained them
+    hcps = company.learned["hcp_id"].unique().sort().to_list()
+    tables = company.shelf.about(hcps)
+    if company.references is None:
+        held = training.instants(settings, now)[-judging.MOST_HELD :]
+        inputs_read, increments = models.response.inputs, lambda rows: models.increments(rows, seen.panel, 1)
+        company.references = judging.references(company.learned, models.lead, inputs_read, increments, catalogue, lambda _: tables, held, settings)
+    sight = watching.Sight(
+        now,
+        seen.features.filter(pl.col("hcp_id").is_in(pl.Series(hcps).implode())),
+        lambda _: inputs.responses,
+        lambda instant: judging.settled_rows(instant, now, lambda _: tables, catalogue, hcps, settings),
+    )
+    before = company.watch
+    company.watch = {name: watching.look(name, models, found, before.get(name, {}), sight, settings) for name, found in company.references.items()}
 
 
 def _propensity(inputs: Inputs) -> pl.DataFrame:
@@ -213,6 +262,19 @@ class _Tally:
         self.touches: dict[str, int] = {}
         self.broken: dict[str, int] = {}
         self.served, self.gained = np.zeros(size, np.int64), np.zeros(size)
+        self.looked, self.trained = False, list[tuple[int, str]]()
+        self.asked: list[Asked] = []
+
+    def watched(self, company: _Company, week: int, trained_at: int, drifted: list[str]) -> None:
+        """Notes what became of the models: `trained_at` is when they had been trained, `drifted` which of them had drifted, before the week."""
+        if company.trained_at != trained_at:
+            aged = add_span(trained_at, company.config.settings.train_every) <= company.trained_at
+            self.trained.append((week, "drift" if drifted and not aged else "age"))
+        self.looked = self.looked or bool(company.watch)
+        for name, shown in sorted(company.watch.items()):
+            figures = tuple(finding["figure"] for finding in shown["findings"] if finding["action"] != "none")
+            if figures:
+                self.asked.append(Asked(week, name, shown["asks"], figures, name in watching.drifted(company.watch)))
 
     def check(self, company: _Company, done: pl.DataFrame) -> None:
         """Counts what the actions break of what is known now, found from the feeds and not from verdicts."""
@@ -254,7 +316,8 @@ class _Tally:
     def life(self, world: str, seed: int, policy: str) -> Life:
         """Everything counted."""
         lists = (tuple(self.net), tuple(self.units), tuple(self.contacts))
-        return Life(world, seed, policy, *lists, dict(sorted(self.touches.items())), tuple(self.over), self.broken, self.served, self.gained)
+        done = Life(world, seed, policy, *lists, dict(sorted(self.touches.items())), tuple(self.over), self.broken, self.served, self.gained)
+        return replace(done, watched=self.looked, trained=tuple(self.trained), asked=tuple(self.asked))
 
     def _count(self, rule: str, times: int) -> None:
         if times:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from importlib.metadata import version
@@ -9,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from remit.features import FEATURES, Catalogue, Panel, build, catalogue, earlier_instants, panel, training_frames
+from remit.features import FEATURES, Catalogue, Grid, Panel, build, catalogue, earlier_instants, grid_of, panel, training_frames
 from remit.intake import TABLES, labels, read, replaced, segments, state
 from remit.models import panel_response
 from remit.models.errors import ModelError
@@ -78,9 +79,12 @@ def due(workspace: Workspace, settings: Settings, now: int, drifted: Collection[
     """Whether there are no models yet, they are older than the settings allow, or one of those in use is among the digests `drifted` and outcomes have settled
     since it was trained: before that a new one would learn what the old one knew."""
     note = _note(workspace)
-    if note is None or add_span(note["trained_at"], settings.train_every) <= now:
-        return True
-    return bool(set(drifted) & set(note["models"].values())) and add_span(note["trained_at"], settings.settle) <= now
+    return note is None or stale(settings, note["trained_at"], bool(set(drifted) & set(note["models"].values())), now)
+
+
+def stale(settings: Settings, trained_at: int, drifted: bool, now: int) -> bool:
+    """As `due`, of models trained at an instant, one of which has `drifted` or not."""
+    return add_span(trained_at, settings.train_every) <= now or (drifted and add_span(trained_at, settings.settle) <= now)
 
 
 def train(
@@ -91,13 +95,14 @@ def train(
     now: int,
     group: Group | None = None,
     cycles: Mapping[int, Collection[str]] | None = None,
+    threads: int = 1,
 ) -> None:
     """Trains both models on what is known at `now`, stores them, and puts them in use. `hcp` is the master data; `tables_at` gives the tables as they stood
     at an instant, about the given HCPs; `group` makes segments of the new models and the segments in use (None: there are none); `cycles` are the instants of
     earlier cycles, with the commitments of the data segments that each was given."""
     hcps = sample(hcp, settings)
     learned: list[pl.DataFrame] = []
-    fitted = fit(settings, lambda at: tables_at(at, hcps), now, hcps, learned=learned)
+    fitted = fit(settings, lambda at: tables_at(at, hcps), now, hcps, learned=learned, threads=threads)
     digests = {name: _keep(workspace, name, model.parts()) for name, model in fitted.items()}
     models = load(workspace, digests)
     evidence = _judge(workspace, settings, models, learned, hcp, hcps, now, cycles or {})
@@ -164,29 +169,37 @@ def fit(
     hcps: list[str],
     most_instants: int = MOST_INSTANTS,
     learned: list[pl.DataFrame] | None = None,
+    threads: int = 1,
 ) -> dict[str, lead_score.LeadScore | response.Response | panel_response.PanelResponse]:
     """Both models, from what is known of `hcps` at `now`, by name; the lead score learns from at most `most_instants` cycles of the history, evenly apart.
-    The rows that each learned from, of those that learn from rows, are added to `learned`, where that is given."""
+    The rows that each learned from, of those that learn from rows, are added to `learned`, where that is given. With two `threads` both are trained at once,
+    to the same bytes."""
     features, horizon = feature_catalogue(settings), settings.horizon
-    every = _instants(settings, now)
-    instants = every[:: -max(1, -(-len(every) // most_instants))][::-1]
+    every = instants(settings, now)
+    chosen = every[:: -max(1, -(-len(every) // most_instants))][::-1]
     periods = (1,) if settings.response == "panel" else (1, horizon)
-    frames = training_frames(tables_at, instants, now, features, zone=settings.zone, periods=periods, hcps=hcps)
+    frames = training_frames(tables_at, chosen, now, features, zone=settings.zone, periods=periods, hcps=hcps)
     if learned is not None:
         learned.extend(frames)
-    lead = lead_score.train(frames[0], features, seed=settings.seed, threads=THREADS)
-    if settings.response == "history":
-        return {"lead-score": lead, "response": response.train(frames[1], features, periods=horizon, seed=settings.seed, threads=THREADS)}
-    known = tables_at(now)
-    seen = panel_of(settings, known, now, hcps)
-    frame = build(known, now, features, zone=settings.zone, hcps=hcps)
-    return {"lead-score": lead, "response": panel_response.train(seen, frame, features, horizon=horizon, seed=settings.seed)}
+
+    def of_response() -> response.Response | panel_response.PanelResponse:
+        if settings.response == "history":
+            return response.train(frames[1], features, periods=horizon, seed=settings.seed, threads=THREADS)
+        known = tables_at(now)
+        grid = grid_of(known, now, zone=settings.zone, hcps=hcps)
+        frame = build(known, now, features, zone=settings.zone, hcps=hcps, grid=grid)
+        return panel_response.train(panel_of(settings, known, now, hcps, grid), frame, features, horizon=horizon, seed=settings.seed)
+
+    with ThreadPoolExecutor(min(2, threads)) as pool:
+        lead = pool.submit(lead_score.train, frames[0], features, seed=settings.seed, threads=THREADS)
+        of_touches = pool.submit(of_response)
+        return {"lead-score": lead.result(), "response": of_touches.result()}
 
 
-def panel_of(settings: Settings, known: Mapping[str, pl.DataFrame], now: int, hcps: list[str] | None = None) -> Panel:
-    """The panel that a response over time learns from and takes bases from, as known at `now`."""
-    worth = [place / MICRO for place in settings.positions]
-    return panel(known, now, sorted(settings.channels), zone=settings.zone, history=settings.history, settle=settings.settle, worth=worth, hcps=hcps)
+def panel_of(settings: Settings, known: Mapping[str, pl.DataFrame], now: int, hcps: list[str] | None = None, grid: Grid | None = None) -> Panel:
+    """The panel that a response over time learns from and takes bases from, as known at `now`; `grid` is that of the same tables, if it is at hand."""
+    worth, channels = [place / MICRO for place in settings.positions], sorted(settings.channels)
+    return panel(known, now, channels, zone=settings.zone, history=settings.history, settle=settings.settle, worth=worth, hcps=hcps, grid=grid)
 
 
 def load(workspace: Workspace, digests: Mapping[str, str] | None = None) -> Models:
@@ -248,7 +261,7 @@ def _parts(workspace: Workspace, name: str, digest: str) -> dict[str, bytes]:
     return parts
 
 
-def _instants(settings: Settings, now: int) -> tuple[int, ...]:
+def instants(settings: Settings, now: int) -> tuple[int, ...]:
     """The cycles' instants within the history to learn from."""
     since, until = add_span(now, settings.history, -1), add_span(now, settings.settle, -1)
     steps = range(1, 10_000)
