@@ -50,7 +50,8 @@ def units(hcp: pl.DataFrame, by: str, tied: Callable[[], pl.DataFrame], before: 
     to, and those whom no tie leads to any make clusters of their own, named by `now`."""
     if by == "peers":
         mine = hcp.select("hcp_id").join(_clustered(hcp["hcp_id"], tied(), before, now), on="hcp_id", how="left", maintain_order="left")
-        return mine.with_columns(stratum=pl.len().over("unit").log(2).floor().cast(pl.Int64).cast(pl.String))
+        doubled = [(pl.len().over("unit") >= 2**power).cast(pl.Int64) for power in range(1, _MOST.bit_length())]
+        return mine.with_columns(stratum=pl.sum_horizontal(doubled).cast(pl.String))
     alone = by == "hcp"
     unit = pl.col("hcp_id") if alone else pl.coalesce(f"{by}_id", "hcp_id")
     return hcp.select("hcp_id", unit=unit, stratum=pl.col("specialty").fill_null("") if alone else pl.lit(""))

@@ -72,7 +72,10 @@ def _decisions(workspace: Workspace, records: Records, other: Table) -> tuple[pl
         if not parts:
             continue
         at, digests = int(entry.body["now"]), entry.body["inputs"]["config"]
-        config = configs.setdefault(tuple(sorted(digests.items())), read_config(recall(workspace, digests)))
+        key = tuple(sorted(digests.items()))
+        if key not in configs:
+            configs[key] = read_config(recall(workspace, digests))
+        config = configs[key]
         costs = {charter.agent: int(charter.settings.get("cost_minor", 0)) for charter in config.charters}
         rows = pl.concat(parts).with_columns(at=pl.lit(at, pl.Int64), done=TAKEN, cost_minor=pl.col("agent").replace_strict(costs, return_dtype=pl.Int64))
         rows = rows.with_columns(targets(rows, config.table(at), other))
