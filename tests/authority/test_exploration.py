@@ -31,6 +31,11 @@ def test_the_least_that_any_row_says_holds_and_the_unknown_lets_nothing_through(
     assert limits(frame, load_table(TABLE, PEOPLE, FACTS, 2_000)).rows() == [(0, 0)] * 5
 
 
+def test_a_leave_without_a_condition_holds_for_every_proposal() -> None:
+    table = load_table(TABLE + LEARNS.partition("  - id: no-more")[0].replace("channel = 'email'", "TRUE"), PEOPLE, FACTS, 2_000)
+    assert limits(pl.DataFrame({"channel": ["email", "call", None]}), table).rows() == [(100_000, 20_000)] * 3
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [

@@ -71,6 +71,16 @@ def test_own_reports_go_before_the_bricks() -> None:
     assert of(frame, "H1")["rx_of_brick"] is True
 
 
+def test_the_age_of_prescriptions_is_that_of_the_feed_that_tells_of_the_physician() -> None:
+    """Own reports by `rx`, averages by `brick_rx`; of whom neither tells, the older; where one feed alone has loaded, its age."""
+    tables, loads = {**fourteen(), "rx": table("rx", [rx_row("H0", "alpha", WEEKS[-1], 5)])}, {"rx": NOW - 900, "brick_rx": NOW - 5}
+    frame = build(tables, NOW, CATALOGUE, loads=loads)
+    assert [of(frame, hcp)["rx_feed_age_us"] for hcp in ("H0", "H1", "J")] == [900, 5, 900]
+    assert of(frame, "H0", "beta")["rx_feed_age_us"] == 900
+    for name, age in (("rx", 900), ("brick_rx", 5)):
+        assert set(build(tables, NOW, CATALOGUE, loads={name: loads[name]})["rx_feed_age_us"]) == {age}
+
+
 def test_nothing_changes_for_physicians_with_reports_where_no_brick_is_reported() -> None:
     """An empty table of bricks adds the flag and nothing else."""
     tables = country([rx_row("A", "alpha", week, number) for number, week in enumerate(WEEKS)])

@@ -1,5 +1,6 @@
 """The facts a proposal is judged by, and the lists that leave the house."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -31,7 +32,7 @@ def known(**tables: pl.DataFrame) -> Known:
         "inquiries": frame({"inquiry_id": text, "hcp_id": text, "product": text, "answered_at": whole, "received_at": whole}),
         "cover": frame({"hcp_id": text, "product": text, "channel": text, "rep_id": text, "territory": text}),
         "contacts": frame({"hcp_id": text, "channel": text, "purpose": text, "at": whole}),
-        "scores": frame({"hcp_id": text, "product": text, "lead_score": whole, "rx_at": whole}),
+        "scores": frame({"hcp_id": text, "product": text, "lead_score": whole, "rx_at": whole, "rx_loaded_at": whole}),
         "held": pl.Series("hcp_id", [], text),
         "channel_held": frame({"hcp_id": text, "channel": text}),
     }
@@ -156,3 +157,12 @@ def test_who_is_held_out_is_a_fact_of_the_hcp_or_of_one_channel() -> None:
     found = {(hcp, channel): facts(of, hcp_id=hcp, channel=channel) for hcp in ("H1", "H2") for channel in ("email", "call")}
     assert {key: row["held_out"] for key, row in found.items()} == {key: key[0] == "H2" for key in found}
     assert {key: row["channel_held_out"] for key, row in found.items()} == {key: key == ("H1", "email") for key in found}
+
+
+def test_the_age_of_the_prescription_feed_is_that_of_the_feed_that_tells_of_the_hcp() -> None:
+    """Of one whom neither tells of the older of both stands, so that a row on old data never lets through what it should ask about."""
+    row = {"hcp_id": "H1", "product": "alpha", "lead_score": 1, "rx_at": NOW - DAY, "rx_loaded_at": NOW - 7 * HOUR}
+    of = replace(known(scores=fill(known().scores, row)), feed_age_h={"rx": 7, "brick_rx": 30})
+    assert facts(of)["rx_feed_age_h"] == 7
+    assert facts(of, hcp_id="H2")["rx_feed_age_h"] == 30
+    assert facts(replace(of, feed_age_h={"brick_rx": 30}), hcp_id="H2")["rx_feed_age_h"] == 30

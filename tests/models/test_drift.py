@@ -92,6 +92,14 @@ def test_charts_of_few_cycles_keep_their_false_alarms_also_where_cycles_vary_bey
     assert alarms < charts * 0.8
 
 
+def test_of_fewer_than_four_cycles_there_is_no_line() -> None:
+    """They do not tell by how much cycles vary, and a figure that is not watched is said to be so."""
+    assert make_chart("precision", [(0.75, 900), (0.7, 900), (0.8, 900)], 0.75 * 0.25, shift=0.06, sides=(-1,), alarms=0.2 / 52) is None
+    three = drift.reference(pl.concat([country(5)(number) for number in range(3)]), COLUMNS, drift.Limits())
+    assert set(drift.unwatched(three)) == {drift.PRECISION, drift.CALIBRATION, drift.OUTCOME}
+    assert drift.unwatched(drift.reference(pl.concat([country(5)(number) for number in range(4)]), COLUMNS, drift.Limits())) == ()
+
+
 @pytest.mark.parametrize("rows", [20, 900, 1_000_000, 10**9])
 def test_a_chart_can_be_made_of_few_rows_and_of_very_many(rows: int) -> None:
     """Where a shift is many times what chance moves, the line is low and the first cycle crosses it; where it is less than chance moves, the line is finite."""

@@ -25,7 +25,7 @@ def small(folder: Path, physicians: int = PHYSICIANS) -> Workspace:
     """A workspace of the example `two-brands` that learns from a short history."""
     create(folder, "two-brands", None, physicians)
     settings = folder / "remit.toml"
-    settings.write_text(re.sub(r'history = "[^"]*"', 'history = "14 weeks"', settings.read_text()))
+    settings.write_text(re.sub(r'history = "[^"]*"', 'history = "16 weeks"', settings.read_text()))
     return open_workspace(folder)
 
 

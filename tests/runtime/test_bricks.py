@@ -15,7 +15,7 @@ from remit.runtime import commands, training
 from remit.runtime.countries import open_world
 from remit.runtime.enrolment import ENROLMENT, draw, enrolled
 from remit.runtime.errors import WorkspaceError
-from remit.runtime.inputs import observe
+from remit.runtime.inputs import Warehouse, observe
 from remit.runtime.living import create_world
 from remit.runtime.run import run_cycle
 from remit.runtime.settings import read_settings
@@ -121,10 +121,10 @@ def test_physicians_cannot_be_drawn_where_prescriptions_are_known_of_bricks_only
     workspace = open_workspace(tmp_path / "w")
     settings = read_settings(path.read_text(), "remit.toml")
     with closing(open_ledger(workspace.ledger, entropy=urandom)) as ledger:
-        hcp = state(workspace.warehouse, "hcp", next(ledger.entries(kind="cycle")).body["now"])
+        now = int(next(ledger.entries(kind="cycle")).body["now"])
         none = pl.DataFrame(schema=ENROLMENT)
         drawn = ledger.write_segments(
-            draw(hcp, settings, none, bytes(32), 0), cycle="cycle-0006", stream="holdout/second", schema="remit.holdout/1", plain=["unit"]
+            draw(Warehouse(workspace), settings, none, bytes(32), now), cycle="cycle-0006", stream="holdout/second", schema="remit.holdout/1", plain=["unit"]
         )
         ledger.append("drawn", [Entry("failure", "remit.failure/1", {"agent": "none", "error": "none", "at": 0})], cycle="cycle-0006", segments=drawn)
     with pytest.raises(WorkspaceError, match=r'has drawn no bricks(.|\n)*by = "brick"'):

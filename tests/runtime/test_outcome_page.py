@@ -19,6 +19,7 @@ def result(whole: dict[str, Any], channels: list[dict[str, Any]]) -> dict[str, A
     sides = {"acted": 60, "held": 30}
     return {
         "holdout": "first", "since": "2026-01-05", "settled": "2026-03-02", "level": 0.9, "hcps": {"acted": 90, "held": 30},
+        "ties": {"crossing": 0.21, "of_held": 0.6},
         "channels": {row["channel"]: sides for row in channels if row["lift"]}, "products": [product],
     }  # fmt: skip
 
@@ -65,3 +66,9 @@ def test_where_nothing_is_known_yet_that_is_said_and_nothing_drawn() -> None:
     assert "has settled yet" in page
     assert "<svg" not in page
     assert "Correlation" not in page
+
+
+def test_the_page_says_what_part_of_the_ties_joins_the_sides_where_ties_are_known() -> None:
+    told = result(GROWING, [CALL])
+    assert "Of all ties to peers 21.0% join the two sides; of those of the held 60% lead" in outcome_page(told)
+    assert "ties" not in outcome_page({**told, "ties": {"crossing": None, "of_held": None}})

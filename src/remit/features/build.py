@@ -64,7 +64,8 @@ def build(
 
     Returns a row per (`hcp_id`, `product`), sorted, with `pdrp` (null: unknown), the catalogue's columns (numbers Float64, null where unknown), and per
     table `{table}_data_age_us` (`as_of` less `occurred_at` of the newest row used, null if none was) and `{table}_feed_age_us` (`as_of` less the instant
-    in `loads` of the feed's last complete load, null if not given). `tables` holds `hcp` and `products` and any of `formulary`, `rx`, `brick_rx`, `touches`
+    in `loads` of the feed's last complete load, null if not given; of prescriptions the feed that tells of the HCP, and of whom neither `rx` nor `brick_rx`
+    tells, the older one). `tables` holds `hcp` and `products` and any of `formulary`, `rx`, `brick_rx`, `touches`
     and `inquiries`; what is absent is unknown. With `brick_rx`, `rx_of_brick` says of each row that what it tells of prescribing is the average of the
     brick, nobody's own. `zone` is where weeks and months begin. `hcps` restricts the rows. `grid` is what `grid_of` made of the
     same arguments, where it is at hand already. Raises `FeatureError` listing every table or column that is missing.
@@ -76,8 +77,8 @@ def build(
     blocks += [_events(tables, catalogue, scope, table, key) for table, key in _EVENTS.items()]
     features = pl.concat([scope.rows, *blocks], how="horizontal")
     ages = sorted(name for name in features.columns if name.endswith("_data_age_us"))
-    feeds = [_feed_age(table, as_of, loads or {}) for table in sorted(_NEEDED.keys() - {"products", "brick_rx"})]
     bricks = ["rx_of_brick"] if "brick_rx" in tables else []
+    feeds = [_feed_age(table, as_of, loads or {}, bool(bricks)) for table in sorted(_NEEDED.keys() - {"products", "brick_rx"})]
     numbers = [pl.col(column.name).fill_nan(None) if features[column.name].dtype.is_float() else pl.col(column.name) for column in catalogue.columns]
     return features.select("hcp_id", "product", "pdrp", *numbers, *bricks, *ages, *feeds)
 
@@ -108,9 +109,15 @@ def _of(catalogue: Catalogue, table: str) -> list[Column]:
     return [column for column in catalogue.columns if column.feature.table == table]
 
 
-def _feed_age(table: str, as_of: int, loads: Mapping[str, int]) -> pl.Expr:
-    loaded = loads.get(table, loads.get("brick_rx") if table == "rx" else None)
-    return pl.lit(None if loaded is None else as_of - loaded, pl.Int64).alias(f"{table}_feed_age_us")
+def _feed_age(table: str, as_of: int, loads: Mapping[str, int], bricks: bool) -> pl.Expr:
+    own, of_brick = (pl.lit(as_of - loads[name] if name in loads else None, pl.Int64) for name in (table, "brick_rx"))
+    if table != "rx":
+        age = own
+    elif bricks and {"rx", "brick_rx"} <= loads.keys():
+        age = pl.when("rx_of_brick").then(of_brick).when(pl.col("rx_data_age_us").is_not_null()).then(own).otherwise(pl.max_horizontal(own, of_brick))
+    else:
+        age = pl.coalesce(own, of_brick)
+    return age.alias(f"{table}_feed_age_us")
 
 
 def _unknown(catalogue: Catalogue, table: str, height: int) -> pl.DataFrame:

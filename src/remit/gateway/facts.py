@@ -20,7 +20,8 @@ class Known:
     - `hcp`, `consent`: the records in force now; `content`, `inquiries`: all that were received by now.
     - `cover`: who covers whom now — a row per (hcp_id, product, channel) with `rep_id` and `territory`.
     - `contacts`: every contact by anyone — hcp_id, channel, purpose, `at`.
-    - `scores`: a row per (hcp_id, product) with `lead_score` (micro-units) and `rx_at`, the end of the newest prescription period known.
+    - `scores`: a row per (hcp_id, product) with `lead_score` (micro-units), `rx_at`, the end of the newest prescription period known, and `rx_loaded_at`, when
+      the feed that tells what the HCP prescribes last loaded whole.
     - `held`: the ids of HCPs whom promotion leaves alone; `channel_held`: those whom one channel alone leaves out — hcp_id, channel.
     - `feed_age_h`: hours since each feed last loaded whole; a feed that never did is absent.
     - `model_age_h`: hours since the end of the data that trained the response model, or None.
@@ -48,7 +49,8 @@ def gather(proposals: pl.DataFrame, known: Known, charters: Iterable[Charter], p
     )
     consent = known.consent.select("hcp_id", "channel", "purpose", consent="status")
     ages = {f"{name}_feed_age_h": known.feed_age_h.get(feed) for name, feed in (("consent", "consent"), ("alignment", "alignments"))}
-    ages["rx_feed_age_h"] = known.feed_age_h.get("rx", known.feed_age_h.get("brick_rx"))  # a market has the one or the other
+    # Of whom neither feed of prescriptions tells, the older one stands: data may be taken for older than they are, never for newer.
+    oldest_rx = max((age for feed in ("rx", "brick_rx") if (age := known.feed_age_h.get(feed)) is not None), default=None)
     return (
         proposals.join(_charters(charters, people, known.now), on="agent", how="left", maintain_order="left")
         .with_columns(
@@ -65,16 +67,17 @@ def gather(proposals: pl.DataFrame, known: Known, charters: Iterable[Charter], p
         .join(_contact_counts(known, ["hcp_id"], "contacts_28d"), on="hcp_id", how="left", maintain_order="left")
         .join(_contact_counts(known, ["hcp_id", "channel"], "channel_contacts_28d"), on=["hcp_id", "channel"], how="left", maintain_order="left")
         .join(open_inquiries(known.inquiries, known.now), on=["hcp_id", "product"], how="left", maintain_order="left")
-        .join(known.scores.select("hcp_id", "product", "lead_score", "rx_at"), on=["hcp_id", "product"], how="left", maintain_order="left")
+        .join(known.scores.select("hcp_id", "product", "lead_score", "rx_at", "rx_loaded_at"), on=["hcp_id", "product"], how="left", maintain_order="left")
         .with_columns(
             pl.col("hcp_known", "aligned", "content_channel", "channel_held_out").fill_null(False),  # not on file is a fact, not a gap
             pl.col("contacts_28d", "channel_contacts_28d", "open_inquiries").fill_null(0),
             content_expires_h=(pl.col("ends") - known.now).floordiv(HOUR),
             rx_age_h=(pl.lit(known.now, pl.Int64) - pl.col("rx_at")).floordiv(HOUR),
+            rx_feed_age_h=(pl.lit(known.now, pl.Int64) - pl.col("rx_loaded_at")).floordiv(HOUR).fill_null(pl.lit(oldest_rx, pl.Int64)),
             model_age_h=pl.lit(known.model_age_h, pl.Int64),
             **{name: pl.lit(age, pl.Int64) for name, age in ages.items()},
         )
-        .drop("ends", "rx_at")
+        .drop("ends", "rx_at", "rx_loaded_at")
         .with_columns(pl.col(name).cast(_KINDS[fact.kind]) for name, fact in FACTS.items())
     )
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+FEWEST_CYCLES = 4
 _STATES = 80
 _NODES, _WEIGHTS = (part.tolist() for part in np.polynomial.hermite_e.hermegauss(7))
 _NEVER = 1e-9
@@ -57,8 +58,11 @@ def make_chart(
 ) -> Chart | None:
     """A chart from the reference's `cycles` (figure, rows), which crosses its line by chance at most `alarms` times a cycle.
 
-    `rows` is how many a cycle will have (the reference's mean if not given). None where nothing varies, so that nothing can be watched.
+    `rows` is how many a cycle will have (the reference's mean if not given). None where nothing varies, so that nothing can be watched, and of fewer than
+    `FEWEST_CYCLES`: how much cycles vary beyond their rows is not known from fewer, and a line that takes it for nothing is crossed by chance.
     """
+    if len(cycles) < FEWEST_CYCLES:
+        return None
     values, counts = (np.asarray(part, np.float64) for part in zip(*cycles, strict=True))
     level = float((values * counts).sum() / counts.sum())
     between = _between(values, counts, row_variance)
@@ -108,8 +112,6 @@ def load_run(body: Mapping[str, str]) -> Run:
 def _between(values: Floats, counts: Floats, row_variance: float) -> float:
     """The variance between cycles beyond that of rows, as a new cycle will show it: of few cycles the estimate is uncertain, which widens it as it does
     Student's t."""
-    if len(values) < 4:
-        return 0.0
     excess = float(values.var(ddof=1) - (row_variance / counts).mean())
     return max(0.0, excess) * (len(values) - 1) / (len(values) - 3)
 

@@ -122,7 +122,8 @@ def reference(rows: pl.DataFrame, columns: Sequence[str], limits: Limits, *, pro
 
 
 def unwatched(found: Reference) -> tuple[str, ...]:
-    """The figures that the reference does not let watch, because nothing varied in them: such as the precision where no outcome was ever seen."""
+    """The figures that the reference does not let watch, because nothing varied in them, such as the precision where no outcome was ever seen, or because
+    too few cycles were held out."""
     return tuple(figure for figure in _CHARTED if figure not in {chart.figure for chart in found.charts})
 
 

@@ -194,7 +194,7 @@ def _from_somewhere(provenance: Mapping[str, Any]) -> Check:
 
 def _watched(unwatched: Sequence[str] | None, watched: str) -> Check:
     found = "not held" if unwatched is None else f"nothing to watch in: {', '.join(unwatched)}" if unwatched else f"all of {watched}"
-    do = "Judge the model where outcomes vary: on more physicians, or on a longer history."
+    do = "Judge the model where outcomes vary: on more physicians, or on a longer history, of which four instants can be held out."
     return _check("drift can be watched", unwatched is not None and not unwatched, found, f"a reference for {watched}", do)
 
 

@@ -1,9 +1,11 @@
 """Did it work? Holdouts, power, lift, the value of policies that were not followed, and credit across channels."""
 
 from remit.outcomes.attribution import Path, markov, shapley, touch_paths
+from remit.outcomes.clusters import between, clusters, joined
 from remit.outcomes.contrasts import contrast
 from remit.outcomes.errors import OutcomeError
 from remit.outcomes.estimators import ESTIMATORS
+from remit.outcomes.gains import gain
 from remit.outcomes.holdouts import enrol
 from remit.outcomes.lifts import Lift, Look, lift
 from remit.outcomes.logged import Estimate, Logged
@@ -20,8 +22,12 @@ __all__ = [
     "OutcomeError",
     "Path",
     "Plan",
+    "between",
+    "clusters",
     "contrast",
     "enrol",
+    "gain",
+    "joined",
     "lift",
     "markov",
     "plan",

@@ -164,7 +164,7 @@ def simulate(
 def holdout_plan(
     effect: Annotated[float, typer.Option(help="The effect to see, as a part of the mean outcome: 0.05 is 5%.")],
     workspace: Folder = Path(),
-    by: Annotated[str | None, typer.Option(help="What is drawn: hcp, practice or brick; what prescriptions are known of if not given.")] = None,
+    by: Annotated[str | None, typer.Option(help="What is drawn: hcp, practice, brick or peers; what prescriptions are known of if not given.")] = None,
     level: Annotated[float, typer.Option(help="Of the two-sided intervals, which hold at all looks together.")] = 0.9,
     power: Annotated[float, typer.Option(help="The probability that some look sees the effect if it is there.")] = 0.8,
     as_json: AsJson = False,
@@ -194,10 +194,14 @@ def outcomes_nowcast(workspace: Folder = Path(), as_json: AsJson = False) -> Non
 def outcomes_tried(
     workspace: Folder = Path(),
     periods: Annotated[int | None, typer.Option(min=1, help="Periods after a decision that count; without it, the settings' horizon.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Say instead what these decisions would have been worth under another authority table.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what contacts changed where chance decided whether they were made."""
-    _say(commands.outcomes_tried(workspace, periods), as_json, render.outcomes_tried)
+    """Show what contacts changed where chance decided whether they were made, or what another authority table would have made of it."""
+    if table is None:
+        _say(commands.outcomes_tried(workspace, periods), as_json, render.outcomes_tried)
+    else:
+        _say(commands.outcomes_tried_by(workspace, table, periods), as_json, render.outcomes_tried_by)
 
 
 @models.command("show")

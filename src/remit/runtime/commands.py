@@ -9,7 +9,7 @@ from typing import Any
 from remit.intake import erase as erase_rows
 from remit.intake import freshness, read_quarantine, replaced
 from remit.ledger import migrate_ledger, open_ledger, read_ledger
-from remit.runtime import explaining, nowcasts, overview, registry, replaying, reporting, training, trials, verifying
+from remit.runtime import explaining, nowcasts, overview, registry, replaying, reporting, training, trials, verifying, weighing
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.holdouts import planned, shown
 from remit.runtime.init import check_empty, create
@@ -150,6 +150,11 @@ def outcomes_show(workspace: Path, level: float, page: Path | None = None) -> di
 def outcomes_tried(workspace: Path, periods: int | None) -> dict[str, Any]:
     """What contacts changed where chance decided whether they were made."""
     return trials.told(open_workspace(workspace), periods)
+
+
+def outcomes_tried_by(workspace: Path, table: Path, periods: int | None) -> dict[str, Any]:
+    """What chance's decisions would have been worth under another authority table."""
+    return weighing.told(open_workspace(workspace), table, periods)
 
 
 def outcomes_nowcast(workspace: Path) -> dict[str, Any]:

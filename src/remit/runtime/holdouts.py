@@ -8,10 +8,10 @@ import polars as pl
 
 from remit.intake import read, state
 from remit.ledger import read_ledger
-from remit.outcomes import OutcomeError, lift, markov, plan, shapley, touch_paths
+from remit.outcomes import OutcomeError, between, lift, markov, plan, shapley, touch_paths
 from remit.runtime import reporting
 from remit.runtime.crediting import credited
-from remit.runtime.enrolment import check_unit, enrolled, of_bricks, units
+from remit.runtime.enrolment import CLUSTER, ENROLMENT, check_unit, enrolled, known_ties, of_bricks, units
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.inputs import Warehouse
 from remit.runtime.settings import BY
@@ -24,8 +24,9 @@ PERIODS = (4, 8, 13, 26, 39, 52)
 
 def planned(workspace: Workspace, effect: float, by: str | None, level: float, power: float) -> dict[str, Any]:
     """Per own product and share held out: how many of the products' periods it takes to see `effect` (a part of the mean outcome), and what each length can
-    detect, drawn `by` hcp, practice or brick (None: what prescriptions are known of). From prescriptions that have settled by the last cycle. Raises
-    `WorkspaceError` or `OutcomeError`."""
+    detect, drawn `by` hcp, practice, brick or cluster of peers (None: what prescriptions are known of). From prescriptions that have settled by the last cycle.
+    Where ties between physicians are known, also the part of them that would join the held and the others, by each unit. Raises `WorkspaceError` or
+    `OutcomeError`."""
     if not 0 < effect < 10 or by not in (*BY, None) or not 0.5 <= level < 1 or not 0.5 <= power < 1:
         do = f"`--effect` is a part of the mean, such as 0.05; `--by` is one of {', '.join(BY)}; `--level` and `--power` lie from 0.5 to below 1."
         raise WorkspaceError("the plan cannot be made", do=do)
@@ -35,14 +36,24 @@ def planned(workspace: Workspace, effect: float, by: str | None, level: float, p
     settled = add_span(now, settings.settle, -1)
     bricks_only = _of_bricks(workspace, now)
     by = by or ("brick" if bricks_only else "hcp")
-    hcp = state(workspace.warehouse, "hcp", now)
-    check_unit(hcp, by, bricks_only, "Plan with `--by {by}`.")
-    rows = _settled(workspace, now, settled, units(hcp, by))
+    source = Warehouse(workspace)
+    check_unit(source, by, now, "Plan with `--by {by}`.")
+    hcp, tied = source.state("hcp", now), known_ties(source, now)
+
+    def members(by: str) -> pl.DataFrame:
+        return units(hcp, by, lambda: tied, pl.DataFrame(schema=ENROLMENT), now)
+
+    drawn = members(by)
+    rows = _settled(workspace, now, settled, drawn)
     products = [
-        _product(product, _by_unit(rows.filter(pl.col("product") == product), outcome), effect, level, power) | {"outcome": outcome}
+        _product(product, _by_unit(rows.filter(pl.col("product") == product), outcome, drawn), effect, level, power) | {"outcome": outcome}
         for product, outcome in _own(workspace, now).iter_rows()
     ]
-    return {"effect": effect, "by": by, "level": level, "power": power, "settled": format_instant(settled), "products": products}
+    possible = [each for each in BY if each in ("hcp", "peers") or hcp[f"{each}_id"].null_count() < hcp.height] if tied.height else []
+    apart = {each: between(tied, members(each), "unit") or 0.0 for each in possible}
+    crossing = [{"by": each, "crossing": {str(share): round(2 * share * (1 - share) * part, 4) for share in SHARES}} for each, part in apart.items()]
+    asked = {"effect": effect, "by": by, "level": level, "power": power}
+    return {**asked, "settled": format_instant(settled), "ties": crossing, "products": products}
 
 
 def shown(workspace: Workspace, level: float) -> dict[str, Any]:
@@ -66,6 +77,8 @@ def shown(workspace: Workspace, level: float) -> dict[str, Any]:
         raise WorkspaceError(f"`{settings.holdout.name}` has drawn no bricks, and prescriptions are known of bricks only", where="remit.toml", do=do)
     # Whoever all promotion leaves alone says nothing of one channel.
     acted = draws.filter(pl.col("channel") != "").join(everybody.filter(~pl.col("held")), on="hcp_id", how="semi")
+    tied = known_ties(Warehouse(workspace), now)
+    heard = tied.join(everybody.filter("held"), left_on="source", right_on="hcp_id", how="semi")
     touches = read(workspace.warehouse, "touches", now).filter((pl.col("purpose") == "promotional") & (pl.col("occurred_at") >= start))
     products = []
     for product, outcome in _own(workspace, now).iter_rows():
@@ -80,6 +93,7 @@ def shown(workspace: Workspace, level: float) -> dict[str, Any]:
         "settled": format_instant(settled),
         "level": level,
         "hcps": _sides(everybody),
+        "ties": {"crossing": between(tied, everybody, "held"), "of_held": between(heard, everybody, "held")},
         "channels": {channel: _sides(part) for (channel,), part in acted.group_by("channel", maintain_order=True)},
         "products": products,
     }
@@ -98,7 +112,7 @@ def _lifted(rows: pl.DataFrame, outcome: str, draws: pl.DataFrame, level: float)
         return {"looks": [], "says": ["no period that began after the first draw has settled yet"]}
     sides = draws.select("unit", "held").unique("unit", keep="first", maintain_order=True)
     try:
-        return asdict(lift(_by_unit(rows, outcome), sides, str(since[0]), level=level))
+        return asdict(lift(_by_unit(rows, outcome, draws), sides, str(since[0]), level=level))
     except OutcomeError as error:
         return {"looks": [], "says": [f"{error.what}. {error.do}"]}
 
@@ -133,9 +147,13 @@ def _own(workspace: Workspace, now: int) -> pl.DataFrame:
     return state(workspace.warehouse, "products", now).filter("own").select("product", "outcome").sort("product")
 
 
-def _by_unit(rows: pl.DataFrame, outcome: str) -> pl.DataFrame:
-    """The mean outcome of each unit's HCPs: unit, period, outcome."""
-    return rows.drop_nulls(outcome).group_by("unit", "period").agg(outcome=pl.col(outcome).mean()).sort("unit", "period")
+def _by_unit(rows: pl.DataFrame, outcome: str, members: pl.DataFrame) -> pl.DataFrame:
+    """The mean outcome of each unit's HCPs: unit, period, outcome. Clusters of peers count by their size among `members` (hcp_id, unit): who has no ties is a
+    unit alone, and would count as much as a hundred others."""
+    means = rows.drop_nulls(outcome).group_by("unit", "period").agg(outcome=pl.col(outcome).mean()).sort("unit", "period")
+    sizes = members.filter(pl.col("unit").str.starts_with(CLUSTER)).group_by("unit").len()
+    sized = means.join(sizes.with_columns(pl.col("len") / pl.col("len").mean()), on="unit", how="left", maintain_order="left")
+    return sized.select("unit", "period", outcome=pl.col("outcome") * pl.col("len").fill_null(1.0))
 
 
 def _product(product: str, history: pl.DataFrame, effect: float, level: float, power: float) -> dict[str, Any]:

@@ -141,5 +141,7 @@ def _contacts(touches: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
 
 
 def _scores(models: Models, features: pl.DataFrame, now: int, threads: int) -> pl.DataFrame:
-    newest = features.select("hcp_id", "product", rx_at=pl.lit(now, pl.Int64) - pl.col("rx_data_age_us"))
+    newest = features.select(
+        "hcp_id", "product", rx_at=pl.lit(now, pl.Int64) - pl.col("rx_data_age_us"), rx_loaded_at=pl.lit(now, pl.Int64) - pl.col("rx_feed_age_us")
+    )
     return models.lead.predict(features, threads=threads).join(newest, on=["hcp_id", "product"], how="left", maintain_order="left")

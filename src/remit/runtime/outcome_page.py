@@ -14,6 +14,9 @@ def outcome_page(result: Mapping[str, Any]) -> str:
     title, hcps, level = f"What acting changed: {result['holdout']}", result["hcps"], f"{result['level']:.0%}"
     alone = " and ".join(f"{channel} alone leaves out {sides['held']:,}" for channel, sides in result["channels"].items())
     drawn = f"Since {result['since']}: {hcps['acted']:,} physicians acted on, {hcps['held']:,} left alone." + (f" Of those acted on, {alone}." if alone else "")
+    ties = result["ties"]
+    if ties["of_held"] is not None:
+        drawn += f" Of all ties to peers {ties['crossing']:.1%} join the two sides; of those of the held {ties['of_held']:.0%} lead to who is acted on."
     told = f"{level} intervals that hold at all looks together; prescriptions settled by {result['settled']}."
     parts = [f"<h1>{escape(title)}</h1>", f'<p class="quiet">{escape(f"{drawn} {told}")}</p>']
     for product in result["products"]:

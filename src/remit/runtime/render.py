@@ -12,6 +12,7 @@ from rich.table import Table
 
 from remit.runtime.crediting import PATHS_SAY
 from remit.runtime.enrolment import UNITS
+from remit.runtime.weighing import ENOUGH
 from remit.terms.encoding import MICRO
 from remit.terms.errors import RemitError
 from remit.terms.proposals import DISPOSITIONS
@@ -202,6 +203,13 @@ def holdout_plan(result: dict[str, Any]) -> None:
             for each in product["shares"]
         ]
         _table(["held out", drawn, f"periods for {result['effect']:.1%}", *(f"seen in {length}" for length in lengths)], rows)
+    if result["ties"]:
+        _line("Peers pass on what promotion told them. The part of all ties that would join the held and the others, which hides part of what it changes:")
+        shares = list(result["ties"][0]["crossing"])
+        _table(
+            ["drawn by", *(f"{float(share):.0%}" for share in shares)],
+            [[UNITS[row["by"]], *(f"{row['crossing'][share]:.1%}" for share in shares)] for row in result["ties"]],
+        )
     _line(f"With power {result['power']:.0%} at some look, {result['level']:.0%} intervals that hold at all looks together; settled by {result['settled']}.")
 
 
@@ -213,6 +221,9 @@ def outcomes_show(result: dict[str, Any]) -> None:
     """The lift of each product, look by look."""
     hcps = result["hcps"]
     _line(f"Holdout {result['holdout']} since {result['since']}: {hcps['acted']:,} physicians acted on, {hcps['held']:,} left alone.")
+    ties = result["ties"]
+    if ties["of_held"] is not None:
+        _line(f"Of all ties to peers {ties['crossing']:.1%} join the two sides; of those of the held {ties['of_held']:.0%} lead to who is acted on.")
     for channel, sides in result["channels"].items():
         _line(f"Of those acted on, {channel} leaves out {sides['held']:,}.")
     for product in result["products"]:
@@ -257,6 +268,32 @@ def outcomes_tried(result: dict[str, Any]) -> None:
         [each["agent"], each["channel"], each["product"], each["decided"], each["judged"], each["made"], *_changed(each["change"])] for each in result["trials"]
     ]
     _table(["agent", "channel", "product", "by chance", "judged", "made", "units a contact changed", f"{result['level']:.0%} interval", "effective"], rows)
+
+
+def outcomes_tried_by(result: dict[str, Any]) -> None:
+    """What chance's decisions were worth, and would have been under another table."""
+    level, money = f"{result['level']:.0%} interval", f"{result['currency']} a decision"
+    _line(f"Table `{result['table']}`, version {result['version']}, on what chance decided, judged by the {result['periods']} periods after each decision,")
+    _line(f"as known at {result['as_of']}: {result['decided']:,} decisions, {result['judged']:,} of them settled.")
+    _line(f"Of those, {result['contacts']:,} were contacts; the table would have made {result['would_make']:,.0f} on the mean.")
+    rows = [["what was done", *_worth(result["done"])], *([f"the table, by {name}", *_worth(each)] for name, each in result["other"].items())]
+    _table(["", money, level, "effective"], [*rows, ["the table's gain", *_worth(result["gain"])]])
+    gain = result["gain"]
+    if gain["low"] == gain["high"] == 0:
+        _line("The table would have decided each of them as it was decided.")
+    elif gain["low"] > 0 or gain["high"] < 0:
+        _line(f"The table would have been worth {'more' if gain['low'] > 0 else 'less'} than what was done.")
+    else:
+        _line("The two cannot be told apart: the gain's interval holds nothing.")
+    if gain["effective"] < ENOUGH:
+        _line(f"  ! fewer than {ENOUGH} effective decisions: believe none of these intervals")
+    if result["stopped"] or result["opened"]:
+        _line("Not counted, for chance did not decide and the record says nothing of their worth:")
+        _line(f"{result['stopped']:,} contacts made for certain that the table forbids, {result['opened']:,} proposals forbidden then that it does not forbid.")
+
+
+def _worth(value: dict[str, float]) -> list[str]:
+    return [f"{value['value']:+,.2f}", f"{value['low']:+,.2f} to {value['high']:+,.2f}", f"{value['effective']:,.0f}"]
 
 
 def _changed(change: dict[str, float] | None) -> list[str]:

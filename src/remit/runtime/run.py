@@ -17,7 +17,7 @@ from remit.runtime import grouping, registry, training
 from remit.runtime.carry import carry, overdue
 from remit.runtime.cycle import Inputs, Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
-from remit.runtime.enrolment import check_unit, draw, enrolled, of_bricks, stream
+from remit.runtime.enrolment import check_unit, draw, enrolled, stream
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.inputs import Observed, Warehouse, assemble, observe, tables
 from remit.runtime.living import check_clock, live_on
@@ -117,7 +117,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     stage("score")
     log_size = ledger.size
     before = enrolled(ledger, settings, log_size)
-    new = draw(state(workspace.warehouse, "hcp", now), settings, before, ledger.draw_key(), now)
+    new = draw(source, settings, before, ledger.draw_key(), now)
     members = grouping.placed(models, seen.features, settings, held)
     inputs = _inputs(workspace, config, ledger, models, log_size, pl.concat([before, new]), seen, members, now, threads)
     result = cycle(inputs, stage)
@@ -153,7 +153,7 @@ def _check_holdout(workspace: Workspace, settings: Settings, ledger: Ledger, now
     """Raises `WorkspaceError` before the first draw of an experiment that could not be compared."""
     if settings.holdout is not None and enrolled(ledger, settings, ledger.size).is_empty():
         do = 'Write `by = "{by}"` under [holdout] in remit.toml; nobody has been drawn yet.'
-        check_unit(state(workspace.warehouse, "hcp", now), settings.holdout.by, of_bricks(Warehouse(workspace).loads(now)), do)
+        check_unit(Warehouse(workspace), settings.holdout.by, now, do)
 
 
 def _finish(workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str, threads: int, stage: Stage, entropy: Entropy) -> Done:

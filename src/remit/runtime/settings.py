@@ -14,7 +14,7 @@ from remit.terms.encoding import MICRO
 WORKSPACE_VERSION = 1
 RESPONSES = ("history", "panel")
 """The estimators of response."""
-BY = ("hcp", "practice", "brick")
+BY = ("hcp", "practice", "brick", "peers")
 """What a holdout may be drawn by."""
 
 
@@ -36,8 +36,8 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Holdout:
-    """An experiment: `share` (millionths) of the HCPs, drawn one by one or `by` practice or brick, are left alone by promotion; of each of `channels`, its
-    share is left out by that channel alone."""
+    """An experiment: `share` (millionths) of the HCPs, drawn one by one or `by` practice, brick or cluster of peers, are left alone by promotion; of each
+    of `channels`, its share is left out by that channel alone."""
 
     name: str
     share: int

@@ -48,16 +48,21 @@ def by_chance(records: Records) -> pl.DataFrame:
 
 
 def judged(decisions: pl.DataFrame, seen: Panel, periods: int) -> list[dict[str, Any]]:
-    """What chance's decisions changed: the HCP's units of the product over the `periods` that end after the decision, less as many of the own periods before
-    it; as decided, whether or not the channel carried it out. HCPs under PDRP are left out, and decisions whose periods are not all settled wait."""
+    """What chance's decisions changed (`rewarded`); as decided, whether or not the channel carried it out. Decisions that are not settled wait."""
+    known = rewarded(decisions, seen, periods)
+    return [_compared(part, *name) for name, part in known.group_by("agent", "channel", "product", maintain_order=True)]
+
+
+def rewarded(decisions: pl.DataFrame, seen: Panel, periods: int) -> pl.DataFrame:
+    """Decisions (`hcp_id`, `product`, `at`, and what else they hold) with `hcp`, a number of the HCP's own, and `reward`: the HCP's units of the product over
+    the `periods` that end after the decision, less as many of the own periods before it; null until all are settled. HCPs under PDRP are left out."""
     hcps = pl.DataFrame({"hcp_id": seen.hcps, "hcp": range(len(seen.hcps))}, schema={"hcp_id": pl.String, "hcp": pl.Int64}).filter(~pl.Series(seen.pdrp))
     products = pl.DataFrame({"product": seen.products, "place": range(len(seen.products))}, schema={"product": pl.String, "place": pl.Int64})
     known = decisions.join(hcps, on="hcp_id", how="inner", maintain_order="left").join(products, on="product", how="inner", maintain_order="left")
     hcp, place = known["hcp"].to_numpy(), known["place"].to_numpy()
     first = np.searchsorted(seen.ends, known["at"].to_numpy(), side="right")
     reward = sum((_at(seen, hcp, place, first + step) - _at(seen, hcp, place, first - 1 - step) for step in range(periods)), np.zeros(len(first)))
-    known = known.with_columns(reward=pl.Series(reward).fill_nan(None))
-    return [_compared(part, *name) for name, part in known.group_by("agent", "channel", "product", maintain_order=True)]
+    return known.with_columns(reward=pl.Series(reward, dtype=pl.Float64).fill_nan(None)).drop("place")
 
 
 def _at(seen: Panel, hcp: np.ndarray[Any, Any], place: np.ndarray[Any, Any], period: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -9,10 +9,15 @@ from remit.outcomes.looks import Floats
 
 def value(log: Logged, level: float) -> Estimate:
     """Raises `OutcomeError` without a model."""
-    expected, expected_target = modelled(log, "dr")
-    terms = expected_target + log.weights * (log.reward - expected)
-    mean = float(np.mean(terms))
-    return with_interval("dr", log, mean, terms - mean, level)
+    each = terms(log, "dr")
+    mean = float(np.mean(each))
+    return with_interval("dr", log, mean, each - mean, level)
+
+
+def terms(log: Logged, estimator: str) -> Floats:
+    """What each row says of the other policy's value; their mean is the estimate. Raises `OutcomeError` without a model."""
+    expected, expected_target = modelled(log, estimator)
+    return expected_target + log.weights * (log.reward - expected)
 
 
 def modelled(log: Logged, estimator: str) -> tuple[Floats, Floats]:
