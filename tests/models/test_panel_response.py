@@ -10,6 +10,7 @@ import pytest
 
 from remit.features import Panel
 from remit.models import panel_response
+from remit.models.bases import dump_shared, load_shared
 from remit.models.errors import ModelError
 from remit.models.levels import levels_of
 from tests.models.learning import CATALOGUE, CHANNELS
@@ -163,6 +164,27 @@ def test_a_stored_model_is_the_model_and_a_changed_part_is_refused(found: tuple[
     for name, part in model.parts().items():
         with pytest.raises(ModelError):
             panel_response.load({**model.parts(), name: part[:-3] + bytes([part[-3] ^ 1]) + part[-2:]})
+
+
+def test_answers_stay_as_they_were_when_others_are_gone(found: tuple[Panel, pl.DataFrame, panel_response.PanelResponse]) -> None:
+    """Without every third HCP, what was shared before gives all others the same answers to the byte; without it they would differ."""
+    panel, frame, model = found
+    shared = load_shared(dump_shared(model.shared(frame, panel)))
+    left = np.arange(HCPS) % 3 > 0
+    fewer = Panel(
+        tuple(np.array(panel.hcps)[left].tolist()),
+        panel.products,
+        panel.channels,
+        panel.as_of,
+        panel.ends,
+        panel.outcome[left],
+        panel.touches[:, left],
+        panel.pdrp[left],
+    )
+    rows = frame.filter(pl.Series(left))
+    before = model.predict(frame, panel, most=2).filter(pl.col("hcp_id").is_in(list(fewer.hcps)))
+    assert model.predict(rows, fewer, most=2, shared=shared).equals(before)
+    assert not model.predict(rows, fewer, most=2).equals(before)
 
 
 def test_another_process_learns_the_same_bytes() -> None:

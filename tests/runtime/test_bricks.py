@@ -129,3 +129,15 @@ def test_physicians_cannot_be_drawn_where_prescriptions_are_known_of_bricks_only
         ledger.append("drawn", [Entry("failure", "remit.failure/1", {"agent": "none", "error": "none", "at": 0})], cycle="cycle-0006", segments=drawn)
     with pytest.raises(WorkspaceError, match=r'has drawn no bricks(.|\n)*by = "brick"'):
         commands.outcomes_show(tmp_path / "w", 0.9)
+
+
+def test_cycles_replay_after_a_physician_of_a_brick_was_erased(trial: Path, tmp_path: Path) -> None:
+    """Levels of bricks rest on all their physicians' touches: as recorded, they give everybody else the same values."""
+    root = tmp_path / "w"
+    shutil.copytree(trial, root)
+    workspace = open_workspace(root)
+    touched = read(workspace.warehouse, "touches", 2**62).group_by("hcp_id").len().sort("len", "hcp_id")["hcp_id"][-1]
+    commands.erase(touched, root, "request")
+    (again,) = commands.replay(root, "cycle-0001", 1, lambda _: None)["cycles"]
+    assert again["gone"] > 0
+    assert again["differs"] == []

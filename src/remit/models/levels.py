@@ -6,7 +6,7 @@
 1956; linear empirical Bayes), recent periods counting more. Growth beyond the newest period follows the last quarter's slope, as far as that is no chance.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,35 +21,58 @@ LEAST = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
-    """`base[h]` at the mean of the newest periods; `growth[t]` relative to that, and `ahead`, what growth is expected to be now; `usual[g]` is the mean base of
-    group g (of all, where the group has nobody)."""
+class Common:
+    """What levels take from everybody: `growth[t]` relative to the newest periods, up to the last of which anything is reported, and `ahead`, what it is
+    expected to be now; of each group g the mean base `usual[g]` (of all, where the group has nobody) and the variance `spread[g]` between its bases."""
 
-    base: Floats
     growth: Floats
     ahead: float
     usual: Floats
+    spread: Floats
 
 
-def levels_of(outcome: Floats, lift: Floats, group: Ints, groups: int, gap: float) -> Levels:
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """`base[h]` at the mean of the newest periods; `growth[t]` relative to that in every period; and what is common to all."""
+
+    base: Floats
+    growth: Floats
+    common: Common
+
+    @property
+    def ahead(self) -> float:
+        """As `Common`."""
+        return self.common.ahead
+
+    @property
+    def usual(self) -> Floats:
+        """As `Common`, at least the lowest level."""
+        return np.maximum(self.common.usual, LEAST)
+
+
+def levels_of(outcome: Floats, lift: Floats, group: Ints, groups: int, gap: float, common: Common | None = None) -> Levels:
     """The levels of `outcome[h, t]` (NaN: not reported), given `lift[h, t]`; `gap` is by how many periods now lies after the last. Growth of periods of
-    which nothing is reported is 1."""
-    known = np.flatnonzero(np.isfinite(outcome).any(axis=0))
-    last = int(known[-1]) + 1 if known.size else 0
-    found = _levels(outcome[:, :last], lift[:, :last], group, groups, gap + outcome.shape[1] - last)
-    return replace(found, growth=np.concatenate([found.growth, np.ones(outcome.shape[1] - last)]))
+    which nothing is reported is 1. What is `common` is found, unless it is given."""
+    if common is None:
+        known = np.flatnonzero(np.isfinite(outcome).any(axis=0))
+        last = int(known[-1]) + 1 if known.size else 0
+        common = _common(outcome[:, :last], lift[:, :last], group, groups, gap + outcome.shape[1] - last)
+    last = len(common.growth)
+    told = np.isfinite(outcome[:, :last])
+    base = _base(np.where(told, outcome[:, :last], 0.0), told * lift[:, :last] * common.growth, common.usual[group], common.spread[group])
+    return Levels(np.maximum(base, LEAST), np.concatenate([common.growth, np.ones(outcome.shape[1] - last)]), common)
 
 
-def _levels(outcome: Floats, lift: Floats, group: Ints, groups: int, gap: float) -> Levels:
+def _common(outcome: Floats, lift: Floats, group: Ints, groups: int, gap: float) -> Common:
     told = np.isfinite(outcome)
     count = np.where(told, outcome, 0.0)
-    recency = 0.5 ** (np.arange(outcome.shape[1])[::-1] / _HALF_LIFE)
     base = np.maximum(count.sum(axis=1) / np.maximum((told * lift).sum(axis=1), 1.0), LEAST)
-    growth, usual = np.ones(outcome.shape[1]), np.zeros(groups)
+    growth, usual, spread = np.ones(outcome.shape[1]), np.zeros(groups), np.zeros(groups)
     for _ in range(_ROUNDS):
         growth = _growth(count, told * lift * base[:, None])
-        base, usual = _bases(count, told * lift * growth, recency, group, groups)
-    return Levels(np.maximum(base, LEAST), growth, _ahead(growth, count.sum(axis=0), gap), np.maximum(usual, LEAST))
+        usual, spread = _of_groups(count, told * lift * growth, group, groups)
+        base = _base(count, told * lift * growth, usual[group], spread[group])
+    return Common(growth, _ahead(growth, count.sum(axis=0), gap), usual, spread)
 
 
 def _growth(count: Floats, expected: Floats) -> Floats:
@@ -62,18 +85,30 @@ def _growth(count: Floats, expected: Floats) -> Floats:
     return np.asarray(np.nan_to_num(growth / max(scale, 1e-9), nan=1.0))
 
 
-def _bases(count: Floats, exposure: Floats, recency: Floats, group: Ints, groups: int) -> tuple[Floats, Floats]:
-    own, spent, noise = (recency * count).sum(axis=1), (recency * exposure).sum(axis=1), (recency**2 * exposure).sum(axis=1)
+def _sums(count: Floats, exposure: Floats) -> tuple[Floats, Floats, Floats]:
+    """Per HCP what was written, in how many periods' worth, and what chance makes of it by unit of rate; recent periods count more."""
+    recency = 0.5 ** (np.arange(count.shape[1])[::-1] / _HALF_LIFE)
+    return (recency * count).sum(axis=1), (recency * exposure).sum(axis=1), (recency**2 * exposure).sum(axis=1)
+
+
+def _of_groups(count: Floats, exposure: Floats, group: Ints, groups: int) -> tuple[Floats, Floats]:
+    """The mean base of each group, and the variance of bases beyond chance."""
+    own, spent, noise = _sums(count, exposure)
     overall = own.sum() / max(spent.sum(), 1e-9)
     weight = np.bincount(group, weights=spent, minlength=groups)
     usual = np.where(weight > 0, np.bincount(group, weights=own, minlength=groups) / np.maximum(weight, 1e-9), overall)
     mean = usual[group]
     excess = np.bincount(group, weights=(own - mean * spent) ** 2 - mean * noise, minlength=groups)
-    spread = np.maximum(excess / np.maximum(np.bincount(group, weights=spent**2, minlength=groups), 1e-9), 1e-3 * usual**2)[group]
+    return usual, np.maximum(excess / np.maximum(np.bincount(group, weights=spent**2, minlength=groups), 1e-9), 1e-3 * usual**2)
+
+
+def _base(count: Floats, exposure: Floats, mean: Floats, spread: Floats) -> Floats:
+    """The own rate of each HCP, drawn towards the group's `mean` as far as chance is large against the group's `spread`."""
+    own, spent, noise = _sums(count, exposure)
     chance = np.where(spent > 0, mean * noise / np.maximum(spent, 1e-9) ** 2, np.inf)
     trust = spread / np.maximum(spread + chance, 1e-12)
     rate = np.where(spent > 0, own / np.maximum(spent, 1e-9), mean)
-    return np.asarray(trust * rate + (1 - trust) * mean), usual
+    return np.asarray(trust * rate + (1 - trust) * mean)
 
 
 def _ahead(growth: Floats, total: Floats, gap: float) -> float:

@@ -19,12 +19,12 @@ import numpy as np
 import polars as pl
 
 from remit.features import Catalogue, Panel
-from remit.models.effects import Floats, Ints
+from remit.models.bases import Bases, Shared, bases_of, places_of
+from remit.models.effects import Floats
 from remit.models.errors import ModelError
 from remit.models.inputs import Input, Inputs, dump_inputs, learn_inputs, load_inputs
-from remit.models.levels import Levels, levels_of
 from remit.models.multipliers import log_effect
-from remit.models.panel_learning import LEAST_HCPS, Learned, gap_of, learn, specialties, stocks_of, unit_levels
+from remit.models.panel_learning import LEAST_HCPS, Learned, learn
 from remit.models.stored import Parts, plain, seal, unseal
 from remit.models.traits import BASE, VOLUME, Engagement, Traits, sources_of, trait_names, traits_of
 from remit.models.units import Units, alone, bricks
@@ -59,24 +59,29 @@ class PanelResponse:
     horizon: int
     facts: Mapping[str, Any]
 
-    def predict(self, frame: pl.DataFrame, data: Panel, *, most: int) -> pl.DataFrame:
+    def predict(self, frame: pl.DataFrame, data: Panel, *, most: int, shared: Mapping[str, Shared] | None = None) -> pl.DataFrame:
         """The outcome units over the horizon that each further touch adds, if it comes in the period of the instant.
 
         `frame` has the features of the instant and `data` the panel known then, from which each HCP's base is taken: the own, or the average of a brick of
         which no more is known; other HCPs under PDRP, and those without reports, have their specialty's. Returns `hcp_id`, `product`, `channel`, `touch` (1
         to `most`), `increment`, `low`, `high` (int64 micro-units; a 90% interval) and `known`, as `Response.predict`. `increment` is never negative and never
-        rises with `touch`.
+        rises with `touch`. What bases take from everybody is found in `data`, unless it is given by product.
         """
         protected = self.inputs.protected(frame)
-        parts = [self._answer(entry, protected.filter(product=entry.product), data, most) for entry in self.learned]
+        parts = [self._answer(entry, protected.filter(product=entry.product), data, most, (shared or {}).get(entry.product)) for entry in self.learned]
         return pl.concat(parts).sort("hcp_id", "product", "channel", "touch")
+
+    def shared(self, frame: pl.DataFrame, data: Panel) -> dict[str, Shared]:
+        """By product, what `predict` takes from everybody for the bases."""
+        protected = self.inputs.protected(frame)
+        return {entry.product: self._bases(entry, protected.filter(product=entry.product), data).shared for entry in self.learned}
 
     def effects(self, frame: pl.DataFrame, data: Panel) -> dict[str, tuple[Floats, Floats]]:
         """By product, for its rows in `frame`: the base, and the effect of each channel learnt, as `predict` takes them; (rows,) and (rows, channels)."""
         protected, answer = self.inputs.protected(frame), {}
         for entry in self.learned:
             rows = protected.filter(product=entry.product)
-            base = self._bases(entry, rows, data, _places(rows, data))[0]
+            base = self._bases(entry, rows, data).base
             effects = np.zeros((rows.height, len(entry.shapes)))
             for place, channel in enumerate(entry.shapes):
                 traits = traits_of(rows, self.traits, entry.product, np.log(base), channel)
@@ -91,7 +96,7 @@ class PanelResponse:
         known[BASE] = replace(known[VOLUME], name=BASE, says="prescriptions without promotion")
         for entry in self.learned:
             rows = protected.filter(product=entry.product)
-            base = self._bases(entry, rows, data, _places(rows, data))[0]
+            base = self._bases(entry, rows, data).base
             for place, channel in enumerate(entry.shapes):
                 parts = traits_of(rows, self.traits, entry.product, np.log(base), channel) * entry.mean[entry.of(place)]
                 sources = np.array(sources_of(self.traits.names, channel))
@@ -126,10 +131,12 @@ class PanelResponse:
         body = {"estimator": NAME, "inputs": dump_inputs(self.inputs), "traits": traits, "learned": learned, "channels": list(self.channels)}
         return seal({**body, "period_days": repr(self.period_days), "horizon": self.horizon, "facts": dict(self.facts)}, {})
 
-    def _answer(self, entry: Learned, rows: pl.DataFrame, data: Panel, most: int) -> pl.DataFrame:
-        at = _places(rows, data)
-        base, ahead = self._bases(entry, rows, data, at)
-        level = base * ahead
+    def _bases(self, entry: Learned, rows: pl.DataFrame, data: Panel, shared: Shared | None = None) -> Bases:
+        return bases_of(entry, self.traits, rows, data, self.period_days, shared)
+
+    def _answer(self, entry: Learned, rows: pl.DataFrame, data: Panel, most: int, shared: Shared | None) -> pl.DataFrame:
+        at, bases = places_of(rows, data), self._bases(entry, rows, data, shared)
+        base, level = bases.base, bases.base * bases.ahead
         frames = []
         for channel in self.channels:
             if channel not in entry.shapes:
@@ -148,56 +155,6 @@ class PanelResponse:
             increment = (entry.certain[place] * effect)[:, None] * doses
             frames.append(_rows(rows, channel, most, increment, (effect - spread)[:, None] * doses, np.maximum(effect + spread, 0.0)[:, None] * doses, True))
         return pl.concat(frames)
-
-    def _bases(self, entry: Learned, rows: pl.DataFrame, data: Panel, at: Ints) -> tuple[Floats, Floats]:
-        """The base of each row, whose place in the panel is `at` (-1: none), and the growth expected now."""
-        group = specialties(rows)
-        in_brick = (at >= 0) & (data.brick[at] >= 0)
-        shown = np.flatnonzero((at >= 0) & ~in_brick & ~data.pdrp[at] & ~rows["pdrp"].fill_null(True).to_numpy())
-        levels = self._own_levels(entry, rows, data, at, shown)
-        base, ahead = levels.usual[group], np.full(len(group), levels.ahead)
-        base[shown] = levels.base
-        if in_brick.any():
-            inside = np.flatnonzero(in_brick)
-            levels = self._brick_levels(entry, rows[inside], data, at[inside])
-            base[inside], ahead[inside] = levels.base[data.brick[at[inside]]], levels.ahead
-            if not np.isfinite(data.outcome).any():
-                base[~in_brick], ahead[~in_brick] = levels.usual[0], levels.ahead
-        return base, ahead
-
-    def _own_levels(self, entry: Learned, rows: pl.DataFrame, data: Panel, at: Ints, shown: Ints) -> Levels:
-        """The levels of the rows in `shown`, HCPs with outcomes of their own."""
-        group = specialties(rows)
-        groups = int(group.max()) + 1 if len(group) else 0
-        place, inside = data.products.index(entry.product), rows[shown]
-        outcome, stocks = data.outcome[at[shown], place], stocks_of(data, entry.shapes, at[shown], place, self.period_days)
-        lift = np.ones_like(outcome)
-        for _ in range(_TURNS):
-            levels = levels_of(outcome, lift, group[shown], groups, gap_of(data, self.period_days))
-            lift = np.ones_like(outcome)
-            for number, (channel, stock) in enumerate(zip(entry.shapes, stocks, strict=True)):
-                traits = traits_of(inside, self.traits, entry.product, np.log(levels.base), channel)
-                lift += entry.certain[number] * np.exp(log_effect(traits, entry.mean[entry.of(number)]))[:, None] * stock
-        return levels
-
-    def _brick_levels(self, entry: Learned, rows: pl.DataFrame, data: Panel, at: Ints) -> Levels:
-        """The levels of bricks by HCP. What promotion added is taken from the brick's HCPs in `rows`, whose places in the panel are `at`, and from the others
-        in proportion to their touches."""
-        units, place, found = bricks(data), data.products.index(entry.product), data.brick[at]
-        outcome, stocks = units.outcome[:, place], stocks_of(data, entry.shapes, units.hcps, place, self.period_days)
-        asked = Units(at, found, units.size, units.outcome)
-        spot = np.searchsorted(units.hcps, at)
-        lift = np.ones_like(outcome)
-        for _ in range(_TURNS):
-            levels = unit_levels(outcome, lift, units, np.zeros(len(outcome), np.int64), data, self.period_days)
-            lift = np.ones_like(outcome)
-            for number, (channel, stock) in enumerate(zip(entry.shapes, stocks, strict=True)):
-                traits = traits_of(rows, self.traits, entry.product, np.log(levels.base[found]), channel)
-                effect = entry.certain[number] * np.exp(log_effect(traits, entry.mean[entry.of(number)]))
-                seen = asked.sums(stock[spot])
-                scale = units.sums(stock).sum(axis=1) / np.maximum(seen.sum(axis=1), 1e-9)
-                lift += asked.sums(effect[:, None] * stock[spot]) * (scale / units.size)[:, None]
-        return levels
 
 
 def load(parts: Parts) -> PanelResponse:
@@ -274,12 +231,6 @@ def units_of(data: Panel) -> Units:
     own = ~data.pdrp & (data.brick < 0)
     few = np.isfinite(data.outcome[own]).any(axis=(1, 2)).sum() < LEAST_HCPS
     return bricks(data) if few and (data.brick >= 0).any() else alone(data, np.flatnonzero(own))
-
-
-def _places(rows: pl.DataFrame, data: Panel) -> Ints:
-    """The place of each row's HCP in the panel (-1: none)."""
-    numbered = pl.DataFrame({"hcp_id": list(data.hcps), "at": range(len(data.hcps))}, schema={"hcp_id": pl.String, "at": pl.Int64})
-    return rows.select("hcp_id").join(numbered, on="hcp_id", how="left", maintain_order="left")["at"].fill_null(-1).to_numpy()
 
 
 def _doses(stock: Floats, half_life_days: int, saturation: float, days: float, horizon: int, most: int) -> Floats:

@@ -9,6 +9,7 @@ import polars as pl
 from remit.features import Panel, build, grid_of
 from remit.gateway import Known
 from remit.intake import freshness, read, state
+from remit.models.bases import Shared
 from remit.models.reasons import reasons
 from remit.runtime.carry import Carried
 from remit.runtime.cycle import Inputs
@@ -62,10 +63,12 @@ def tables(workspace: Workspace, as_of: int, hcps: Collection[str] | None = None
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What is known of everybody at an instant: `features`, and the `panel` that a response over time takes bases from."""
+    """What is known of everybody at an instant: `features`, and the `panel` that a response over time takes bases from, with what those take from everybody
+    where that was recorded (`shared`; None: it is found)."""
 
     features: pl.DataFrame
     panel: Callable[[], Panel]
+    shared: Mapping[str, Shared] | None = None
 
 
 def observe(source: Source, settings: Settings, now: int) -> Observed:
@@ -108,7 +111,7 @@ def assemble(
         charters=config.charters,
         table=config.table(now),
         known=known,
-        responses=models.increments(features, seen.panel, most_touches(config)),
+        responses=models.increments(features, seen.panel, most_touches(config), seen.shared),
         values=dict(products.select("product", "value_minor").iter_rows()),
         capacity=dict(source.state("resources", now).select("resource", "capacity").iter_rows()),
         taken=carried.taken,

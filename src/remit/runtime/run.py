@@ -12,6 +12,7 @@ import polars as pl
 from remit.gateway import Known, Stopped, clear, deliver, lists
 from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Segment, create_ledger, open_ledger
+from remit.models.bases import dump_shared
 from remit.models.segments import Segments
 from remit.runtime import grouping, registry, training
 from remit.runtime.carry import carry, overdue
@@ -24,6 +25,7 @@ from remit.runtime.living import check_clock, live_on
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
 from remit.runtime.settings import Settings
 from remit.runtime.workspace import Config, Workspace, config_texts, keep, locked, read_config, write_whole
+from remit.terms.encoding import canonical
 from remit.terms.instants import add_span
 from remit.terms.proposals import Acted, Cleared
 
@@ -129,6 +131,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
             "config": keep(workspace, config.texts),
             "warehouse": [segment.commitment for segment in segments(workspace.warehouse)],
             "log": log_size,
+            **keep(workspace, {"bases": canonical(dump_shared(models.shared(seen.features, seen.panel))).decode()}),
         },
         "models": dict(models.digests),
         "table": inputs.table.digest,

@@ -13,6 +13,7 @@ import polars as pl
 from remit.features import FEATURES, Catalogue, Grid, Panel, build, catalogue, earlier_instants, grid_of, panel, training_frames
 from remit.intake import TABLES, labels, read, replaced, segments, state
 from remit.models import panel_response
+from remit.models.bases import Shared
 from remit.models.errors import ModelError
 from remit.models.estimators import lead_score, response
 from remit.models.reasons import reasons_of_response
@@ -62,11 +63,16 @@ class Models:
         """The end of the data that the response was learnt from (UTC microseconds)."""
         return int(self.response.facts["window"]["to"])
 
-    def increments(self, features: pl.DataFrame, seen: Callable[[], Panel], most: int) -> pl.DataFrame:
-        """What each further touch is expected to add: the answer of the response model in use; `seen` is the panel known now."""
+    def increments(self, features: pl.DataFrame, seen: Callable[[], Panel], most: int, shared: Mapping[str, Shared] | None = None) -> pl.DataFrame:
+        """What each further touch is expected to add: the answer of the response model in use; `seen` is the panel known now, `shared` what bases take from
+        everybody (None: what `seen` says)."""
         if isinstance(self.response, panel_response.PanelResponse):
-            return self.response.predict(features, seen(), most=most)
+            return self.response.predict(features, seen(), most=most, shared=shared)
         return self.response.predict(features, most=most)
+
+    def shared(self, features: pl.DataFrame, seen: Callable[[], Panel]) -> dict[str, Shared]:
+        """What the bases that `increments` works with take from everybody; nothing where the response has none."""
+        return self.response.shared(features, seen()) if isinstance(self.response, panel_response.PanelResponse) else {}
 
 
 def feature_catalogue(settings: Settings) -> Catalogue:
