@@ -37,7 +37,7 @@ class Evidence(Protocol):
         ...
 
     def spread(self, effects: Floats) -> Floats:
-        """The variance between HCPs of what is their own in each channel's effect beyond `effects[h, c]`."""
+        """The variance between HCPs of what is their own in each channel's effect, as a share of the square of `effects[h, c]`."""
         ...
 
 

@@ -23,7 +23,7 @@ _TURNS = 2
 @dataclass(frozen=True, slots=True)
 class Learned:
     """One product: per channel learnt half-life (days) and saturation, and how likely it is that its effect is more than nothing; coefficients of the
-    logarithm of the effects with their covariance; the variance of what is each HCP's own in an effect; and how far to trust it."""
+    logarithm of the effects with their covariance; the variance of what is each HCP's own in an effect, as a share of its square; and how far to trust it."""
 
     product: str
     shapes: Mapping[str, tuple[int, float]]

@@ -146,7 +146,7 @@ class PanelResponse:
             place = list(entry.shapes).index(channel)
             traits, own = traits_of(rows, self.traits, entry.product, np.log(base), channel), entry.of(place)
             effect = np.exp(log_effect(traits, entry.mean[own]))
-            variance = effect**2 * np.einsum("ij,jk,ik->i", traits, entry.covariance[own, own], traits) + entry.own[place]
+            variance = effect**2 * (np.einsum("ij,jk,ik->i", traits, entry.covariance[own, own], traits) + entry.own[place])
             spread = Z_90 * np.sqrt(np.maximum(variance, 0.0))
             days, saturation = entry.shapes[channel]
             touches = np.zeros((rows.height, len(data.ends)))

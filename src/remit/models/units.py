@@ -13,7 +13,7 @@ import numpy as np
 from remit.features import Panel
 from remit.models.effects import Floats, Ints
 from remit.models.multipliers import log_effect
-from remit.models.weeks import Sample
+from remit.models.weeks import Sample, own_spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +100,15 @@ class BrickWeeks:
         return self._square(self._left([np.exp(log_effect(trait, part)) for trait, part in zip(traits, np.split(mean, len(traits)), strict=True)]))
 
     def spread(self, effects: Floats) -> Floats:
-        """The variance between HCPs of what is their own in each effect beyond `effects[h, c]`, by moments, as `Weeks.spread`: a brick's score varies by the
-        squares of what each of its HCPs adds to it."""
-        left, found = self._left(list(effects.T)), []
-        for stock in self._stocks:
+        """What is HCPs' own in each effect, as `Weeks.spread`: a brick's score varies by the squares of what each of its HCPs adds to it."""
+        left, excess, scale = self._left(list(effects.T)), [], []
+        for effect, stock in zip(effects.T, self._stocks, strict=True):
             together = self._sample.free(stock[:, :, None])[:, :, 0] * self._sample.weight
             each = (self._units.of(together) * stock).sum(axis=1) / self._units.of(self._units.size)
             weeks = together * left
-            excess = float((weeks.sum(axis=1) ** 2 - (weeks**2).sum(axis=1)).sum())
-            found.append(max(excess / max(float((each**2).sum()), 1e-12), 1e-4))
-        return np.array(found)
+            excess.append(weeks.sum(axis=1) ** 2 - (weeks**2).sum(axis=1))
+            scale.append(self._units.sums((each * effect) ** 2))
+        return own_spread(np.column_stack(excess), np.column_stack(scale))
 
     def _left(self, effects: list[Floats]) -> Floats:
         added = sum((effect[:, None] * stock for effect, stock in zip(effects, self._stocks, strict=True)), np.zeros_like(self._stocks[0]))

@@ -12,6 +12,10 @@ SATURATIONS = (0.5, 1.0, 2.0, 4.0)
 USUAL = (14, 2.0)
 """Half-life (days) and saturation that others must beat."""
 
+_OWN, _OWN_DIFFERS, _TAILS, _LEAST_OWN, _MOST_OWN = 0.6, 0.3, 10.0, 0.05, 4.0
+"""The variance of what is each HCP's own in an effect, as a share of the square of what HCPs of that kind share: what is usual, by how much (standard
+deviation) it differs between markets, how far single HCPs stray (kurtosis of a skew distribution), and bounds."""
+
 _BANDS = (0.2, 0.4, 0.6, 0.8)
 """Shares of HCPs below the levels that part them into bands."""
 
@@ -69,13 +73,21 @@ class Weeks:
         return effect, np.sqrt(np.maximum(np.diag(inverse @ np.einsum("hk,hl->kl", left, left) @ inverse), 1e-12))
 
     def spread(self, effects: Floats) -> Floats:
-        """The variance between HCPs of what is their own in each effect beyond `effects[h, c]`, by moments: the square of a score exceeds the sum of its
-        weeks' squares by the square of its information times that variance."""
+        """The variance between HCPs of what is their own in each effect, as a share of the square of `effects[h, c]`, by moments: the square of a score exceeds
+        the sum of its weeks' squares by the square of its information times that variance."""
         residual = self._sample.target - np.einsum("htk,hk->ht", self._freed, effects)
         weeks = self._freed * (self._sample.weight * residual)[:, :, None]
-        information = np.einsum("hkk->hk", self.a)
-        found = (weeks.sum(axis=1) ** 2 - (weeks**2).sum(axis=1)).sum(axis=0) / np.maximum((information**2).sum(axis=0), 1e-12)
-        return np.asarray(np.maximum(found, 1e-4))
+        return own_spread(weeks.sum(axis=1) ** 2 - (weeks**2).sum(axis=1), (np.einsum("hkk->hk", self.a) * effects) ** 2)
+
+
+def own_spread(excess: Floats, scale: Floats) -> Floats:
+    """The ratio of the totals of `excess[u, c]` and `scale[u, c]` over units, drawn towards what is usual as far as its error is large: by chance, and because
+    a few units may carry most of `scale`."""
+    total = np.maximum(scale.sum(axis=0), 1e-12)
+    found = excess.sum(axis=0) / total
+    error = (((excess - found * scale) ** 2).sum(axis=0) + _TAILS * _OWN**2 * (scale**2).sum(axis=0)) / total**2
+    trust = _OWN_DIFFERS**2 / (_OWN_DIFFERS**2 + error)
+    return np.asarray(np.clip(trust * found + (1.0 - trust) * _OWN, _LEAST_OWN, _MOST_OWN))
 
 
 @dataclass(frozen=True, slots=True)
