@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ import pytest
 from remit.features import Panel
 from remit.models import panel_response
 from remit.models.bases import dump_shared, load_shared
+from remit.models.effects import Floats
 from remit.models.errors import ModelError
 from remit.models.levels import levels_of
 from tests.models.learning import CATALOGUE, CHANNELS
@@ -19,9 +21,9 @@ WEEK = 7 * 86_400_000_000
 HCPS, PERIODS = 600, 60
 
 
-def made(effect: float = 0.6, seed: int = 1, pdrp: int = 0) -> tuple[Panel, pl.DataFrame]:
-    """HCPs of two specialties; a call's stock of half-life two weeks and saturation 2 adds `effect` (twice that for nephrologists) to the base; e-mails add
-    nothing. The first `pdrp` HCPs keep their prescribing."""
+def made(effect: float = 0.6, seed: int = 1, pdrp: int = 0, own: Sequence[float] | float = 1.0) -> tuple[Panel, pl.DataFrame]:
+    """HCPs of two specialties; a call's stock of half-life two weeks and saturation 2 adds `effect` (twice that for nephrologists, times `own`) to the base;
+    e-mails add nothing. The first `pdrp` HCPs keep their prescribing."""
     draw = np.random.default_rng(seed)
     base = draw.gamma(2.0, 1.5, HCPS)
     nephrology = np.arange(HCPS) % 2 == 0
@@ -30,7 +32,7 @@ def made(effect: float = 0.6, seed: int = 1, pdrp: int = 0) -> tuple[Panel, pl.D
     stock = np.zeros((HCPS, PERIODS))
     for period in range(PERIODS):
         stock[:, period] = (2**-0.5 * stock[:, period - 1] if period else 0) + touches[0, :, 0, period]
-    true = effect * np.where(nephrology, 2.0, 1.0)
+    true = effect * np.where(nephrology, 2.0, 1.0) * np.asarray(own)
     season = 1 + 0.2 * np.sin(np.arange(PERIODS) / 6)
     outcome = draw.poisson(base[:, None] * season * (1 + true[:, None] * stock / (stock + 2))).astype(float)
     hcps = tuple(f"H{number:04}" for number in range(HCPS))
@@ -41,6 +43,15 @@ def made(effect: float = 0.6, seed: int = 1, pdrp: int = 0) -> tuple[Panel, pl.D
     values = {"specialty": np.where(nephrology, "nephrology", "cardiology").tolist(), "practice_size": [1.0] * HCPS, "formulary_tier": ["covered"] * HCPS}
     frame = pl.DataFrame({"hcp_id": hcps, "product": ["alpha"] * HCPS, "pdrp": kept.tolist(), **blank, **values})
     return panel, frame
+
+
+def first_call(panel: Panel) -> Floats:
+    """What one more call adds over eight weeks to the saturated stock of `made`."""
+    kept, stock = 2**-0.5, np.zeros(HCPS)
+    for period in range(PERIODS):
+        stock = kept * stock + panel.touches[0, :, 0, period]
+    steps = [kept**ahead * (kept * stock + touch) for ahead in range(8) for touch in (0, 1)]
+    return np.asarray(sum(after / (after + 2) - before / (before + 2) for before, after in zip(steps[::2], steps[1::2], strict=True)))
 
 
 def trained(panel: Panel, frame: pl.DataFrame) -> panel_response.PanelResponse:
@@ -67,13 +78,21 @@ def test_effects_that_differ_by_specialty_are_found(found: tuple[Panel, pl.DataF
     given = answer["increment"].to_numpy() / 1e6 / base
     ratio = given[nephrology].mean() / given[~nephrology].mean()
     assert 1.6 < ratio < 2.4
-    kept, stock = 2**-0.5, np.zeros(HCPS)
-    for period in range(PERIODS):
-        stock = kept * stock + panel.touches[0, :, 0, period]
-    steps = [kept**ahead * (kept * stock + touch) for ahead in range(8) for touch in (0, 1)]
-    dose = sum(after / (after + 2) - before / (before + 2) for before, after in zip(steps[::2], steps[1::2], strict=True))
-    truth = 0.6 * np.where(nephrology, 2.0, 1.0) * dose
+    truth = 0.6 * np.where(nephrology, 2.0, 1.0) * first_call(panel)
     assert given.mean() == pytest.approx(truth.mean(), rel=0.2)
+
+
+@pytest.mark.parametrize(("spread", "unmoved"), [(0.5, 0.0), (0.8, 0.25)])
+def test_intervals_hold_what_a_touch_adds_to_single_physicians(spread: float, unmoved: float) -> None:
+    """Where physicians of one kind differ, and some are not moved at all, the 90% interval of a first call holds the truth for four of five at least."""
+    draw = np.random.default_rng(3)
+    own = np.exp(spread * draw.standard_normal(HCPS)) * (draw.random(HCPS) >= unmoved)
+    panel, frame = made(own=own.tolist(), seed=2)
+    answer = trained(panel, frame).predict(frame, panel, most=1).filter(channel="call").sort("hcp_id")
+    base = np.random.default_rng(2).gamma(2.0, 1.5, HCPS)
+    truth = 0.6 * np.where(np.arange(HCPS) % 2 == 0, 2.0, 1.0) * own * base * first_call(panel)
+    held = (answer["low"].to_numpy() / 1e6 <= truth) & (truth <= answer["high"].to_numpy() / 1e6)
+    assert 0.8 <= held.mean() <= 0.99
 
 
 def test_what_does_nothing_counts_as_nothing(found: tuple[Panel, pl.DataFrame, panel_response.PanelResponse]) -> None:
