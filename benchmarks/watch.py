@@ -8,7 +8,7 @@ from remit.runtime.simulating import Life, burn_in, live
 from remit.terms.instants import WEEK, add_span
 from remit.worlds import read_world
 
-PHYSICIANS, WEEK_OF_CHANGE = 400, 12
+PHYSICIANS, WEEK_OF_CHANGE = 1000, 12
 UNCHANGED = ("nothing", "quickstart", "peers", "europe")
 CHANGES = {
     "response falls to a tenth": "{kind: response, week: 12, factor: 0.1}",

@@ -20,7 +20,7 @@ CHANGED, WEEKS = 12, 18
 
 def lived(event: str, policy: str = "remit", weeks: int = WEEKS) -> tuple[Life, int]:
     """A policy's life in the small country with one event, and the weeks in which outcomes settle."""
-    past = burn_in(read_world(f"{world_text('quickstart')}events: [{event}]\n", "changed.yaml"), 400, 1, weeks)
+    past = burn_in(read_world(f"{world_text('quickstart')}events: [{event}]\n", "changed.yaml"), 1000, 1, weeks)
     return live(past, policy, 1, quiet), add_span(0, past.company.config.settings.settle) // WEEK
 
 
@@ -75,7 +75,7 @@ def test_what_the_watch_asked_for_is_in_the_result_and_in_words_on_the_page(chan
     told = " ".join(found["says"])
     assert f"because they had drifted in week {14 + settle}" in told
     assert "of the lead-score in week" in told
-    html = page({"policies": rows, "world": "w", "says": "w", "currency": "USD", "weeks": WEEKS, "physicians": 400, "seeds": 1})
+    html = page({"policies": rows, "world": "w", "says": "w", "currency": "USD", "weeks": WEEKS, "physicians": 1000, "seeds": 1})
     assert "because they had drifted" in html
 
 
