@@ -66,7 +66,8 @@ def _rows(
             **values,
             "outcome": outcome,
             "instant": [instant] * hcps,
+            "until": [instant + 1] * hcps,
             **{f"given_{channel}": given[channel] for channel in CHANNELS},
         },
-        schema_overrides={"instant": pl.Int64},
+        schema_overrides={"instant": pl.Int64, "until": pl.Int64},
     )

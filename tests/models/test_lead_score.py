@@ -68,8 +68,15 @@ def test_questions_never_steer_promotion(lead: lead_score.LeadScore) -> None:
 
 def test_one_instant_is_too_few() -> None:
     """A history that cannot be judged on later rows is refused."""
-    with pytest.raises(ModelError, match="fewer than two instants"):
+    with pytest.raises(ModelError, match="was over before the newest instant"):
         lead_score.train(learning_frame(20, 1), CATALOGUE, seed=1, threads=1)
+
+
+def test_nothing_is_judged_by_rows_of_a_period_that_was_not_over() -> None:
+    """Two instants within one month: there is nothing to judge the second by, though the first came before it."""
+    frame = learning_frame(60, 2).with_columns(until=pl.col("instant").max() + 1)
+    with pytest.raises(ModelError, match="was over before the newest instant"):
+        lead_score.train(frame, CATALOGUE, seed=1, threads=1)
 
 
 def test_a_catalogue_without_a_mean_is_refused() -> None:

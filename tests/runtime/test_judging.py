@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from remit.features import period_ends
 from remit.intake import load, state
 from remit.ledger import open_ledger
 from remit.models import gates
@@ -94,22 +93,13 @@ def test_without_such_rows_nothing_is_compared(workspace: Workspace) -> None:
     assert training.overtaken(workspace, settings, max(served) + WEEK, served) == {}
 
 
-def test_rows_whose_month_was_not_over_are_not_learned_from_for_judging() -> None:
-    """Weekly instants over monthly prescriptions: of the month of the first instant held out, nothing is learned."""
-    start = at("2026-01-05T06:00:00")
-    instants = [start + WEEK * week for week in range(12)]
-    rows = pl.DataFrame({"instant": instants})
-    monthly = {"rx": pl.DataFrame({"period": ["2026-01", "2026-02", "2026-03"]})}
-    held = instants[8:]
-    assert held[0] == at("2026-03-02T06:00:00")
-    kept = judging.ended_before(rows, period_ends(monthly, instants), held)["instant"].to_list()
-    assert kept == [instant for instant in instants if instant < at("2026-03-01T00:00:00")]
-    middle = judging.ended_before(rows, period_ends(monthly, instants), instants[6:])["instant"].to_list()
-    assert middle == [instant for instant in instants if instant < at("2026-02-01T00:00:00")]
-    weekly = {"rx": pl.DataFrame({"period": ["2026-W02", "2026-W03"]})}
-    assert judging.ended_before(rows, period_ends(weekly, instants), held)["instant"].to_list() == instants[:8]
-    assert judging.ended_before(rows, period_ends(weekly, instants, periods=4), held)["instant"].to_list() == instants[:5]
-    assert judging.ended_before(rows, {}, held).is_empty()
+def test_rows_whose_periods_were_not_over_are_not_learned_from_for_judging() -> None:
+    """Weekly instants over monthly outcomes: of the month of the first instant held out, nothing is learned."""
+    instants = list(range(12))
+    rows = pl.DataFrame({"instant": instants, "until": [4 * (instant // 4 + 1) for instant in instants]})
+    assert judging.ended_before(rows, [8, 9, 10, 11])["instant"].to_list() == instants[:8]
+    assert judging.ended_before(rows, [6, 7])["instant"].to_list() == instants[:4]
+    assert judging.ended_before(rows, []).is_empty()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from remit.features.feature import Catalogue, Column, Feature, catalogue
 from remit.features.known import Tables
 from remit.features.panel import Panel, panel
 from remit.features.peers import LEAST_PEERS, of_peers, ties
-from remit.features.training import earlier_instants, period_ends, training_frame, training_frames
+from remit.features.training import earlier_instants, training_frame, training_frames
 
 __all__ = [
     "FEATURES",
@@ -25,7 +25,6 @@ __all__ = [
     "grid_of",
     "of_peers",
     "panel",
-    "period_ends",
     "ties",
     "training_frame",
     "training_frames",

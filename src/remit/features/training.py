@@ -10,7 +10,7 @@ from remit.features.build import build, scope_of
 from remit.features.errors import FeatureError
 from remit.features.feature import Catalogue
 from remit.features.known import Tables, events, long_rows, prescriptions
-from remit.features.periods import Cadence, cadence_of, name_of, number_at
+from remit.features.periods import Cadence, name_of, number_at
 from remit.terms.instants import add_span, period_bounds
 
 _KEYS = ["hcp_id", "product"]
@@ -19,16 +19,6 @@ _KEYS = ["hcp_id", "product"]
 def earlier_instants(as_of: int, span: str, count: int) -> tuple[int, ...]:
     """The `count` instants that lie 1, 2, ... `span`s before `as_of`, the earliest first. Raises `ClockError` on a malformed span."""
     return tuple(add_span(as_of, span, -step) for step in range(count, 0, -1))
-
-
-def period_ends(tables: Tables, instants: Sequence[int], zone: str = "UTC", periods: int = 1) -> dict[int, int]:
-    """When the last of so many periods from the one that contains each of `instants` ends, by the cadence of the prescriptions in `tables`; nothing where there
-    are none."""
-    reported = [tables[name].lazy().select(pl.col("period").unique()).collect()["period"] for name in ("rx", "brick_rx") if name in tables]
-    cadence = cadence_of(name for names in reported for name in names)
-    if cadence is None:
-        return {}
-    return {instant: period_bounds(name_of(number_at(instant, cadence, zone) + periods - 1, cadence), zone)[1] for instant in instants}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +57,11 @@ def training_frames(
 ) -> tuple[pl.DataFrame, ...]:
     """Features at each of `instants`, with what happened in so many periods from the one that contains the instant, as known at `known_at`.
 
-    Returns a frame per number in `periods`: the rows of `build` whose outcome is known in every one of those periods, by instant, with `instant`, `outcome`
-    (units, Float64) and per channel `given_{channel}` (Float64, touches about the product from the instant to the end of its period; null if touches are
-    unknown). Features use rows received by their instant; outcomes and touches given, rows received by `known_at`. `tables_at(instant)` gives the tables
-    as they stood at the instant; tables that keep every restatement serve for all. Raises `FeatureError` if no instant has a known outcome.
+    Returns a frame per number in `periods`: the rows of `build` whose outcome is known in every one of those periods, by instant, with `instant`, `until` (when
+    the last of the periods ends), `outcome` (units, Float64) and per channel `given_{channel}` (Float64, touches about the product from the instant to the end
+    of its period; null if touches are unknown). Features use rows received by their instant; outcomes and touches given, rows received by `known_at`.
+    `tables_at(instant)` gives the tables as they stood at the instant; tables that keep every restatement serve for all. Raises `FeatureError` if no instant
+    has a known outcome.
     """
     afterwards = _afterwards(tables_at(known_at), known_at, zone)
     parts: list[list[pl.DataFrame]] = [[] for _ in periods]
@@ -79,7 +70,7 @@ def training_frames(
         if number in afterwards.ends:
             rows = build(tables_at(instant), instant, catalogue, zone=zone, hcps=hcps)
             for part, count in zip(parts, periods, strict=True):
-                part.append(_with_given(_with_outcome(rows, instant, number, afterwards, count), afterwards, catalogue, zone))
+                part.append(_with_given(_with_outcome(rows, instant, number, afterwards, count, zone), afterwards, catalogue, zone))
     frames = tuple(pl.concat(part) if part else pl.DataFrame() for part in parts)
     if any(frame.is_empty() for frame in frames):
         raise FeatureError("no outcome is known after any of the instants", where="rx", do="Choose earlier instants, or load more prescriptions.")
@@ -102,10 +93,12 @@ def _afterwards(tables: Tables, known_at: int, zone: str) -> _Afterwards:
     return _Afterwards(cells.select(*_KEYS, "number", "outcome"), dict(known.ends), known.cadence, None if touches.is_empty() else touches)
 
 
-def _with_outcome(rows: pl.DataFrame, instant: int, first: int, afterwards: _Afterwards, periods: int) -> pl.DataFrame:
+def _with_outcome(rows: pl.DataFrame, instant: int, first: int, afterwards: _Afterwards, periods: int, zone: str) -> pl.DataFrame:
     span = afterwards.cells.filter(pl.col("number").is_between(first, first + periods - 1))
     whole = span.group_by(_KEYS).agg(outcome=pl.col("outcome").sum().cast(pl.Float64), reported=pl.len()).filter(pl.col("reported") == periods)
-    return rows.join(whole.drop("reported"), on=_KEYS, how="inner", maintain_order="left").with_columns(instant=pl.lit(instant, pl.Int64))
+    until = period_bounds(name_of(first + periods - 1, afterwards.cadence), zone)[1]
+    known = rows.join(whole.drop("reported"), on=_KEYS, how="inner", maintain_order="left")
+    return known.with_columns(instant=pl.lit(instant, pl.Int64), until=pl.lit(until, pl.Int64))
 
 
 def _with_given(rows: pl.DataFrame, afterwards: _Afterwards, catalogue: Catalogue, zone: str) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from remit.features import Catalogue, FeatureError, Panel, build, period_ends, training_frames
+from remit.features import Catalogue, FeatureError, Panel, build, training_frames
 from remit.models import drift, gates, panel_response
 from remit.models.bias import Audit, audit
 from remit.models.errors import ModelError
@@ -76,16 +76,16 @@ def judge(
     The last third of the instants is held out from a lead score that is trained for judging only. Of it, outcomes count as they were known when they had
     settled, which is how later cycles will see theirs.
     """
-    instants, held = _parted(one)
-    hcps, ends = one["hcp_id"].unique().sort().to_list(), period_ends(tables_at(instants[-1]), instants, settings.zone)
+    held = _held(one)
+    hcps = one["hcp_id"].unique().sort().to_list()
     again = _settled(held, tables_at, catalogue, hcps, settings)
     rebuilt = _rebuilt(one, again, held, tables_at, catalogue, settings)
-    apart, columns = list({ends.get(instant): instant for instant in instants}.values()), read_columns(lead.inputs)
+    apart, columns = one.group_by("until").agg(pl.col("instant").max())["instant"].sort().to_list(), read_columns(lead.inputs)
     skewed = _skewed(served_at, tables_at, catalogue, columns, hcps, settings)
     seen, shown = one.filter(~hidden_rows(one)), rebuilt.filter(~hidden_rows(rebuilt)) if rebuilt.height else None
     found = leaks(seen, shown, columns, apart=apart, skewed=skewed)
     origin = {**origin, "catalogue": digest(canonical({"columns": [column.name for column in catalogue.columns]})), "seed": settings.seed}
-    rows = _forecast(ended_before(one, ends, held), again, catalogue, settings)
+    rows = _forecast(ended_before(one, held), again, catalogue, settings)
     metrics, share = (held_out(_with_units(rows, hcp)), _explained(rows, lead)) if rows.height else (None, None)
     evidence = Evidence(metrics, found, _audit(rows, hcp, values, settings), share, None, {**origin, "window": lead.facts["window"]})
     everybody = _everybody(held, tables_at, catalogue, settings, one)
@@ -104,37 +104,34 @@ def references(
     settings: Settings,
 ) -> dict[str, drift.Reference | None]:
     """The references alone that `judge` makes, from the instants `held` out; `inputs` are what the response reads."""
-    instants = one["instant"].unique().sort().to_list()
-    ends = period_ends(tables_at(instants[-1]), instants, settings.zone)
     again = _settled(held, tables_at, catalogue, one["hcp_id"].unique().sort().to_list(), settings)
     everybody = _everybody(held, tables_at, catalogue, settings, one)
-    rows = _forecast(ended_before(one, ends, held), again, catalogue, settings)
+    rows = _forecast(ended_before(one, held), again, catalogue, settings)
     added = _answers(increments, inputs, everybody) if everybody.height else None
     return {"lead-score": _of_lead(rows, lead, everybody, settings), "response": None if added is None else _of_answers(added, inputs, settings)}
 
 
-def of_rows(rows: pl.DataFrame, horizon: int, catalogue: Catalogue, tables_at: TablesAt, hcp: pl.DataFrame, settings: Settings) -> HeldOutTouches | None:
+def of_rows(rows: pl.DataFrame, horizon: int, catalogue: Catalogue, hcp: pl.DataFrame, settings: Settings) -> HeldOutTouches | None:
     """What a response by thirds, trained on the earlier of `rows`, is worth on those of the last third of their instants; None where too few are known."""
-    instants, held = _parted(rows)
+    held = _held(rows)
     if not held:
         return None
-    ends = period_ends(tables_at(instants[-1]), instants, settings.zone, horizon)
     try:
-        model = response.train(ended_before(rows, ends, held), catalogue, periods=horizon, seed=settings.seed, threads=1)
+        model = response.train(ended_before(rows, held), catalogue, periods=horizon, seed=settings.seed, threads=1)
     except ModelError:
         return None
     return held_out_rows(model, _with_units(rows.filter(pl.col("instant").is_in(held)), hcp), settings.seed)
 
 
-def _parted(rows: pl.DataFrame) -> tuple[list[int], list[int]]:
-    """The instants of `rows`, and those of them to hold out: the last third, or none of too few."""
+def _held(rows: pl.DataFrame) -> list[int]:
+    """The instants of `rows` to hold out: the last third, or none of too few."""
     instants = rows["instant"].unique().sort().to_list()
-    return instants, instants[-min(MOST_HELD, max(len(instants) // 3, 2)) :] if len(instants) >= FEWEST_INSTANTS else []
+    return instants[-min(MOST_HELD, max(len(instants) // 3, 2)) :] if len(instants) >= FEWEST_INSTANTS else []
 
 
-def ended_before(rows: pl.DataFrame, ends: Mapping[int, int], held: Sequence[int]) -> pl.DataFrame:
-    """The rows whose period, which ends at `ends[instant]`, was over before the first of the instants `held`: of the others the outcome is held out too."""
-    return rows.filter(pl.col("instant").is_in([instant for instant, end in ends.items() if held and end <= held[0]]))
+def ended_before(rows: pl.DataFrame, held: Sequence[int]) -> pl.DataFrame:
+    """The rows whose periods were over before the first of the instants `held`: of the others the outcome is held out too."""
+    return rows.filter(pl.col("until") <= held[0]) if held else rows.clear()
 
 
 def of_touches(whole: Panel, horizon: int, catalogue: Catalogue, tables_at: TablesAt, settings: Settings) -> HeldOutTouches | None:

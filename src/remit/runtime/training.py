@@ -150,7 +150,7 @@ def _judge(
     def worth() -> HeldOutTouches | None:
         if isinstance(models.response, panel_response.PanelResponse):
             return of_touches(seen(), settings.horizon, features, received, settings)
-        return of_rows(learned[1], settings.horizon, features, received, hcp, settings)
+        return of_rows(learned[1], settings.horizon, features, hcp, settings)
 
     effect = Effect(models.response.inputs, models.response.facts, increments, explained, worth)
     served = {at: partial(received, at, only) for at, only in overtaken(workspace, settings, now, cycles).items()}

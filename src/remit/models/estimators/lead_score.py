@@ -94,14 +94,14 @@ def load(parts: Parts) -> LeadScore:
 def train(frame: pl.DataFrame, catalogue: Catalogue, *, seed: int, threads: int) -> LeadScore:
     """A lead score from rows of `features.training_frame`; those of physicians under PDRP are left out.
 
-    Same frame, catalogue and seed: same bytes, in any process, on any number of threads. Raises `ModelError` for fewer than two instants, and where the
-    catalogue has no `rx_mean_*`.
+    Same frame, catalogue and seed: same bytes, in any process, on any number of threads. Raises `ModelError` where no period was over before the newest
+    instant, and where the catalogue has no `rx_mean_*`.
     """
     frame = frame.filter(~hidden_rows(frame)).sort("instant", "hcp_id", "product")
     histories = [column.name for column in catalogue.columns if column.name.startswith("rx_mean_")]
     folds = _folds(frame, catalogue, seed, threads)
     faults = [] if histories else ["the catalogue has no `rx_mean_*` to start from"]
-    faults += [] if folds else ["there are fewer than two instants of physicians who are not under PDRP"]
+    faults += [] if folds else ["no period of physicians who are not under PDRP was over before the newest instant"]
     if faults:
         raise ModelError("a lead score cannot be trained", faults=faults, do="Give a longer history, and the built-in features.")
     choice, validation = _choose(folds, histories)
@@ -145,15 +145,11 @@ class _Fold:
 
 
 def _folds(frame: pl.DataFrame, catalogue: Catalogue, seed: int, threads: int) -> list[_Fold]:
-    """The later half of the instants in up to `_FOLDS` blocks, each judged by what came before it."""
+    """The later half of the instants in up to `_FOLDS` blocks, each judged by the rows whose period was over before it."""
     instants = frame["instant"].unique().sort().to_list()
     cuts = np.unique(np.linspace((len(instants) + 1) // 2, len(instants), _FOLDS + 1).astype(int)).tolist()
-    at = pl.col("instant")
-    return [
-        _Fold(frame.filter(at < instants[start]), frame.filter(at.is_in(instants[start:stop])), catalogue, seed, threads)
-        for start, stop in pairwise(cuts)
-        if start > 0
-    ]
+    parts = [(frame.filter(pl.col("until") <= instants[start]), instants[start:stop]) for start, stop in pairwise(cuts)]
+    return [_Fold(earlier, frame.filter(pl.col("instant").is_in(block)), catalogue, seed, threads) for earlier, block in parts if earlier.height]
 
 
 def _choose(folds: list[_Fold], histories: list[str]) -> tuple[Choice, dict[str, float]]:
