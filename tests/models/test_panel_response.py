@@ -206,6 +206,56 @@ def test_answers_stay_as_they_were_when_others_are_gone(found: tuple[Panel, pl.D
     assert not model.predict(rows, fewer, most=2).equals(before)
 
 
+def test_levels_of_bricks_stay_as_they_were_when_bricks_are_gone() -> None:
+    """Bricks are known by id: without all HCPs of the first, and with another that is no longer whole, all others keep the brick's level."""
+    panel, frame = made()
+    brick = np.arange(HCPS) // 20
+    ids = tuple(f"B{number:02}" for number in brick)
+    totals = np.stack([panel.outcome[brick == number].sum(axis=0) for number in range(30)])
+    blank = np.full_like(panel.outcome, np.nan)
+    whole = Panel(panel.hcps, ("alpha",), CHANNELS, panel.as_of, panel.ends, blank, panel.touches, panel.pdrp, brick, totals, np.full(30, 20), ids)
+    model = trained(whole, frame)
+    shared = load_shared(dump_shared(model.shared(frame, whole)))
+    left = brick > 0
+    place = np.where(brick == 7, -1, brick - 1 - (brick > 7))
+    kept = tuple(np.array(panel.hcps)[left].tolist())
+    mine = [number for number in range(30) if number not in (0, 7)]
+    fewer = Panel(
+        kept, ("alpha",), CHANNELS, panel.as_of, panel.ends, blank[left], panel.touches[:, left], panel.pdrp[left],
+        place[left], totals[mine], np.full(28, 20), tuple(np.array(ids)[left].tolist()),
+    )  # fmt: skip
+    before = model.predict(frame, whole, most=1, shared=shared).filter(pl.col("hcp_id").is_in(list(kept)))
+    assert model.predict(frame.filter(pl.Series(left)), fewer, most=1, shared=shared).equals(before)
+
+
+def test_a_product_of_which_nothing_was_written_has_no_effect_and_stops_nothing() -> None:
+    """Beta has been promoted and not yet prescribed: alpha is learnt as it was, and beta's touches are not known to add anything."""
+    panel, frame = two_products(1, ratio=2.0, share=0.0)
+    model = trained(panel, frame)
+    answer = model.predict(frame, panel, most=1).filter(channel="call")
+    assert answer.filter(product="alpha")["increment"].sum() > 0
+    assert not answer.filter(product="beta")["known"].any()
+
+
+def test_a_product_that_is_no_longer_ours_is_left_out() -> None:
+    """A model that knows two products answers for the one that is left."""
+    panel, frame = two_products(1, ratio=2.0, share=0.3)
+    model = trained(panel, frame)
+    left = Panel(panel.hcps, ("beta",), CHANNELS, panel.as_of, panel.ends, panel.outcome[:, 1:], panel.touches[:, :, 1:], panel.pdrp)
+    assert model.predict(frame.filter(product="beta"), left, most=1)["product"].unique().to_list() == ["beta"]
+
+
+def test_a_specialty_of_few_shows_what_nobody_of_them_writes() -> None:
+    """Nine nephrologists among many: what is shared holds the mean of all for them; of ten it holds their own."""
+    panel, frame = made()
+    for count, own in ((9, False), (10, True)):
+        rows = frame.with_columns(specialty=pl.when(pl.int_range(pl.len()) < count).then(pl.lit("nephrology")).otherwise(pl.lit("cardiology")))
+        shared = trained(panel, frame).shared(rows, panel)["alpha"]
+        place = shared.specialties.index("nephrology")
+        others = shared.turns[0].usual[1 - place]
+        assert (abs(shared.turns[0].usual[place] - others) > 0.05) == own
+
+
 def test_another_process_learns_the_same_bytes() -> None:
     """Another hash seed and one thread of linear algebra: the same parts."""
     code = "from tests.models.test_panel_response import fingerprint; print(fingerprint())"

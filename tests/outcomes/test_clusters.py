@@ -59,10 +59,17 @@ def test_neighbours_on_a_ring_are_found_whatever_their_names() -> None:
 def test_who_is_new_joins_where_most_ties_lead_also_through_others_who_are_new() -> None:
     units = pl.DataFrame({"hcp_id": list("ABCD"), "unit": ["one", "one", "two", "two"]})
     ties = tied(("N", "A"), ("B", "N"), ("C", "N"), ("M", "N"), ("O", "C"), ("O", "A"), ("P", "Q"))
-    assert joined(pl.Series(list("MNOPQ")), ties, units).rows() == [("M", "one"), ("N", "one"), ("O", "one")]
+    assert joined(pl.Series(list("MNOPQ")), ties, units, 9).rows() == [("M", "one"), ("N", "one"), ("O", "one")]
 
 
 def test_ties_between_sides_are_counted_where_both_ends_are_known() -> None:
     units = pl.DataFrame({"hcp_id": list("ABC"), "unit": ["one", "one", "two"]})
     assert between(tied(("A", "B"), ("A", "C"), ("A", "X")), units) == pytest.approx(0.5)
     assert between(tied(("A", "X")), units) is None
+
+
+def test_who_finds_no_room_joins_none() -> None:
+    """Nine who all follow one HCP of a unit with room for two more: two join, those with the most ties and first by id."""
+    new = pl.Series(list("BCDEFGHIJ"))
+    ties = pl.DataFrame({"source": [*new, "J"], "target": ["A"] * 10})
+    assert joined(new, ties, pl.DataFrame({"hcp_id": ["A"], "unit": ["one"]}), 3).rows() == [("B", "one"), ("J", "one")]

@@ -19,7 +19,7 @@ class Panel:
     """`outcome[h, p, t]`: units that HCP h wrote of own product p in period t (NaN: not reported); `touches[c, h, p, t]`: touches about p in it through
     channel c. `as_of` is the instant of knowledge; `ends[t]` is when a period ended (UTC microseconds, rising); `pdrp[h]` says whose figures no model may
     see. Where nobody's own outcomes are reported in a brick, `brick[h]` is its place (-1: none), `brick_outcome[b, p, t]` the units of all who prescribe
-    in it, and `brick_size[b]` how many they are."""
+    in it, and `brick_size[b]` how many they are; `brick_id[h]` is the id of the brick that HCP h belongs to in any case (empty: none is known)."""
 
     hcps: tuple[str, ...]
     products: tuple[str, ...]
@@ -32,10 +32,13 @@ class Panel:
     brick: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     brick_outcome: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0, 0)))
     brick_size: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    brick_id: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.brick):
             object.__setattr__(self, "brick", np.full(len(self.hcps), -1))
+        if not self.brick_id:
+            object.__setattr__(self, "brick_id", ("",) * len(self.hcps))
 
 
 def panel(
@@ -73,7 +76,8 @@ def panel(
     products = scope.products["product"].gather(own.tolist()).to_list()
     touched = _touches(tables, as_of, scope.people["hcp_id"].to_list(), products, tuple(channels), ends, worth)
     pdrp = scope.people["pdrp"].fill_null(True).to_numpy()
-    return Panel(tuple(scope.people["hcp_id"].to_list()), tuple(products), tuple(channels), as_of, ends, outcome, touched, pdrp, brick, totals, sizes)
+    hcp_ids, brick_ids = (tuple(scope.people[name].fill_null("").to_list()) for name in ("hcp_id", "brick_id"))
+    return Panel(hcp_ids, tuple(products), tuple(channels), as_of, ends, outcome, touched, pdrp, brick, totals, sizes, brick_ids)
 
 
 def _bricks(

@@ -4,7 +4,9 @@ What rests on everybody is given back, and may be given again: so that after an 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from math import isclose
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,6 @@ from remit.models.effects import Floats, Ints
 from remit.models.levels import Common, Levels, levels_of
 from remit.models.multipliers import log_effect
 from remit.models.panel_learning import Learned, gap_of, stocks_of, unit_levels
-from remit.models.stored import plain
 from remit.models.traits import Traits, traits_of
 from remit.models.units import Units, bricks
 
@@ -24,13 +25,18 @@ _TURNS = 2
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the bases of one product take from everybody: the specialties in order, what levels take at each turn, and where prescriptions are known of bricks
-    the level of each, with the growth expected and the usual level of all (empty: there are none)."""
+    """What the bases of one product take from everybody: the specialties in order, what levels take at each turn over so many `periods` up to the instant, and,
+    where prescriptions are known of bricks, the level of each by id, with the growth expected and the usual level of all."""
 
     specialties: tuple[str, ...]
+    periods: int
     turns: tuple[Common, ...]
-    bricks: Floats
+    bricks: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     of_bricks: tuple[float, float] = (1.0, 0.0)
+
+    def over(self, periods: int) -> tuple[Common, ...]:
+        """The turns for a panel of so many periods up to the same instant."""
+        return tuple(replace(turn, growth=turn.growth[max(self.periods - periods, 0) :]) for turn in self.turns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +52,27 @@ def bases_of(entry: Learned, traits: Traits, rows: pl.DataFrame, data: Panel, da
     """The bases of one product's `rows`: the own, or the average of a brick of which no more is known; HCPs under PDRP, and those without reports, have their
     specialty's. `days` is the length of a period; what is `shared` is found, unless it is given."""
     at = places_of(rows, data)
-    named = rows["specialty"].fill_null("")
-    names = shared.specialties if shared else tuple(named.unique().sort().to_list())
-    group = np.searchsorted(np.array(names), named.to_numpy())
-    in_brick = (at >= 0) & (data.brick[at] >= 0)
+    names = shared.specialties if shared else tuple(rows["specialty"].fill_null("").unique().sort().to_list())
+    group = np.searchsorted(np.array(names), rows["specialty"].fill_null("").to_numpy())
+    in_brick = (at >= 0) & (np.isin(np.array(data.brick_id), list(shared.bricks)) if shared else data.brick >= 0)[at]
     shown = np.flatnonzero((at >= 0) & ~in_brick & ~data.pdrp[at] & ~rows["pdrp"].fill_null(True).to_numpy())
-    turns = _own(entry, traits, rows[shown], data, at[shown], days, group[shown], len(names), shared.turns if shared else ())
+    turns = _own(entry, traits, rows[shown], data, at[shown], days, group[shown], len(names), shared.over(len(data.ends)) if shared else ())
+    if shared is None:
+        shared = Shared(names, len(data.ends), tuple(turn.common for turn in turns))
+        shared = _with_bricks(shared, entry, traits, rows, data, at, np.flatnonzero(in_brick), days) if in_brick.any() else shared
     levels = turns[-1]
     base, ahead = levels.usual[group], np.full(len(group), levels.ahead)
     base[shown] = levels.base
-    of_all = Shared(names, tuple(turn.common for turn in turns), np.zeros(0))
-    if in_brick.any():
-        inside = np.flatnonzero(in_brick)
-        if shared is None or not len(shared.bricks):
-            found = _of_bricks(entry, traits, rows[inside], data, at[inside], days)
-            of_all = Shared(names, of_all.turns, found.base, (found.ahead, float(found.usual[0])))
-        else:
-            of_all = shared
-        base[inside], ahead[inside] = of_all.bricks[data.brick[at[inside]]], of_all.of_bricks[0]
-        if not np.isfinite(data.outcome).any():
-            ahead[~in_brick], base[~in_brick] = of_all.of_bricks
-    return Bases(base, ahead, of_all)
+    base[in_brick], ahead[in_brick] = [shared.bricks[data.brick_id[place]] for place in at[in_brick].tolist()], shared.of_bricks[0]
+    if in_brick.any() and not np.isfinite(data.outcome).any():
+        ahead[~in_brick], base[~in_brick] = shared.of_bricks
+    return Bases(base, ahead, shared)
+
+
+def _with_bricks(shared: Shared, entry: Learned, traits: Traits, rows: pl.DataFrame, data: Panel, at: Ints, inside: Ints, days: float) -> Shared:
+    levels = _of_bricks(entry, traits, rows[inside], data, at[inside], days)
+    ids = {data.brick_id[place]: float(levels.base[data.brick[place]]) for place in sorted(set(at[inside].tolist()))}
+    return replace(shared, bricks=ids, of_bricks=(levels.ahead, float(levels.usual[0])))
 
 
 def places_of(rows: pl.DataFrame, data: Panel) -> Ints:
@@ -76,18 +82,18 @@ def places_of(rows: pl.DataFrame, data: Panel) -> Ints:
 
 
 def dump_shared(shared: Mapping[str, Shared]) -> dict[str, Any]:
-    """As plain values, by product."""
+    """As plain values, by product, to ten digits: so that another machine finds the same."""
     return {
         product: {
             "specialties": list(each.specialties),
+            "periods": each.periods,
             "turns": [
-                {"growth": plain(turn.growth.tolist()), "ahead": repr(turn.ahead), "usual": plain(turn.usual.tolist()), "spread": plain(turn.spread.tolist())}
-                for turn in each.turns
+                {"growth": _texts(turn.growth), "ahead": _text(turn.ahead), "usual": _texts(turn.usual), "spread": _texts(turn.spread)} for turn in each.turns
             ],
-            "bricks": plain(each.bricks.tolist()),
-            "of_bricks": plain(list(each.of_bricks)),
+            "bricks": {brick: _text(level) for brick, level in sorted(each.bricks.items())},
+            "of_bricks": [_text(value) for value in each.of_bricks],
         }
-        for product, each in shared.items()
+        for product, each in sorted(shared.items())
     }
 
 
@@ -96,12 +102,27 @@ def load_shared(body: Mapping[str, Any]) -> dict[str, Shared]:
     return {
         product: Shared(
             tuple(each["specialties"]),
+            int(each["periods"]),
             tuple(Common(_floats(turn["growth"]), float(turn["ahead"]), _floats(turn["usual"]), _floats(turn["spread"])) for turn in each["turns"]),
-            _floats(each["bricks"]),
+            {brick: float(level) for brick, level in each["bricks"].items()},
             (float(each["of_bricks"][0]), float(each["of_bricks"][1])),
         )
         for product, each in body.items()
     }
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two dumps say the same but for the last digits, in which machines may differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(alike(*pair) for pair in zip(one, other, strict=True))
+    if one == other:
+        return True
+    try:
+        return isclose(float(one), float(other), rel_tol=1e-8, abs_tol=1e-12)
+    except ValueError:
+        return False
 
 
 def _own(
@@ -115,7 +136,7 @@ def _own(
         turns.append(levels_of(outcome, lift, group, groups, gap_of(data, days), given[turn] if given else None))
         lift = np.ones_like(outcome)
         for number, (channel, stock) in enumerate(zip(entry.shapes, stocks, strict=True)):
-            lift += _effect(entry, traits, rows, turns[-1].base, channel, number)[:, None] * stock
+            lift += effect_of(entry, traits, rows, turns[-1].base, channel, number)[:, None] * stock
     return turns
 
 
@@ -130,15 +151,24 @@ def _of_bricks(entry: Learned, traits: Traits, rows: pl.DataFrame, data: Panel, 
         levels = unit_levels(outcome, lift, units, np.zeros(len(outcome), np.int64), data, days)
         lift = np.ones_like(outcome)
         for number, (channel, stock) in enumerate(zip(entry.shapes, stocks, strict=True)):
-            effect = _effect(entry, traits, rows, levels.base[found], channel, number)
+            effect = effect_of(entry, traits, rows, levels.base[found], channel, number)
             scale = units.sums(stock).sum(axis=1) / np.maximum(asked.sums(stock[spot]).sum(axis=1), 1e-9)
             lift += asked.sums(effect[:, None] * stock[spot]) * (scale / units.size)[:, None]
     return levels
 
 
-def _effect(entry: Learned, traits: Traits, rows: pl.DataFrame, base: Floats, channel: str, number: int) -> Floats:
+def effect_of(entry: Learned, traits: Traits, rows: pl.DataFrame, base: Floats, channel: str, number: int) -> Floats:
+    """The effect of a channel, the entry's by `number`, on rows whose base is `base`, as far as it is likely to be more than nothing."""
     of = traits_of(rows, traits, entry.product, np.log(base), channel)
     return np.asarray(entry.certain[number] * np.exp(log_effect(of, entry.mean[entry.of(number)])))
+
+
+def _text(value: float) -> str:
+    return f"{value:.10g}"
+
+
+def _texts(values: Floats) -> list[str]:
+    return [_text(value) for value in values.tolist()]
 
 
 def _floats(texts: Any) -> Floats:

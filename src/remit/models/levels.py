@@ -16,6 +16,9 @@ _ROUNDS = 3
 _HALF_LIFE = 26.0
 _RECENT = 12
 _STEEPEST = 0.05
+_LEAST_GROUP = 10
+"""HCPs with outcomes whose mean may be kept; of fewer it would tell what one of them writes."""
+
 LEAST = 0.02
 """Units a period that no level falls below."""
 
@@ -23,7 +26,7 @@ LEAST = 0.02
 @dataclass(frozen=True, slots=True)
 class Common:
     """What levels take from everybody: `growth[t]` relative to the newest periods, up to the last of which anything is reported, and `ahead`, what it is
-    expected to be now; of each group g the mean base `usual[g]` (of all, where the group has nobody) and the variance `spread[g]` between its bases."""
+    expected to be now; of each group g the mean base `usual[g]` (of all, where the group has too few) and the variance `spread[g]` between its bases."""
 
     growth: Floats
     ahead: float
@@ -92,14 +95,18 @@ def _sums(count: Floats, exposure: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _of_groups(count: Floats, exposure: Floats, group: Ints, groups: int) -> tuple[Floats, Floats]:
-    """The mean base of each group, and the variance of bases beyond chance."""
+    """The mean base of each group, and the variance of bases beyond chance; of few HCPs, who could be told from it, those of all."""
     own, spent, noise = _sums(count, exposure)
     overall = own.sum() / max(spent.sum(), 1e-9)
     weight = np.bincount(group, weights=spent, minlength=groups)
     usual = np.where(weight > 0, np.bincount(group, weights=own, minlength=groups) / np.maximum(weight, 1e-9), overall)
+    few = np.bincount(group, weights=spent > 0, minlength=groups) < _LEAST_GROUP
+    usual = np.where(few, overall, usual)
     mean = usual[group]
-    excess = np.bincount(group, weights=(own - mean * spent) ** 2 - mean * noise, minlength=groups)
-    return usual, np.maximum(excess / np.maximum(np.bincount(group, weights=spent**2, minlength=groups), 1e-9), 1e-3 * usual**2)
+    beyond, square = (own - mean * spent) ** 2 - mean * noise, spent**2
+    excess, total = (np.bincount(group, weights=part, minlength=groups) for part in (beyond, square))
+    excess, total = np.where(few, beyond.sum(), excess), np.where(few, square.sum(), total)
+    return usual, np.maximum(excess / np.maximum(total, 1e-9), 1e-3 * usual**2)
 
 
 def _base(count: Floats, exposure: Floats, mean: Floats, spread: Floats) -> Floats:

@@ -167,6 +167,11 @@ def log_effect(traits: Floats, coefficients: Floats) -> Floats:
     return np.asarray(coefficients[0] + np.clip((traits[:, 1:] * coefficients[1:]).sum(axis=1), _LOWEST, _HIGHEST))
 
 
+def within_bounds(total: Floats) -> Floats:
+    """By how much to shorten each trait's part so that their `total` keeps within the bounds of `log_effect`."""
+    return np.asarray(np.where(total == 0, 1.0, np.clip(total, _LOWEST, _HIGHEST) / np.where(total == 0, 1.0, total)))
+
+
 def more_than_nothing(effects: Sequence[float], errors: Sequence[float]) -> Floats:
     """How likely it is that the effect of a channel is above nothing, for each product, if it was as likely as not to be something before, and where it is
     something for one product it is so for nine of ten others (Bayes factor of a normal prior against a point)."""

@@ -19,11 +19,11 @@ import numpy as np
 import polars as pl
 
 from remit.features import Catalogue, Panel
-from remit.models.bases import Bases, Shared, bases_of, places_of
+from remit.models.bases import Bases, Shared, bases_of, effect_of, places_of
 from remit.models.effects import Floats
 from remit.models.errors import ModelError
 from remit.models.inputs import Input, Inputs, dump_inputs, learn_inputs, load_inputs
-from remit.models.multipliers import log_effect
+from remit.models.multipliers import log_effect, within_bounds
 from remit.models.panel_learning import LEAST_HCPS, Learned, learn
 from remit.models.stored import Parts, plain, seal, unseal
 from remit.models.traits import BASE, VOLUME, Engagement, Traits, sources_of, trait_names, traits_of
@@ -43,7 +43,6 @@ OF_BRICKS = (
     "What physicians prescribe is known of bricks only: each is held to prescribe as much as the brick's average, and effects are those of its physicians."
 )
 
-_TURNS = 2
 Z_90 = 1.6448536269514722
 
 
@@ -68,25 +67,22 @@ class PanelResponse:
         rises with `touch`. What bases take from everybody is found in `data`, unless it is given by product.
         """
         protected = self.inputs.protected(frame)
-        parts = [self._answer(entry, protected.filter(product=entry.product), data, most, (shared or {}).get(entry.product)) for entry in self.learned]
+        parts = [self._answer(entry, protected.filter(product=entry.product), data, most, (shared or {}).get(entry.product)) for entry in self._of(data)]
         return pl.concat(parts).sort("hcp_id", "product", "channel", "touch")
 
     def shared(self, frame: pl.DataFrame, data: Panel) -> dict[str, Shared]:
         """By product, what `predict` takes from everybody for the bases."""
         protected = self.inputs.protected(frame)
-        return {entry.product: self._bases(entry, protected.filter(product=entry.product), data).shared for entry in self.learned}
+        return {entry.product: self._bases(entry, protected.filter(product=entry.product), data).shared for entry in self._of(data)}
 
     def effects(self, frame: pl.DataFrame, data: Panel) -> dict[str, tuple[Floats, Floats]]:
         """By product, for its rows in `frame`: the base, and the effect of each channel learnt, as `predict` takes them; (rows,) and (rows, channels)."""
         protected, answer = self.inputs.protected(frame), {}
-        for entry in self.learned:
+        for entry in self._of(data):
             rows = protected.filter(product=entry.product)
             base = self._bases(entry, rows, data).base
-            effects = np.zeros((rows.height, len(entry.shapes)))
-            for place, channel in enumerate(entry.shapes):
-                traits = traits_of(rows, self.traits, entry.product, np.log(base), channel)
-                effects[:, place] = entry.certain[place] * np.exp(log_effect(traits, entry.mean[entry.of(place)]))
-            answer[entry.product] = base, effects
+            effects = [effect_of(entry, self.traits, rows, base, channel, place) for place, channel in enumerate(entry.shapes)]
+            answer[entry.product] = base, np.column_stack(effects) if effects else np.zeros((rows.height, 0))
         return answer
 
     def contributions(self, frame: pl.DataFrame, data: Panel) -> Iterator[tuple[str, str, tuple[Input, ...], Floats]]:
@@ -94,14 +90,14 @@ class PanelResponse:
         usual HCP's: a row per row, a column per feature."""
         protected, known = self.inputs.protected(frame), {column.name: column for column in self.inputs.columns}
         known[BASE] = replace(known[VOLUME], name=BASE, says="prescriptions without promotion")
-        for entry in self.learned:
+        for entry in self._of(data):
             rows = protected.filter(product=entry.product)
             base = self._bases(entry, rows, data).base
             for place, channel in enumerate(entry.shapes):
                 parts = traits_of(rows, self.traits, entry.product, np.log(base), channel) * entry.mean[entry.of(place)]
                 sources = np.array(sources_of(self.traits.names, channel))
                 names = tuple(dict.fromkeys(sources.tolist()))
-                added = np.column_stack([parts[:, 1:][:, sources == name].sum(axis=1) for name in names])
+                added = np.column_stack([parts[:, 1:][:, sources == name].sum(axis=1) for name in names]) * within_bounds(parts[:, 1:].sum(axis=1))[:, None]
                 yield entry.product, channel, tuple(known[name] for name in names), added
 
     def parts(self) -> dict[str, bytes]:
@@ -130,6 +126,10 @@ class PanelResponse:
         }
         body = {"estimator": NAME, "inputs": dump_inputs(self.inputs), "traits": traits, "learned": learned, "channels": list(self.channels)}
         return seal({**body, "period_days": repr(self.period_days), "horizon": self.horizon, "facts": dict(self.facts)}, {})
+
+    def _of(self, data: Panel) -> list[Learned]:
+        """What was learnt of the products that are ours still."""
+        return [entry for entry in self.learned if entry.product in data.products]
 
     def _bases(self, entry: Learned, rows: pl.DataFrame, data: Panel, shared: Shared | None = None) -> Bases:
         return bases_of(entry, self.traits, rows, data, self.period_days, shared)

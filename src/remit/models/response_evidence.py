@@ -24,6 +24,7 @@ from remit.models.estimators.response import LEVEL, Response
 from remit.models.evidence import ratio
 from remit.models.inputs import hidden_rows
 from remit.models.levels import levels_of
+from remit.models.panel_learning import specialties
 from remit.models.panel_response import PanelResponse, units_of
 from remit.models.residuals import residuals
 from remit.models.units import Units, alone, bricks
@@ -88,6 +89,7 @@ def among(data: Panel, hcps: Collection[str], products: Collection[str]) -> Pane
         brick=place[data.brick[mine]],
         brick_outcome=data.brick_outcome[left][:, own] if len(left) else np.empty((0, int(own.sum()), len(data.ends))),
         brick_size=data.brick_size[left],
+        brick_id=tuple(np.array(data.brick_id)[mine].tolist()),
     )
 
 
@@ -98,8 +100,7 @@ def held_out_touches(model: PanelResponse, frame: pl.DataFrame, whole: Panel, he
     kind = units_of(earlier)
     units = alone(whole, kind.hcps) if kind.unit is None else bricks(whole)
     frame = frame.sort("hcp_id", "product")
-    own = frame.filter(product=whole.products[0])["specialty"].fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
-    effects, group = model.effects(frame, earlier), units.groups(own[units.hcps])
+    effects, group = model.effects(frame, earlier), units.groups(specialties(frame.filter(product=whole.products[0]))[units.hcps])
     sums, told = np.zeros((3, len(units.size))), np.zeros(len(units.size), np.int64)
     for place, entry in enumerate(model.learned):
         added = np.zeros((len(units.hcps), len(whole.ends)))

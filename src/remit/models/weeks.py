@@ -101,7 +101,7 @@ class Reached:
 
 def shapes_of(products: Sequence[Reached], days: float) -> list[dict[int, tuple[int, float]]]:
     """Half-life and saturation of each product's channels that vary, the same for all products, one channel after another, twice: the pair under which all
-    channels together explain most."""
+    channels together explain most. A product of which nothing was written has none."""
     freed: dict[tuple[int, int, tuple[int, float]], Floats] = {}
 
     def column(number: int, at: int, pair: tuple[int, float]) -> Floats:
@@ -109,7 +109,8 @@ def shapes_of(products: Sequence[Reached], days: float) -> list[dict[int, tuple[
             freed[number, at, pair] = _freed(products[number].sample, products[number].touches[at], pair, days)
         return freed[number, at, pair]
 
-    inside = [[at for at in of.channels if _varies(of.sample, column(number, at, USUAL))] for number, of in enumerate(products)]
+    written = [float((of.sample.weight * of.sample.target**2).sum()) > 0 for of in products]
+    inside = [[at for at in of.channels if written[number] and _varies(of.sample, column(number, at, USUAL))] for number, of in enumerate(products)]
     chosen = dict.fromkeys(sorted({at for places in inside for at in places}), USUAL)
 
     def left(number: int, at: int, pair: tuple[int, float]) -> float:

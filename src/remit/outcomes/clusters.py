@@ -32,18 +32,20 @@ def clusters(hcps: pl.Series, ties: pl.DataFrame, most: int) -> pl.DataFrame:
     return pl.DataFrame({"hcp_id": ids, "cluster": pl.Series(label, dtype=pl.Int64)})
 
 
-def joined(new: pl.Series, ties: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
-    """Which of `units` (`hcp_id`, `unit`) each of the `new` HCPs belongs to by its ties: the one that most of them lead to, itself or through others who are
-    new; of several, the first by name. `hcp_id`, `unit`, without those whom no tie leads to any."""
+def joined(new: pl.Series, ties: pl.DataFrame, units: pl.DataFrame, most: int) -> pl.DataFrame:
+    """Which of `units` (`hcp_id`, `unit`) each of the `new` HCPs belongs to by its ties: of those with room (`most` to one), the one that most of them lead to,
+    itself or through others who are new; of several, the first by name. `hcp_id`, `unit`, without those whom no tie leads to any."""
     both = pl.concat([ties.select("source", "target"), ties.select(source="target", target="source")])
     known, answer = units.select("hcp_id", "unit"), units.select("hcp_id", "unit").clear()
     while True:
         found = both.filter(pl.col("source").is_in(new.implode())).join(known, left_on="target", right_on="hcp_id", how="inner")
         found = found.join(known, left_on="source", right_on="hcp_id", how="anti").group_by("source", "unit").len()
-        best = found.sort("source", "len", "unit", descending=[False, True, False]).unique("source", keep="first", maintain_order=True)
+        room = known.group_by("unit").agg(room=most - pl.len().cast(pl.Int64)).filter(pl.col("room") > 0)
+        found = found.join(room, on="unit", how="inner").sort("source", "len", "unit", descending=[False, True, False])
+        best = found.unique("source", keep="first", maintain_order=True).sort("len", "source", descending=[True, False])
+        best = best.filter(pl.int_range(pl.len()).over("unit") < pl.col("room")).select("unit", hcp_id="source").select("hcp_id", "unit")
         if best.is_empty():
             return answer.sort("hcp_id")
-        best = best.select("unit", hcp_id="source").select("hcp_id", "unit")
         known, answer = pl.concat([known, best]), pl.concat([answer, best])
 
 

@@ -47,7 +47,7 @@ def units(hcp: pl.DataFrame, by: str, tied: Callable[[], pl.DataFrame], before: 
     """What is drawn for each HCP: hcp_id, unit, and the stratum within which (practices and bricks have none; clusters of peers those of about their size).
 
     `tied` tells who follows whom, where that is asked. A cluster stays as it was first drawn (`before`); who is new joins the one that most of their ties lead
-    to, and those whom no tie leads to any make clusters of their own, named by `now`."""
+    to, as long as it has room, and all others make clusters of their own, named by `now`."""
     if by == "peers":
         mine = hcp.select("hcp_id").join(_clustered(hcp["hcp_id"], tied(), before, now), on="hcp_id", how="left", maintain_order="left")
         doubled = [(pl.len().over("unit") >= 2**power).cast(pl.Int64) for power in range(1, _MOST.bit_length())]
@@ -61,8 +61,9 @@ def _clustered(hcps: pl.Series, tied: pl.DataFrame, before: pl.DataFrame, now: i
     # A unit that is one HCP or practice keeps to itself: its name would stand beside others who join it.
     known = before.filter(pl.col("unit").str.starts_with(CLUSTER)).select("hcp_id", "unit").unique("hcp_id", keep="first", maintain_order=True)
     new = hcps.filter(~hcps.is_in(known["hcp_id"].implode()))
-    theirs = joined(new, tied, known)
-    rest = clusters(new.filter(~new.is_in(theirs["hcp_id"].implode())), tied, min(max(len(hcps) // _FEWEST, _LEAST), _MOST))
+    most = min(max(len(hcps) // _FEWEST, _LEAST), _MOST)
+    theirs = joined(new, tied, known, most)
+    rest = clusters(new.filter(~new.is_in(theirs["hcp_id"].implode())), tied, most)
     fresh = rest.select("hcp_id", unit=pl.format("{}{}/{}", pl.lit(CLUSTER), pl.lit(now), "cluster"))
     return pl.concat([known, theirs, fresh])
 

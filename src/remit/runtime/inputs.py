@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import polars as pl
@@ -77,7 +78,7 @@ def observe(source: Source, settings: Settings, now: int) -> Observed:
     grid = grid_of(known, now, zone=settings.zone)
     features = build(known, now, feature_catalogue(settings), zone=settings.zone, loads=source.loads(now), grid=grid)
     if settings.response != "panel":  # a model from before the setting was changed may still ask for one
-        return Observed(features, lambda: panel_of(settings, {name: source.read(name, now) for name in READ}, now))
+        return Observed(features, cache(lambda: panel_of(settings, {name: source.read(name, now) for name in READ}, now)))
     seen = panel_of(settings, known, now, grid=grid)
     return Observed(features, lambda: seen)
 

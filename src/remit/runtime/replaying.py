@@ -9,7 +9,7 @@ import polars as pl
 
 from remit.intake import replaced
 from remit.ledger import Ledger
-from remit.models.bases import dump_shared, load_shared
+from remit.models.bases import alike, dump_shared, load_shared
 from remit.runtime import grouping, registry, training
 from remit.runtime.carry import carry
 from remit.runtime.cycle import DECISION_COLUMNS, Result, cycle
@@ -19,7 +19,7 @@ from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
 from remit.runtime.reporting import cycle_body
 from remit.runtime.run import Stage
 from remit.runtime.workspace import Config, Workspace, read_config, recall
-from remit.terms.encoding import canonical, digest
+from remit.terms.encoding import canonical
 
 _BY_HCP = tuple(name for name in DECISION_COLUMNS if name not in {"number", "disposition", "call_number", "position", "probability"})
 """What of a decision depends on its own HCP alone; the rest depends on everybody's."""
@@ -40,10 +40,11 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
     source = Warehouse(workspace, only)
     stated = dict(source.state("resources", now).select("resource", "valid_from").iter_rows())
     carried = carry(ledger, upto, now, config.settings, stated)
-    seen = observe(source, config.settings, now)
-    if any(entry.seq >= upto for entry in ledger.entries(kind="tombstone")):
-        kept = recall(workspace, {"bases": body["inputs"]["bases"]})
-        seen = replace(seen, shared=load_shared(json.loads(kept["bases"])))
+    seen, erased = observe(source, config.settings, now), any(entry.seq >= upto for entry in ledger.entries(kind="tombstone"))
+    bases: dict[str, Any] | None = None
+    if "bases" in body["inputs"]:
+        bases = json.loads(recall(workspace, {"bases": body["inputs"]["bases"]})["bases"])
+        seen = replace(seen, shared=load_shared(bases))
     draws, members = enrolled(ledger, config.settings, upto, cycle_id), grouping.recorded(ledger, upto, cycle_id)
     result = cycle(assemble(source, seen, config, models, carried, draws, members, now, threads), stage)
     stage("compare")
@@ -61,10 +62,9 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
         }
     watched = _watched(workspace, ledger, body, config, models, only, upto)
     differs = _compare_all(ledger, cycle_id, body, result, recorded, config, threads, watched, grouping.named(models, members))
-    if seen.shared is None:
-        bases = canonical(dump_shared(models.shared(seen.features, seen.panel)))
-        differs += [] if digest(bases) == body["inputs"]["bases"] else ["what bases take from everybody"]
-    if models.segments is not None and seen.shared is None:
+    if bases is not None and not erased and not alike(bases, dump_shared(models.shared(seen.features, seen.panel))):
+        differs.append("what bases take from everybody")
+    if models.segments is not None and not erased:
         again = grouping.placed(models, seen.features, config.settings, grouping.recorded(ledger, upto))
         differs += [] if grouping.moved(again, members).is_empty() else ["who is in which segment"]
     return {"cycle": cycle_id, "compared": "every decision, price and action, to the byte", "rows": recorded.height, "gone": 0, "differs": differs}

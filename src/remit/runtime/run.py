@@ -1,9 +1,10 @@
 """`remit run`: load, choose, record, act. The ledger commit in the middle is the only commit point; every step before and after it may be done again."""
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import time_ns
 from typing import Any
 
@@ -12,7 +13,7 @@ import polars as pl
 from remit.gateway import Known, Stopped, clear, deliver, lists
 from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Segment, create_ledger, open_ledger
-from remit.models.bases import dump_shared
+from remit.models.bases import dump_shared, load_shared
 from remit.models.segments import Segments
 from remit.runtime import grouping, registry, training
 from remit.runtime.carry import carry, overdue
@@ -114,6 +115,8 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
         given = {int(entry.body["now"]): entry.body["inputs"]["warehouse"] for entry in ledger.entries(kind="cycle")}
         training.train(workspace, settings, hcp, lambda instant, hcps: tables(workspace, instant, hcps=hcps), now, group, given, threads)
     models = training.load(workspace)
+    bases = canonical(dump_shared(models.shared(seen.features, seen.panel)))
+    seen = replace(seen, shared=load_shared(json.loads(bases)))
     stage("refuse what waited too long")  # after everything that a person may have to mend
     refused = _refuse_overdue(ledger, cycle_id, now)
     stage("score")
@@ -131,7 +134,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
             "config": keep(workspace, config.texts),
             "warehouse": [segment.commitment for segment in segments(workspace.warehouse)],
             "log": log_size,
-            **keep(workspace, {"bases": canonical(dump_shared(models.shared(seen.features, seen.panel))).decode()}),
+            **keep(workspace, {"bases": bases.decode()}),
         },
         "models": dict(models.digests),
         "table": inputs.table.digest,

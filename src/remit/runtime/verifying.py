@@ -58,7 +58,7 @@ def _inputs(place: Workspace) -> tuple[int, list[dict[str, str]]]:
             texts |= {digest: name for name, digest in entry.body["inputs"]["config"].items()}
             models |= set(entry.body["models"].items())
             commitments |= set(entry.body["inputs"]["warehouse"])
-            texts |= {entry.body["inputs"]["bases"]: "bases"}
+            texts |= {digest: "bases" for digest in [entry.body["inputs"].get("bases")] if digest}
             texts |= {each["evidence"]: f"evidence of {name}" for name, each in entry.body.get("watch", {}).items() if each["evidence"]}
     for digest, name in sorted(texts.items()):
         try:

@@ -120,6 +120,9 @@ def weighed(decisions: pl.DataFrame, seen: Panel, periods: int, worth: Mapping[s
     (`rewarded`), as money, less the contact's cost; the model of it is the value that was recorded with each decision, nothing where no contact was made.
 
     Raises `OutcomeError` where too few are settled, or the other table would have done too little of what was done."""
+    if not np.isfinite(seen.outcome).any():
+        do = "Leave whole bricks alone, and look at `remit outcomes show`."
+        raise OutcomeError("what single decisions earned is not known: prescriptions are known of bricks only", where="feeds/brick_rx", do=do)
     counted = rewarded(decisions, seen, periods)
     known = counted.drop_nulls("reward")
     done = known["done"].to_numpy()
