@@ -136,6 +136,26 @@ def test_two_processes_append_in_turn_to_one_log_and_share_the_keys(folder: Path
     assert (report.size, report.checkpoints, report.opened, report.faults) == (32, 16, 16, ())
 
 
+def test_what_another_process_publishes_meanwhile_is_no_loss_and_is_not_overwritten(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log is read, then another process appends and publishes before the newest checkpoint is looked at: nothing is missed, and the newer one stays."""
+    ledger.append("one", [FAILURE], cycle="shared")
+    read = Ledger.checkpoint
+
+    def overtaken(mine: Ledger) -> bytes | None:
+        note = read(mine)
+        with monkeypatch.context() as patch:
+            patch.setattr(Ledger, "checkpoint", read)
+            with open_ledger(mine.folder, entropy=stream(7)) as other:
+                other.append("two", [FAILURE], cycle="shared")
+        return note
+
+    monkeypatch.setattr(Ledger, "checkpoint", overtaken)
+    open_ledger(ledger.folder, entropy=stream(8)).close()
+    monkeypatch.undo()
+    assert (ledger.folder / "checkpoint").read_bytes() == read(ledger)
+    assert verify(ledger.folder).size == ledger.size
+
+
 def test_reading_never_writes(ledger: Ledger) -> None:
     ledger.close()
     before = {path: path.read_bytes() for path in ledger.folder.rglob("*") if path.is_file() and path.suffix in ("", ".db", ".arrow")}

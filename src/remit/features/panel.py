@@ -19,7 +19,8 @@ class Panel:
     """`outcome[h, p, t]`: units that HCP h wrote of own product p in period t (NaN: not reported); `touches[c, h, p, t]`: touches about p in it through
     channel c. `as_of` is the instant of knowledge; `ends[t]` is when a period ended (UTC microseconds, rising); `pdrp[h]` says whose figures no model may
     see. Where nobody's own outcomes are reported in a brick, `brick[h]` is its place (-1: none), `brick_outcome[b, p, t]` the units of all who prescribe
-    in it, and `brick_size[b]` how many they are; `brick_id[h]` is the id of the brick that HCP h belongs to in any case (empty: none is known)."""
+    in it, and `brick_size[b]` how many they are; `brick_id[h]` is the id of the brick that HCP h belongs to in any case (empty: none is known), or its place,
+    where no ids are given."""
 
     hcps: tuple[str, ...]
     products: tuple[str, ...]
@@ -38,7 +39,7 @@ class Panel:
         if not len(self.brick):
             object.__setattr__(self, "brick", np.full(len(self.hcps), -1))
         if not self.brick_id:
-            object.__setattr__(self, "brick_id", ("",) * len(self.hcps))
+            object.__setattr__(self, "brick_id", tuple("" if place < 0 else str(place) for place in self.brick.tolist()))
 
 
 def panel(

@@ -19,7 +19,7 @@ from remit.ledger.databases import CHECKPOINTS, ENTRIES, connect, migrate, readi
 from remit.ledger.entries import Entry, Leaf, check_entries, make_leaf
 from remit.ledger.errors import LedgerError
 from remit.ledger.keyfiles import Entropy, create_keys, signing_key, vault_secret, verifier_keys, write_whole
-from remit.ledger.log import Appended, find_batch, grow, log_size
+from remit.ledger.log import Appended, find_batch, grow, last_checkpoint, log_size
 from remit.ledger.merkle import EMPTY
 from remit.ledger.notes import Checkpoint, open_checkpoint, sign
 from remit.ledger.records import Records
@@ -181,7 +181,7 @@ class Ledger(Records):
             return self._same(connection, known, leaves)
         if expected_size not in (None, old):
             raise LedgerError(f"the log has {old} entries, not {expected_size}", where=str(self.folder), do="Read what was added, and decide again.")
-        self._check_head(old)
+        self._check_head(self._head(), old)
         root, size = grow(connection, old, [leaf.hash for leaf in leaves]), old + len(leaves)
         connection.exec_driver_sql(_INSERT, [_row(old + place, leaf) for place, leaf in enumerate(leaves)])
         note = sign(Checkpoint(self._origin, size, root), self._signing_key)
@@ -196,14 +196,16 @@ class Ledger(Records):
             raise LedgerError(f"`{known.batch}` is in the log with other contents", where=where, do="A batch is written once: name the new one anew.")
         return known
 
-    def _check_head(self, size: int) -> None:
-        """INVARIANT (one log): nothing is appended to a log that is shorter than what was once signed and published."""
+    def _head(self) -> bytes | None:
+        """The checkpoint that was published last."""
         path = self.folder / HEAD
-        if not path.exists():
-            return
-        head = open_checkpoint(path.read_bytes(), verifier_keys(self.folder))
-        if head.size > size:
-            what = f"the log has {size} entries, but {head.size} were signed and published: some are lost"
+        return path.read_bytes() if path.exists() else None
+
+    def _check_head(self, head: bytes | None, size: int) -> None:
+        """INVARIANT (one log): nothing is appended to a log that is shorter than what was once signed and published."""
+        published = open_checkpoint(head, verifier_keys(self.folder)).size if head is not None else 0
+        if published > size:
+            what = f"the log has {size} entries, but {published} were signed and published: some are lost"
             raise LedgerError(what, where=str(self.folder), do="Restore ledger.db from its newest backup. Nothing is appended to a shortened log.")
 
     def _settle(self) -> None:
@@ -216,13 +218,13 @@ class Ledger(Records):
             raise LedgerError(f"the batch is recorded, but {error.what.removesuffix('; nothing was written')}", where=error.where, do=do) from None
 
     def _publish(self) -> None:
-        note = self.checkpoint()
+        head, note = self._head(), self.checkpoint()  # in this order: another process may publish in between
         if note is None:
             return
-        path = self.folder / HEAD
-        self._check_head(open_checkpoint(note, verifier_keys(self.folder)).size)
-        if not path.exists() or path.read_bytes() != note:
-            write_whole(path, note)
+        self._check_head(head, open_checkpoint(note, verifier_keys(self.folder)).size)
+        if head != note:
+            with writing(self.log) as connection:  # or an older one could take the place of a newer
+                write_whole(self.folder / HEAD, last_checkpoint(connection) or note)
 
 
 def _packed(part: tuple[Any, ...]) -> tuple[Segment, bytes]:
