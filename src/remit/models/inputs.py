@@ -16,8 +16,11 @@ Floats = npt.NDArray[np.float64]
 ADMITTED = frozenset({Label.COMMERCIAL, Label.PDRP})
 """What a model for promotion may be made of: a physician's unsolicited question, or anything medical, must not steer promotion."""
 
+FEWEST = 10
+"""HCPs whose mean may be kept: of fewer it would tell what one of them prescribes."""
+
 _EVERY = ""
-"""Stands for every specialty, where one is unknown or was never seen."""
+"""Stands for every specialty, where one is unknown, was never seen, or has too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ def _number(column: pl.Series, levels: tuple[str, ...] | None) -> Floats:
 
 
 def _averages(rows: pl.DataFrame, names: list[str]) -> dict[str, dict[str, float | None]]:
-    specialties = _levels(rows["specialty"])
+    specialties = [specialty for specialty in _levels(rows["specialty"]) if rows.filter(specialty=specialty).height >= FEWEST]
     return {_EVERY: _means(rows, names), **{specialty: _means(rows.filter(specialty=specialty), names) for specialty in specialties}}
 
 

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from remit.models.effects import Floats, Ints
+from remit.models.inputs import FEWEST
 
 _ROUNDS = 3
 _HALF_LIFE = 26.0
 _RECENT = 12
 _STEEPEST = 0.05
-_LEAST_GROUP = 10
-"""HCPs with outcomes whose mean may be kept; of fewer it would tell what one of them writes."""
-
 LEAST = 0.02
 """Units a period that no level falls below."""
 
@@ -100,7 +98,7 @@ def _of_groups(count: Floats, exposure: Floats, group: Ints, groups: int) -> tup
     overall = own.sum() / max(spent.sum(), 1e-9)
     weight = np.bincount(group, weights=spent, minlength=groups)
     usual = np.where(weight > 0, np.bincount(group, weights=own, minlength=groups) / np.maximum(weight, 1e-9), overall)
-    few = np.bincount(group, weights=spent > 0, minlength=groups) < _LEAST_GROUP
+    few = np.bincount(group, weights=spent > 0, minlength=groups) < FEWEST
     usual = np.where(few, overall, usual)
     mean = usual[group]
     beyond, square = (own - mean * spent) ** 2 - mean * noise, spent**2

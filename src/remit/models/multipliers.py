@@ -123,24 +123,22 @@ def multipliers(parts: Sequence[Part]) -> tuple[list[tuple[Floats, Floats]], Flo
 
 
 def _pooling(parts: Sequence[Part]) -> tuple[list[Floats], Floats, Floats]:
-    """Of what is shared and what is its own: for each product the map to its coefficients; where all begin; and the widths that are given (0: found)."""
-    names: dict[tuple[str, ...], int] = {}
-    columns: list[list[tuple[int, int]]] = []
-    for number, part in enumerate(parts):
-        columns.append([])
-        for channel in part.channels:
-            for trait in range(part.width):
-                shared = (str(trait),) if trait else ("", channel)
-                columns[-1].append((names.setdefault(shared, len(names)), names.setdefault((str(number), channel, str(trait)), len(names))))
-    maps = [np.zeros((len(places), len(names))) for places in columns]
-    for to, places in zip(maps, columns, strict=True):
-        to[np.arange(len(places))[:, None], places] = 1.0
-    centre, given = np.zeros(len(names)), np.zeros(len(names))
-    for key, place in names.items():
-        if key[0] == "":
-            centre[place], given[place] = np.log(max(_pooled(parts, key[1]), _LEAST_EFFECT)), _WIDE
-        elif key[-1] == "0":
-            given[place] = _APART
+    """Columns for what each trait does everywhere, what each channel does for all products, and what is a product's own: for each product the map to its
+    coefficients; where all columns begin; and the widths that are given (0: found)."""
+    channels = sorted({channel for part in parts for channel in part.channels})
+    traits, coefficients = parts[0].width - 1, [len(part.channels) * part.width for part in parts]
+    size = traits + len(channels) + sum(coefficients)
+    centre, given, maps, own = np.zeros(size), np.zeros(size), list[Floats](), traits + len(channels)
+    centre[traits:own] = [np.log(max(_pooled(parts, channel), _LEAST_EFFECT)) for channel in channels]
+    given[traits:own] = _WIDE
+    for part, count in zip(parts, coefficients, strict=True):
+        shared = [column for channel in part.channels for column in (traits + channels.index(channel), *range(traits))]
+        to = np.zeros((count, size))
+        to[np.arange(count), shared] = 1.0
+        to[np.arange(count), own + np.arange(count)] = 1.0
+        given[own : own + count : part.width] = _APART
+        maps.append(to)
+        own += count
     return maps, centre, given
 
 

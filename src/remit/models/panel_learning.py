@@ -44,14 +44,14 @@ def learn(data: Panel, units: Units, rows: Sequence[pl.DataFrame], names: tuple[
     `days` is the length of a period."""
     products = [_Product(data, units, place, of, names, days) for place, of in enumerate(rows)]
     for product, shapes in zip(products, shapes_of([product.reached() for product in products], days), strict=True):
-        product.shapes = {data.channels[at]: shapes[at] for at in sorted(shapes)}
+        product.take({data.channels[at]: shapes[at] for at in sorted(shapes)})
     taught = [product for product in products if product.shapes]
     for _ in range(_TURNS if taught else 0):
         parts = [product.part() for product in taught]
         certain = _certain(parts)
         found, spread = multipliers(parts)
-        for product, part, sure, (mean, covariance) in zip(taught, parts, certain, found, strict=True):
-            product.credit(part, sure, mean, covariance, spread)
+        for product, part, sure, of in zip(taught, parts, certain, found, strict=True):
+            product.credit(part, sure, *of, spread)
     return [(product.learned, product.traits) for product in products]
 
 
@@ -73,12 +73,16 @@ class _Product:
         self._data, self._units, self._place, self._rows, self._names, self._days = data, units, place, rows, names, days
         self.name, self._outcome, self._touches = data.products[place], units.outcome[:, place], data.touches[:, units.hcps, place]
         self._group = units.groups(specialties(rows))
-        self.shapes: Mapping[str, tuple[int, float]] = {}
         self._channels = tuple(at for at in range(len(data.channels)) if (self._touches[at].sum(axis=1) > 0).sum() >= LEAST_HCPS)
         self._levels = self._first()
         note = {"note": "no channel reached enough HCPs or varied: effects are unknown, and count as zero"}
         self.learned = Learned(self.name, {}, np.zeros(0), np.zeros(0), np.zeros((0, 0)), np.zeros(0), note)
         self.traits = self._scaled()
+        self.take({})
+
+    def take(self, shapes: Mapping[str, tuple[int, float]]) -> None:
+        """The channels that are learnt, with the shape of each."""
+        self.shapes, self._stocks = shapes, stocks_of(self._data, shapes, self._units.hcps, self._place, self._days)
 
     def reached(self) -> Reached:
         """The weeks from which shapes are found."""
@@ -87,17 +91,15 @@ class _Product:
     def part(self) -> Part:
         """What the weeks say at the levels found so far."""
         sample, base = self._sample(self._levels), self._units.of(self._levels.base)
-        stocks = stocks_of(self._data, self.shapes, self._units.hcps, self._place, self._days)
-        weeks, self.traits = Weeks(sample, stocks), self._scaled()
-        evidence = BrickWeeks(sample, stocks, self._units, weeks.noise) if isinstance(sample, Members) else OfHcps(weeks)
+        weeks, self.traits = Weeks(sample, self._stocks), self._scaled()
+        evidence = BrickWeeks(sample, self._stocks, self._units, weeks.noise) if isinstance(sample, Members) else OfHcps(weeks)
         traits = [traits_of(self._rows, self.traits, self.name, np.log(base), channel) for channel in self.shapes]
         return Part(evidence, tuple(self.shapes), traits, *weeks.common())
 
     def credit(self, part: Part, certain: Floats, mean: Floats, covariance: Floats, spread: Floats) -> None:
         """Takes over the effects found, and finds levels that leave out what they explain."""
         effects = [np.exp(log_effect(trait, own)) for trait, own in zip(part.traits, np.split(mean, len(part.traits)), strict=True)]
-        stocks = stocks_of(self._data, self.shapes, self._units.hcps, self._place, self._days)
-        self._levels = self._found(_sum([sure * effect[:, None] * stock for sure, effect, stock in zip(certain, effects, stocks, strict=True)]))
+        self._levels = self._found(_sum([sure * effect[:, None] * stock for sure, effect, stock in zip(certain, effects, self._stocks, strict=True)]))
         told = {
             "noise": repr(part.evidence.noise),
             "hcps": len(self._units.hcps),
