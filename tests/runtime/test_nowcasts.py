@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from remit.intake import read
-from remit.runtime import commands, nowcasts, render
+from remit.runtime import commands, nowcasts, render_findings
 from remit.runtime.init import create
 from remit.runtime.workspace import Workspace, open_workspace
 from remit.terms.errors import RemitError
@@ -55,7 +55,7 @@ def test_a_settled_history_says_so(workspace: Workspace, capsys: pytest.CaptureF
     """A product without open periods is printed as settled, not left out."""
     result = commands.outcomes_nowcast(workspace.root)
     result["products"] = [product | {"periods": []} for product in result["products"]]
-    render.outcomes_nowcast(result)
+    render_findings.outcomes_nowcast(result)
     assert capsys.readouterr().out.count("all settled") == 3
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from remit.runtime import commands, render
+from remit.runtime import commands, printing, render, render_findings
 from remit.runtime.countries import bundled
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.init import EXAMPLES
@@ -60,7 +60,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a cycle: load what arrived, ask the agents, judge, choose, record, act."""
-    with render.Progress(quiet=as_json or log) as progress:
+    with printing.Progress(quiet=as_json or log) as progress:
         stage = stage_logger(token_hex(8), progress) if log else progress
         for done in commands.run(workspace, cycles, threads, stage):
             _say(done, as_json, render.run)
@@ -114,7 +114,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Derive recorded cycles again from their recorded inputs and compare every byte."""
-    with render.Progress(quiet=as_json) as progress:
+    with printing.Progress(quiet=as_json) as progress:
         report = commands.replay(workspace, cycle, threads, progress)
     _say(report, as_json, render.replay)
     if any(item["differs"] for item in report["cycles"]):
@@ -155,9 +155,9 @@ def simulate(
 ) -> None:
     """Let policies live some months in a simulated country, beside what is done today and the best that could be done."""
     names = [name.strip() for name in policies.split(",") if name.strip()]
-    with render.Progress(quiet=as_json) as progress:
+    with printing.Progress(quiet=as_json) as progress:
         result = commands.simulated(world, weeks, names, seeds, jobs, threads, physicians, what_if or [], report, progress)
-    _say(result, as_json, render.simulated)
+    _say(result, as_json, render_findings.simulated)
 
 
 @holdout.command("plan")
@@ -170,7 +170,7 @@ def holdout_plan(
     as_json: AsJson = False,
 ) -> None:
     """Say how long an experiment must run, and with how many left alone, to see an effect of this size."""
-    _say(commands.holdout_plan(workspace, effect, by, level, power), as_json, render.holdout_plan)
+    _say(commands.holdout_plan(workspace, effect, by, level, power), as_json, render_findings.holdout_plan)
 
 
 @outcomes.command("show")
@@ -181,13 +181,13 @@ def outcomes_show(
     as_json: AsJson = False,
 ) -> None:
     """Show what acting changed against who was left alone, at every settled period since, and what each channel changed that leaves some out by itself."""
-    _say(commands.outcomes_show(workspace, level, page), as_json, render.outcomes_show)
+    _say(commands.outcomes_show(workspace, level, page), as_json, render_findings.outcomes_show)
 
 
 @outcomes.command("nowcast")
 def outcomes_nowcast(workspace: Folder = Path(), as_json: AsJson = False) -> None:
     """Show what the weeks that are not fully reported yet will have been, with intervals."""
-    _say(commands.outcomes_nowcast(workspace), as_json, render.outcomes_nowcast)
+    _say(commands.outcomes_nowcast(workspace), as_json, render_findings.outcomes_nowcast)
 
 
 @outcomes.command("tried")
@@ -199,15 +199,15 @@ def outcomes_tried(
 ) -> None:
     """Show what contacts changed where chance decided whether they were made, or what another authority table would have made of it."""
     if table is None:
-        _say(commands.outcomes_tried(workspace, periods), as_json, render.outcomes_tried)
+        _say(commands.outcomes_tried(workspace, periods), as_json, render_findings.outcomes_tried)
     else:
-        _say(commands.outcomes_tried_by(workspace, table, periods), as_json, render.outcomes_tried_by)
+        _say(commands.outcomes_tried_by(workspace, table, periods), as_json, render_findings.outcomes_tried_by)
 
 
 @models.command("show")
 def models_show(workspace: Folder = Path(), as_json: AsJson = False) -> None:
     """Show each model's stage, held-out metrics, calibration, drift, bias audit and signatures."""
-    _say(commands.models_show(workspace), as_json, render.models_show)
+    _say(commands.models_show(workspace), as_json, render_findings.models_show)
 
 
 @models.command("sign")
@@ -219,12 +219,12 @@ def models_sign(
     as_json: AsJson = False,
 ) -> None:
     """Record one person's yes to a model whose evidence holds; production needs two people in two roles."""
-    _say(commands.models_sign(workspace, model, person, role), as_json, render.models_sign)
+    _say(commands.models_sign(workspace, model, person, role), as_json, render_findings.models_sign)
 
 
 def _say(result: dict[str, Any], as_json: bool, render_text: Callable[[dict[str, Any]], None]) -> None:
     if as_json:
-        sys.stdout.write(render.to_json(result))
+        sys.stdout.write(printing.to_json(result))
     else:
         render_text(result)
 
@@ -234,13 +234,13 @@ def main() -> None:
     try:
         app()
     except RemitError as error:
-        render.error(error)
+        printing.error(error)
         sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:
-        render.error(
+        printing.error(
             WorkspaceError(error.strerror or str(error), where=str(error.filename or ""), do="Mend the disk or its rights, then run again: nothing is lost.")
         )
         sys.exit(2)
