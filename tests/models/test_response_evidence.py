@@ -170,7 +170,9 @@ def test_all_reasons_together_are_the_effect_against_the_usual_one(known: tuple[
     """The product of every factor is the HCP's effect over that of the usual HCP."""
     panel, frame, model = known
     (entry,) = model.learned
-    product = told(model, panel, frame, most=99).filter(channel="call").group_by("hcp_id").agg(whole=(pl.col("factor") / 1e6).log().sum().exp()).sort("hcp_id")
+    said = told(model, panel, frame, most=99)
+    assert (said["text"].str.contains("by less than 1%") == ((said["factor"] - 1_000_000).abs() < 10_000)).all()
+    product = said.filter(channel="call").group_by("hcp_id").agg(whole=(pl.col("factor") / 1e6).log().sum().exp()).sort("hcp_id")
     usual = entry.certain[0] * np.exp(entry.mean[0])
     effect = model.effects(frame, panel)["alpha"][1][:, 0] / usual
     assert product["whole"].to_numpy() == pytest.approx(effect, rel=1e-3)

@@ -70,8 +70,9 @@ def _said(frame: pl.DataFrame, columns: Sequence[Input], added: Floats, viewer: 
         factor=pl.Series(np.rint(np.exp(added[row, place]) * MICRO).astype(np.int64)),
     )
     percent = (pl.col("factor") - MICRO).abs() // 10_000
+    amount = pl.when(percent > 0).then(pl.format("{}%", percent)).otherwise(pl.lit("less than 1%"))
     way = pl.when(pl.col("factor") >= MICRO).then(pl.lit("raises")).otherwise(pl.lit("lowers"))
-    return ranked.select("hcp_id", "product", "rank", "feature", "factor", text=pl.format(f"{{}} {{}} {what} by {{}}%", "says", way, percent))
+    return ranked.select("hcp_id", "product", "rank", "feature", "factor", text=pl.format(f"{{}} {{}} {what} by {{}}", "says", way, amount))
 
 
 def _of_brick(frame: pl.DataFrame) -> npt.NDArray[np.bool_]:

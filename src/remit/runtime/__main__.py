@@ -16,6 +16,7 @@ from remit.runtime.init import EXAMPLES
 from remit.runtime.logs import stage_logger
 from remit.runtime.policies import POLICIES
 from remit.terms.errors import RemitError
+from remit.terms.proposals import DISPOSITIONS
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The operating layer for AI in pharma commercial work.")
 
@@ -72,7 +73,7 @@ def show(
     workspace: Folder = Path(),
     cycle: Annotated[str | None, typer.Option(help="The cycle; the last one if not given.")] = None,
     agent: Annotated[str | None, typer.Option(help="For decisions: of this agent only.")] = None,
-    disposition: Annotated[str | None, typer.Option(help="For decisions: chosen, waiting, outbid or forbidden.")] = None,
+    disposition: Annotated[str | None, typer.Option(help=f"For decisions: {', '.join(DISPOSITIONS)}.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many rows to print.")] = 20,
     as_json: AsJson = False,
 ) -> None:

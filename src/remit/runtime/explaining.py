@@ -70,7 +70,8 @@ def of_receipt(data: bytes) -> dict[str, Any]:
         f"Outcome: {_outcome(row)}",
     ]
     if action:
-        sentences += [f"Why this HCP: {reason}." for reason in action["context"]["reasons"]]
+        unsaid = "nothing that may be shown moves the expectation"
+        sentences += [f"Why this HCP: {reason}." for reason in action["context"]["reasons"] or [unsaid]]
         sentences += [f"Who is alike: {action['context']['segment']}."] if "segment" in action["context"] else []
         if deadline := parts["action"]["body"].get("deadline"):
             sentences.append(f"It waits for {', '.join(action['verdict']['roles'])} until {format_instant(deadline)}, then it is refused.")

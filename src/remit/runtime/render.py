@@ -80,7 +80,7 @@ def _show_decisions(result: dict[str, Any]) -> None:
 
 
 def _show_agents(result: dict[str, Any]) -> None:
-    counted = ["proposed", "chosen", "waiting", "outbid", "forbidden"]
+    counted = ["proposed", *DISPOSITIONS]
     valued = ["value", "rent", "displaced"]
     rows = [[row["agent"], row["purpose"], *(row[name] for name in counted), *(_amount(row[name]) for name in valued)] for row in result["rows"]]
     table(["agent", "purpose", *counted, *valued], rows)
