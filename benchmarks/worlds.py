@@ -74,13 +74,13 @@ def _seconds(taken: tuple[float, float]) -> str:
 
 def _policies(name: str, quick: bool) -> Row:
     weeks, seeds, physicians = (4, 2, 200) if quick else (26, SEEDS, None)
-    asked = ["remit", "greedy", "call-plan", "random", "none", "oracle"]
+    asked = ["remit", "greedy", "call-plan", "none", "oracle", *(["random"] if name == "nothing" else [])]
     result = simulate(name, weeks, asked, seeds, min(2, os.cpu_count() or 1), os.cpu_count() or 1, physicians, [], _unwatched)
     rows = {row["policy"]: row for row in result["policies"]}
     remit, over = rows["remit"], rows["remit"]["over_greedy_minor"]
     broken = sum(remit["violations"].values())
     low, high = (remit["net_minor"][end] / 100 for end in ("low", "high"))
-    fewest = remit["contacts"] <= min(rows[other]["contacts"] for other in ("greedy", "call-plan", "random"))
+    fewest = remit["contacts"] <= min(rows[other]["contacts"] for other in asked if other not in ("remit", "none", "oracle"))
     nothing = rows["oracle"]["net_minor"]["mean"] <= 0
     reached = high >= 0 and fewest and not broken if nothing else remit["of_oracle"] >= 0.85 and over["low"] > 0 and not broken
     said = "nothing to gain" if nothing else f"{remit['of_oracle']:.0%} of the oracle"

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from remit.features import build, panel, training_frame
-from remit.features.known import PARTS, prescriptions, with_bricks
+from remit.features.known import PARTS, UNKNOWN, prescriptions, with_bricks
 from remit.terms.instants import DAY, FOREVER, WEEK, parse_instant, period_bounds
 from tests.features.tables import CATALOGUE, country, rx_row, table
 
@@ -130,3 +130,14 @@ def test_a_score_learns_from_averages_what_came_after() -> None:
     frame = training_frame(lambda _: tables, [start + 6 * WEEK // 7], NOW, CATALOGUE)
     assert frame.filter(hcp_id="H2", product="alpha")["outcome"].to_list() == [2.0]
     assert frame.filter(hcp_id="H2", product="alpha")["rx_of_brick"].to_list() == [True]
+
+
+def test_a_later_start_leaves_out_periods_and_changes_nothing_else() -> None:
+    """A physician whose own reports all ended before the start still has no average of the brick."""
+    tables = {**fourteen(28), "rx": table("rx", [rx_row("H0", "alpha", WEEKS[1], 5)])}
+    people, products = with_bricks(tables["hcp"].sort("hcp_id")).with_row_index("hcp"), tables["products"].with_row_index("product_number")
+    whole, later = (prescriptions(tables, people, products, NOW, "UTC", since) for since in (None, period_bounds(WEEKS[3])[0]))
+    assert len(later.ends) == len(whole.ends) - 3
+    assert (later.outcome == whole.outcome[:, :, 3:]).all()
+    assert (later.outcome[people["hcp_id"].to_list().index("H0")] == UNKNOWN).all()
+    assert (later.of_brick == whole.of_brick).all()

@@ -79,23 +79,26 @@ def with_bricks(people: pl.DataFrame) -> pl.DataFrame:
     return sized.with_columns(brick_id=pl.when(large).then("brick_id"))
 
 
-def prescriptions(tables: Tables, people: pl.DataFrame, products: pl.DataFrame, as_of: int, zone: str) -> Prescriptions:
+def prescriptions(tables: Tables, people: pl.DataFrame, products: pl.DataFrame, as_of: int, zone: str, since: int | None = None) -> Prescriptions:
     """The outcomes of `people` (`hcp_id`, `brick_id`, `brick_size`, `hcp` from 0) and `products` (`product`, `outcome`) as last restated by `as_of`, from
-    `rx` and `brick_rx` of `tables`, as far as they are there.
+    `rx` and `brick_rx` of `tables`, as far as they are there; of periods that ended after `since` alone, if it is given.
 
     Raises `FeatureError` where weeks and months are mixed, or a period is neither.
     """
-    rows = _received(tables["rx"], "hcp_id", people, products, as_of) if "rx" in tables else pl.DataFrame(schema=_ROWS)
     parts, of_brick = 1, np.zeros(len(people), bool)
-    if "brick_rx" in tables:
-        told = np.zeros(len(people), bool)
-        told[rows["hcp"].to_numpy()] = True
-        shares = _averages(tables["brick_rx"], people.filter(~pl.Series(told)), products, as_of)
+    by_brick = "brick_rx" in tables and tables["brick_rx"].lazy().limit(1).collect().height > 0
+    told = None if by_brick else since  # whose own prescriptions are known is told from all periods
+    rows = _received(tables["rx"], "hcp_id", people, products, as_of, told) if "rx" in tables else pl.DataFrame(schema=_ROWS)
+    if by_brick:
+        own = np.zeros(len(people), bool)
+        own[rows["hcp"].to_numpy()] = True
+        shares = _averages(tables["brick_rx"], people.filter(~pl.Series(own)), products, as_of)
         if shares.height:
             parts = PARTS
             of_brick[shares["hcp"].unique().to_numpy()] = True
             known = pl.col("outcome") != UNKNOWN
             rows = pl.concat([rows.with_columns(pl.when(known).then(pl.col("outcome") * PARTS).otherwise(UNKNOWN).alias("outcome")), shares])
+    rows = rows if since is None else rows.filter(pl.col("occurred_at") > since)
     names = rows["period"].unique().sort().to_list()
     numbers = {name: number_of(name) for name in names}
     cadence = cadence_of(names)
@@ -146,7 +149,7 @@ def _averages(bricks: Frame, people: pl.DataFrame, products: pl.DataFrame, as_of
     return rows.with_columns(outcome=pl.when(pl.col("outcome") == UNKNOWN).then(UNKNOWN).otherwise(average))
 
 
-def _received(frame: Frame, key: str, people: pl.DataFrame, products: pl.DataFrame, as_of: int) -> pl.DataFrame:
+def _received(frame: Frame, key: str, people: pl.DataFrame, products: pl.DataFrame, as_of: int, since: int | None = None) -> pl.DataFrame:
     measures = sorted(set(products["outcome"]))
     if not measures:
         return pl.DataFrame(schema=_ROWS)
@@ -154,7 +157,7 @@ def _received(frame: Frame, key: str, people: pl.DataFrame, products: pl.DataFra
     outcome = pl.coalesce(pl.when(pl.col("measure") == measure).then(pl.col(measure)) for measure in measures)
     return (
         frame.lazy()
-        .filter(pl.col("received_at") <= as_of)
+        .filter(pl.col("received_at") <= as_of, *([] if since is None else [pl.col("occurred_at") > since]))
         .select(key, "product", "period", "occurred_at", "received_at", *measures)
         .join(numbered.lazy(), on="product", how="inner")
         .join(people.lazy().select(key, "hcp"), on=key, how="inner")

@@ -23,7 +23,8 @@ def earlier_instants(as_of: int, span: str, count: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Afterwards:
-    """What is known at `known_at` of every period: `cells` (`hcp_id`, `product`, `number`, `outcome`), the instant each number ended, and touches."""
+    """What is known at `known_at` of every period that ended after the earliest instant: `cells` (`hcp_id`, `product`, `number`, `outcome`), the instant each
+    number ended, and touches."""
 
     cells: pl.DataFrame
     ends: dict[int, int]
@@ -63,7 +64,7 @@ def training_frames(
     `tables_at(instant)` gives the tables as they stood at the instant; tables that keep every restatement serve for all. Raises `FeatureError` if no instant
     has a known outcome.
     """
-    afterwards = _afterwards(tables_at(known_at), known_at, zone)
+    afterwards = _afterwards(tables_at(known_at), known_at, zone, min(instants, default=known_at))
     parts: list[list[pl.DataFrame]] = [[] for _ in periods]
     for instant in sorted(set(instants)):
         number = number_at(instant, afterwards.cadence, zone)
@@ -73,19 +74,23 @@ def training_frames(
                 part.append(_with_given(_with_outcome(rows, instant, number, afterwards, count, zone), afterwards, catalogue, zone))
     frames = tuple(pl.concat(part) if part else pl.DataFrame() for part in parts)
     if any(frame.is_empty() for frame in frames):
-        raise FeatureError("no outcome is known after any of the instants", where="rx", do="Choose earlier instants, or load more prescriptions.")
+        raise _nothing_after()
     return frames
 
 
-def _afterwards(tables: Tables, known_at: int, zone: str) -> _Afterwards:
+def _nothing_after() -> FeatureError:
+    return FeatureError("no outcome is known after any of the instants", where="rx", do="Choose earlier instants, or load more prescriptions.")
+
+
+def _afterwards(tables: Tables, known_at: int, zone: str, since: int) -> _Afterwards:
     scope = scope_of(tables, known_at, zone, None)
     products, bricks = scope.products, scope.people.select("hcp_id", "brick_id", "brick_size")
     everyone = tables["hcp"].lazy().select(pl.col("hcp_id").unique().sort()).collect().with_row_index("hcp")
     everyone = everyone.join(bricks, on="hcp_id", how="left", maintain_order="left")
     rows = everyone.join(products.filter("own").select("product"), how="cross", maintain_order="left_right").with_row_index("row")
-    known = prescriptions(tables, everyone, products, known_at, zone)
+    known = prescriptions(tables, everyone, products, known_at, zone, since)
     if known.cadence is None:
-        raise FeatureError("no prescriptions are known", where="rx", do="Load a feed of prescriptions first.")
+        raise _nothing_after()
     own = np.flatnonzero(products["own"].to_numpy()).tolist()
     cells = long_rows(known, known.outcome, own, slice(0, everyone.height))
     cells = cells.join(rows, on="row")

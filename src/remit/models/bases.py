@@ -135,8 +135,8 @@ def _own(
     for turn in range(_TURNS):
         turns.append(levels_of(outcome, lift, group, groups, gap_of(data, days), given[turn] if given else None))
         lift = np.ones_like(outcome)
-        for number, (channel, stock) in enumerate(zip(entry.shapes, stocks, strict=True)):
-            lift += effect_of(entry, traits, rows, turns[-1].base, channel, number)[:, None] * stock
+        for effect, stock in zip(effects_of(entry, traits, rows, turns[-1].base), stocks, strict=True):
+            lift += effect[:, None] * stock
     return turns
 
 
@@ -150,17 +150,16 @@ def _of_bricks(entry: Learned, traits: Traits, rows: pl.DataFrame, data: Panel, 
     for _ in range(_TURNS):
         levels = unit_levels(outcome, lift, units, np.zeros(len(outcome), np.int64), data, days)
         lift = np.ones_like(outcome)
-        for number, (channel, stock) in enumerate(zip(entry.shapes, stocks, strict=True)):
-            effect = effect_of(entry, traits, rows, levels.base[found], channel, number)
+        for effect, stock in zip(effects_of(entry, traits, rows, levels.base[found]), stocks, strict=True):
             scale = units.sums(stock).sum(axis=1) / np.maximum(asked.sums(stock[spot]).sum(axis=1), 1e-9)
             lift += asked.sums(effect[:, None] * stock[spot]) * (scale / units.size)[:, None]
     return levels
 
 
-def effect_of(entry: Learned, traits: Traits, rows: pl.DataFrame, base: Floats, channel: str, number: int) -> Floats:
-    """The effect of a channel, the entry's by `number`, on rows whose base is `base`, as far as it is likely to be more than nothing."""
-    of = traits_of(rows, traits, entry.product, np.log(base), channel)
-    return np.asarray(entry.certain[number] * np.exp(log_effect(of, entry.mean[entry.of(number)])))
+def effects_of(entry: Learned, traits: Traits, rows: pl.DataFrame, base: Floats) -> list[Floats]:
+    """The effect of each channel learnt on rows whose base is `base`, as far as it is likely to be more than nothing."""
+    of = traits_of(rows, traits, entry.product, np.log(base), entry.shapes)
+    return [np.asarray(entry.certain[number] * np.exp(log_effect(each, entry.mean[entry.of(number)]))) for number, each in enumerate(of)]
 
 
 def _text(value: float) -> str:

@@ -89,7 +89,7 @@ def _growth(count: Floats, expected: Floats) -> Floats:
 def _sums(count: Floats, exposure: Floats) -> tuple[Floats, Floats, Floats]:
     """Per HCP what was written, in how many periods' worth, and what chance makes of it by unit of rate; recent periods count more."""
     recency = 0.5 ** (np.arange(count.shape[1])[::-1] / _HALF_LIFE)
-    return (recency * count).sum(axis=1), (recency * exposure).sum(axis=1), (recency**2 * exposure).sum(axis=1)
+    return np.einsum("ht,t->h", count, recency), np.einsum("ht,t->h", exposure, recency), np.einsum("ht,t->h", exposure, recency**2)
 
 
 def _of_groups(count: Floats, exposure: Floats, group: Ints, groups: int) -> tuple[Floats, Floats]:

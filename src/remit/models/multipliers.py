@@ -55,8 +55,7 @@ class OfHcps:
     def at(self, traits: list[Floats], mean: Floats) -> tuple[Floats, Floats, float]:
         """As `Evidence`."""
         slopes, scores, loss = _slopes(self.weeks, traits, mean)
-        width = traits[0].shape[1]
-        return np.einsum("hi,hj,hij->ij", slopes, slopes, np.repeat(np.repeat(self.weeks.a, width, axis=1), width, axis=2)), scores, loss
+        return _information(self.weeks.a, slopes), scores, loss
 
     def loss(self, traits: list[Floats], mean: Floats) -> float:
         """As `Evidence`."""
@@ -154,6 +153,18 @@ def _slopes(weeks: Weeks, traits: list[Floats], mean: Floats) -> tuple[Floats, F
     slopes = np.concatenate([trait * effects[:, at, None] for at, trait in enumerate(traits)], axis=1)
     explained = np.einsum("hkl,hl->hk", weeks.a, effects)
     return slopes, slopes * np.repeat(weeks.b - explained, traits[0].shape[1], axis=1), float((effects * (explained - 2 * weeks.b)).sum())
+
+
+def _information(a: Floats, slopes: Floats) -> Floats:
+    """The information of coefficients, the same number of each channel: that of the channels `a[h, c, d]`, by what each coefficient moves."""
+    channels = a.shape[1]
+    of = np.split(slopes, channels, axis=1)
+    blocks = [[np.empty((0, 0))] * channels for _ in range(channels)]
+    for one in range(channels):
+        for other in range(one, channels):
+            blocks[one][other] = np.einsum("hi,hj->ij", of[one] * a[:, one, other, None], of[other])
+            blocks[other][one] = blocks[one][other].T
+    return np.block(blocks)
 
 
 def _penalty(away: Floats, spread: Floats) -> float:

@@ -93,7 +93,7 @@ class _Product:
         sample, base = self._sample(self._levels), self._units.of(self._levels.base)
         weeks, self.traits = Weeks(sample, self._stocks), self._scaled()
         evidence = BrickWeeks(sample, self._stocks, self._units, weeks.noise) if isinstance(sample, Members) else OfHcps(weeks)
-        traits = [traits_of(self._rows, self.traits, self.name, np.log(base), channel) for channel in self.shapes]
+        traits = traits_of(self._rows, self.traits, self.name, np.log(base), self.shapes)
         return Part(evidence, tuple(self.shapes), traits, *weeks.common())
 
     def credit(self, part: Part, certain: Floats, mean: Floats, covariance: Floats, spread: Floats) -> None:

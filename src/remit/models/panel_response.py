@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from remit.features import Catalogue, Panel
-from remit.models.bases import Bases, Shared, bases_of, effect_of, places_of
+from remit.models.bases import Bases, Shared, bases_of, effects_of, places_of
 from remit.models.effects import Floats
 from remit.models.errors import ModelError
 from remit.models.inputs import Input, Inputs, dump_inputs, learn_inputs, load_inputs
@@ -81,7 +81,7 @@ class PanelResponse:
         for entry in self._of(data):
             rows = protected.filter(product=entry.product)
             base = self._bases(entry, rows, data).base
-            effects = [effect_of(entry, self.traits, rows, base, channel, place) for place, channel in enumerate(entry.shapes)]
+            effects = effects_of(entry, self.traits, rows, base)
             answer[entry.product] = base, np.column_stack(effects) if effects else np.zeros((rows.height, 0))
         return answer
 
@@ -93,8 +93,9 @@ class PanelResponse:
         for entry in self._of(data):
             rows = protected.filter(product=entry.product)
             base = self._bases(entry, rows, data).base
+            of = traits_of(rows, self.traits, entry.product, np.log(base), entry.shapes)
             for place, channel in enumerate(entry.shapes):
-                parts = traits_of(rows, self.traits, entry.product, np.log(base), channel) * entry.mean[entry.of(place)]
+                parts = of[place] * entry.mean[entry.of(place)]
                 sources = np.array(sources_of(self.traits.names, channel))
                 names = tuple(dict.fromkeys(sources.tolist()))
                 added = np.column_stack([parts[:, 1:][:, sources == name].sum(axis=1) for name in names]) * within_bounds(parts[:, 1:].sum(axis=1))[:, None]
@@ -137,6 +138,7 @@ class PanelResponse:
     def _answer(self, entry: Learned, rows: pl.DataFrame, data: Panel, most: int, shared: Shared | None) -> pl.DataFrame:
         at, bases = places_of(rows, data), self._bases(entry, rows, data, shared)
         base, level = bases.base, bases.base * bases.ahead
+        of = traits_of(rows, self.traits, entry.product, np.log(base), entry.shapes)
         frames = []
         for channel in self.channels:
             if channel not in entry.shapes:
@@ -144,7 +146,7 @@ class PanelResponse:
                 frames.append(_rows(rows, channel, most, np.zeros_like(wide), -wide, wide, False))
                 continue
             place = list(entry.shapes).index(channel)
-            traits, own = traits_of(rows, self.traits, entry.product, np.log(base), channel), entry.of(place)
+            traits, own = of[place], entry.of(place)
             effect = np.exp(log_effect(traits, entry.mean[own]))
             variance = effect**2 * (np.einsum("ij,jk,ik->i", traits, entry.covariance[own, own], traits) + entry.own[place])
             spread = Z_90 * np.sqrt(np.maximum(variance, 0.0))

@@ -1,6 +1,6 @@
 """What of an HCP an effect may depend on: traits in units of their scale, level and volume as bent lines, engagement beyond what is usual for such HCPs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -107,11 +107,14 @@ def _plain_traits(rows: pl.DataFrame, traits: Traits, product: str, log_level: F
     return np.column_stack([np.ones(rows.height), np.clip(scaled, -_FAR, _FAR)])
 
 
-def traits_of(rows: pl.DataFrame, traits: Traits, product: str, log_level: Floats, channel: str) -> Floats:
-    """The plain traits, and by how much (in logits) the HCP takes touches of the channel up more than such HCPs do."""
+def traits_of(rows: pl.DataFrame, traits: Traits, product: str, log_level: Floats, channels: Iterable[str]) -> list[Floats]:
+    """For each channel the plain traits, and by how much (in logits) the HCP takes its touches up more than such HCPs do."""
     plainly = _plain_traits(rows, traits, product, log_level)
-    known = traits.engagement[product][channel]
+    return [np.column_stack([plainly, _more_engaged(rows, plainly, traits.engagement[product][channel], channel)]) for channel in channels]
+
+
+def _more_engaged(rows: pl.DataFrame, plainly: Floats, known: Engagement, channel: str) -> Floats:
     usual = np.clip((plainly * known.usual).sum(axis=1), _RARELY, 1 - _RARELY)
     taken, told = (rows[f"touches_{name}_{channel}"].fill_null(0.0).to_numpy() for name in ("engaged", "judged"))
     own = (taken + known.strength * usual) / (told + known.strength)
-    return np.column_stack([plainly, np.log(own / (1 - own)) - np.log(usual / (1 - usual))])
+    return np.asarray(np.log(own / (1 - own)) - np.log(usual / (1 - usual)))

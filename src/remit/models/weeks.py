@@ -30,7 +30,9 @@ class Sample:
     def __init__(self, outcome: Floats, expected: Floats, group: Ints) -> None:
         self.told = np.isfinite(outcome)
         self.weight = expected * self.told
-        self.group, self.groups = group, int(group.max()) + 1
+        self.group = group
+        self._of = [np.flatnonzero(group == number) for number in range(int(group.max()) + 1)]
+        self._weights = [self.weight[of] for of in self._of]
         level = expected.mean(axis=1)
         self.band = np.searchsorted(np.quantile(level, _BANDS), level, side="right")
         self.target = self.free((np.where(self.told, outcome, 0.0) / expected)[:, :, None])[:, :, 0]
@@ -40,11 +42,9 @@ class Sample:
         own = np.maximum(self.weight.sum(axis=1), 1e-12)[:, None]
         for _ in range(4):
             values = values - (np.einsum("htk,ht->hk", values, self.weight) / own)[:, None, :]
-            for number in range(self.groups):
-                of = self.group == number
-                weight = self.weight[of]
-                total = np.maximum(weight.sum(axis=0), 1e-12)[:, None]
-                values[of] -= ((weight[:, :, None] * values[of]).sum(axis=0) / total)[None]
+            totals = zip(self._of, self._weights, strict=True)
+            means = [np.einsum("htk,ht->tk", values[of], weight) / np.maximum(weight.sum(axis=0), 1e-12)[:, None] for of, weight in totals]
+            values -= np.stack(means)[self.group]
         return np.asarray(values * self.told[:, :, None])
 
 
@@ -143,8 +143,12 @@ def _unexplained(sample: Sample, columns: list[Floats]) -> float:
         of = sample.band == band
         weight, target = sample.weight[of], sample.target[of]
         own = [column[of] for column in columns]
-        gram = np.array([[(weight * a * b).sum() for b in own] for a in own])
-        cross = np.array([(weight * a * target).sum() for a in own])
+        weighed = [weight * column for column in own]
+        gram = np.zeros((len(own), len(own)))
+        for one, column in enumerate(weighed):
+            for other in range(one, len(own)):
+                gram[one, other] = gram[other, one] = np.einsum("ht,ht->", column, own[other])
+        cross = np.array([np.einsum("ht,ht->", column, target) for column in weighed])
         ridge = 1e-9 * np.trace(gram) + 1e-12
         left -= float(cross @ np.linalg.solve(gram + ridge * np.eye(len(own)), cross))
     return left
