@@ -79,7 +79,7 @@ def training_frames(
 
 
 def _nothing_after() -> FeatureError:
-    return FeatureError("no outcome is known after any of the instants", where="rx", do="Choose earlier instants, or load more prescriptions.")
+    return FeatureError("no outcome is known after any of the instants", where="rx", do="Load prescriptions of later periods, or choose earlier instants.")
 
 
 def _afterwards(tables: Tables, known_at: int, zone: str, since: int) -> _Afterwards:
