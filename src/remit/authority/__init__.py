@@ -3,7 +3,7 @@
 from remit.authority.errors import AuthorityError
 from remit.authority.exploring import limits
 from remit.authority.judging import Judgement, authorize, judge
-from remit.authority.loading import load_table
+from remit.authority.loading import Layer, load_table
 from remit.authority.tables import Exploration, Rule, Table
 
-__all__ = ["AuthorityError", "Exploration", "Judgement", "Rule", "Table", "authorize", "judge", "limits", "load_table"]
+__all__ = ["AuthorityError", "Exploration", "Judgement", "Layer", "Rule", "Table", "authorize", "judge", "limits", "load_table"]

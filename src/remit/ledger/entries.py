@@ -43,6 +43,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "remit.failure/1": Schema("failure", ("agent", "error", "at")),
     "remit.model/1": Schema("model", ("model", "digest", "stage", "evidence", "at")),
     "remit.signoff/1": Schema("signoff", ("model", "digest", "person", "role", "at")),
+    "remit.rights/1": Schema("rights", ("step", "table", "at")),
 }
 
 
