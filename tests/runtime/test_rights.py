@@ -200,6 +200,14 @@ def test_a_markets_rules_apply_and_are_missed_where_they_are_not(tmp_path: Path)
         rights_commands.pack(workspace.root, "US")
 
 
+def test_a_first_table_that_cannot_be_used_is_one_message(tmp_path: Path, remit: Remit) -> None:
+    workspace = small(tmp_path / "w")
+    table = workspace.root / "authority.yaml"
+    table.write_text(table.read_text().replace("consent = 'opt_out'", "konsent = 'opt_out'", 1))
+    ran = remit("run", "-w", workspace.root)
+    assert (ran.returncode, "konsent" in ran.stderr, "Traceback" in ran.stderr) == (2, True, False)
+
+
 def test_owners_who_must_be_told_are(tmp_path: Path) -> None:
     workspace = small(tmp_path / "w")
     table = workspace.root / "authority.yaml"
