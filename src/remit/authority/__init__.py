@@ -4,6 +4,7 @@ from remit.authority.errors import AuthorityError
 from remit.authority.exploring import limits
 from remit.authority.judging import Judgement, authorize, judge
 from remit.authority.loading import Layer, load_table
+from remit.authority.stops import SCOPES, Stop, stopped
 from remit.authority.tables import Exploration, Rule, Table
 
-__all__ = ["AuthorityError", "Exploration", "Judgement", "Layer", "Rule", "Table", "authorize", "judge", "limits", "load_table"]
+__all__ = ["SCOPES", "AuthorityError", "Exploration", "Judgement", "Layer", "Rule", "Stop", "Table", "authorize", "judge", "limits", "load_table", "stopped"]

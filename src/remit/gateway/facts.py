@@ -1,7 +1,7 @@
 """What the authority is told of each proposal: the proposal's own words, its charter, the records as of now."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -26,7 +26,7 @@ class Known:
     - `held`: the ids of HCPs whom promotion leaves alone; `channel_held`: those whom one channel alone leaves out — hcp_id, channel.
     - `feed_age_h`: hours since each feed last loaded whole; a feed that never did is absent.
     - `model_age_h`: hours since the end of the data that trained the response model, or None.
-    - `market`: the market whose rules hold, or None.
+    - `market`: the market whose rules hold, or None; `models`: the digests of the models in use, by name; `stopped`: the ids of HCPs who are to be left alone.
     """
 
     now: int
@@ -42,6 +42,8 @@ class Known:
     feed_age_h: Mapping[str, int]
     model_age_h: int | None
     market: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    stopped: Collection[str] = ()
 
 
 def gather(proposals: pl.DataFrame, known: Known, charters: Iterable[Charter], people: People) -> pl.DataFrame:
@@ -79,6 +81,9 @@ def gather(proposals: pl.DataFrame, known: Known, charters: Iterable[Charter], p
             rx_feed_age_h=(pl.lit(known.now, pl.Int64) - pl.col("rx_loaded_at")).floordiv(HOUR).fill_null(pl.lit(oldest_rx, pl.Int64)),
             model_age_h=pl.lit(known.model_age_h, pl.Int64),
             market=pl.lit(known.market, pl.String),
+            lead_model=pl.lit(known.models.get("lead-score"), pl.String),
+            response_model=pl.lit(known.models.get("response"), pl.String),
+            hcp_stopped=pl.col("hcp_id").is_in(list(known.stopped)),
             **{name: pl.lit(age, pl.Int64) for name, age in ages.items()},
         )
         .drop("ends", "rx_at", "rx_loaded_at")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from remit.authority import SCOPES
 from remit.runtime import commands, printing, render, render_findings, render_rights, rights_commands
 from remit.runtime.asking import QUESTIONS
 from remit.runtime.countries import bundled
@@ -275,6 +276,37 @@ def who(
 ) -> None:
     """Say who owns a decision or a row, who may change a threshold, who watches a model, who may stop an agent."""
     _say(rights_commands.who(workspace, kind, name), as_json, render_rights.who)
+
+
+@app.command()
+def stop(
+    scope: Annotated[str, typer.Argument(help=f"What to stop: {', '.join(SCOPES)}.")],
+    reason: Annotated[str, typer.Option(help="Why; nothing personal.")],
+    of: Annotated[str, typer.Argument(help="Which one; nothing for `everything`.")] = "",
+    by: Annotated[str, typer.Option(help="Who stops: an id in people.yaml; whoever is at the machine if not given.")] = "",
+    workspace: Folder = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Stop at once: from here on nothing in this scope is decided or handed over, and what waits in it is refused."""
+    _say(rights_commands.stop(workspace, scope, of, by, reason), as_json, render_rights.stop)
+
+
+@app.command()
+def start(
+    name: Annotated[str, typer.Argument(metavar="STOP", help="The stop to end, as `remit status` names it.")],
+    by: Annotated[str, typer.Option(help="Who asks, or says yes: an id in people.yaml.")],
+    reason: Annotated[str, typer.Option(help="Why; nothing personal.")],
+    workspace: Folder = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Start again what was stopped: one person asks, another says yes, each with a reason."""
+    _say(rights_commands.start(workspace, name, by, reason), as_json, render_rights.start)
+
+
+@app.command()
+def status(workspace: Folder = Path(), as_json: AsJson = False) -> None:
+    """Show what is stopped, by whom and since which action, what waits for a person, and which table is in force."""
+    _say(rights_commands.status(workspace), as_json, render_rights.status)
 
 
 def _say(result: dict[str, Any], as_json: bool, render_text: Callable[[dict[str, Any]], None]) -> None:

@@ -37,3 +37,41 @@ def who(result: dict[str, Any]) -> None:
     table(["person", "roles", "may"], rows)
     for person in result["gone"]:
         line(f"{person} is not in people.yaml any more.")
+
+
+def stop(result: dict[str, Any]) -> None:
+    """What was stopped, and what became of what was under way."""
+    line(f"{result['stop']}: {_scope(result)} is stopped. {result['refused']} that waited for a person are refused.")
+    if result["recalled"]:
+        line(f"{result['recalled']} actions of the last cycle were handed over before; recall-{result['stop']}.csv beside its lists names them.")
+    line(f"To start again: remit start {result['stop']} --by ... --reason ..., by two people.")
+
+
+def start(result: dict[str, Any]) -> None:
+    """Whether it starts, or who else must say so."""
+    if result["step"] == "yes":
+        line(f"{result['stop']} is ended: what it stopped may be done again.")
+    else:
+        line(f"{result['by']} has asked for it. {' or '.join(result['others'])} must say yes: remit start {result['stop']} --by ... --reason ...")
+
+
+def status(result: dict[str, Any]) -> None:
+    """Stops in force, and where the workspace stands."""
+    line(
+        f"Last cycle {result['cycle']} at {result['now']}; table {(result['table'] or 'none')[:16]} in force; {result['waiting']} proposals wait for a person."
+    )
+    if result["draft"]:
+        line("  ! authority.yaml is a draft that nobody has approved.")
+    if not result["stops"]:
+        line("Nothing is stopped.")
+        return
+    rows = []
+    for each in result["stops"]:
+        last = each["last_action"]
+        before = f"{last['cycle']}, entry {last['entry']}" if last else "none"
+        rows.append([each["stop"], _scope(each), each["by"] or "at the machine", each["reason"], each["entry"], before, each["start_asked_by"] or ""])
+    table(["stop", "what", "by", "reason", "entry", "last handed over before", "start asked by"], rows)
+
+
+def _scope(row: dict[str, Any]) -> str:
+    return f"{row['scope']} {row['of']}".strip() if row["scope"] != "hcp" else "an HCP"

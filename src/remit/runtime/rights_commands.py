@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from remit.ledger import Ledger, open_ledger, read_ledger
-from remit.runtime import asking, reporting, rights
+from remit.runtime import asking, reporting, rights, stopping
+from remit.runtime.carry import unsettled
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.workspace import Config, Workspace, config_texts, locked, open_workspace, read_config, write_whole
+from remit.terms.encoding import digest
 from remit.terms.instants import format_instant
 
 PACKS = ("US", "UK", "DE")
@@ -27,10 +29,10 @@ def propose(workspace: Path, file: Path | None, by: str, reason: str) -> dict[st
     return _changing(place, lambda ledger, config, now: rights.propose(place, ledger, config, text, by, reason, now))
 
 
-def approve(workspace: Path, digest: str, by: str) -> dict[str, Any]:
-    """Records a yes to a proposed text."""
+def approve(workspace: Path, asked: str, by: str) -> dict[str, Any]:
+    """Records a yes to the text whose digest begins with what is `asked`."""
     place = open_workspace(workspace)
-    return _changing(place, lambda ledger, config, now: rights.approve(place, ledger, config, digest, by, now))
+    return _changing(place, lambda ledger, config, now: rights.approve(place, ledger, config, asked, by, now))
 
 
 def log(workspace: Path) -> dict[str, Any]:
@@ -50,6 +52,32 @@ def who(workspace: Path, kind: str, name: str) -> dict[str, Any]:
         now = _now(records)
         config = rights.governed(place, records, read_config(config_texts(place)), now)
         return asking.who(kind, name, records, config, config.table(now), now)
+
+
+def stop(workspace: Path, scope: str, of: str, by: str, reason: str) -> dict[str, Any]:
+    """Stops at once, also while a cycle runs."""
+    place = open_workspace(workspace)
+    with closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
+        return stopping.stop(place, ledger, read_config(config_texts(place)), scope, of, by, reason, _now(ledger))
+
+
+def start(workspace: Path, name: str, by: str, reason: str) -> dict[str, Any]:
+    """Asks for a start, or says yes to one that another person asked for."""
+    place = open_workspace(workspace)
+    with closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
+        return stopping.start(ledger, read_config(config_texts(place)), name, by, reason, _now(ledger))
+
+
+def status(workspace: Path) -> dict[str, Any]:
+    """What is stopped, what waits for a person, which table is in force and what it ran last."""
+    place = open_workspace(workspace)
+    with closing(read_ledger(place.ledger)) as records:
+        now, config = _now(records), read_config(config_texts(place))
+        stops = [{**row, "at": format_instant(row["at"])} for row in stopping.status(records, config)]
+        held = rights.in_force(records, now)
+        draft = held is not None and held != digest(config.table_text.encode())
+        waiting = sum(1 for _ in unsettled(records))
+        return {"cycle": reporting.last_cycle(records), "now": format_instant(now), "table": held, "draft": draft, "waiting": waiting, "stops": stops}
 
 
 def pack(workspace: Path, market: str) -> dict[str, Any]:

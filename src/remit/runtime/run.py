@@ -10,12 +10,12 @@ from typing import Any
 
 import polars as pl
 
-from remit.gateway import Known, Stopped, clear, deliver, lists
+from remit.gateway import Known, Stopped, clear, deliver, lists, take_back
 from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Segment, create_ledger, open_ledger
 from remit.models.bases import dump_shared, load_shared
 from remit.models.segments import Segments
-from remit.runtime import grouping, registry, rights, training
+from remit.runtime import grouping, registry, rights, stopping, training
 from remit.runtime.carry import carry, overdue
 from remit.runtime.cycle import Inputs, Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
@@ -127,6 +127,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     refused = _refuse_overdue(ledger, cycle_id, now)
     stage("score")
     log_size = ledger.size
+    config = stopping.applied(config, ledger, log_size)
     before = enrolled(ledger, settings, log_size)
     new = draw(source, settings, before, ledger.draw_key(), now)
     members = grouping.placed(models, seen.features, settings, held)
@@ -222,11 +223,20 @@ def _hand_over(
 ) -> tuple[tuple[Stopped, ...], tuple[tuple[str, int], ...]]:
     """Clears what the ledger holds, gives it to the channel, and records both; with nothing to hand over, that is recorded too."""
     now = inputs.known.now
-    stage("check at the door")
-    cleared, stopped = clear(ledger, cycle_id, inputs.known, config.table(now), config.charters, config.people)
-    stage("act")
-    files = {name: data for channel in config.settings.channels.values() for name, data in lists(rows_of(cleared, channel.name), channel.list_by).items()}
-    deliveries = deliver(workspace.out / cycle_id, files | lists(_notices(cleared, config.charters), "owner"), write_whole)
+    while True:
+        stage("check at the door")
+        size = ledger.size
+        config = stopping.applied(config, ledger, size)
+        cleared, stopped = clear(ledger, cycle_id, replace(inputs.known, stopped=config.holds), config.table(now), config.charters, config.people)
+        stage("act")
+        files = {name: data for channel in config.settings.channels.values() for name, data in lists(rows_of(cleared, channel.name), channel.list_by).items()}
+        files |= lists(_notices(cleared, config.charters), "owner")
+        folder = workspace.out / cycle_id
+        take_back(folder, {path.name for path in folder.glob("*.csv")} - files.keys())  # of an attempt that was not recorded
+        deliveries = deliver(folder, files, write_whole)
+        if ledger.size == size:
+            break
+        # Something was recorded meanwhile, which may be a stop.
     acted = [Acted(action, "files", now) for action in cleared]
     entries = [
         Entry(
@@ -242,7 +252,7 @@ def _hand_over(
     ]
     entries += [_refusal(item.recorded.entry, item.reason, now, now, _reserved(ledger, item)) for item in stopped]
     live_on(workspace, cleared, now, stage)
-    ledger.append(_handed_over(cycle_id), entries, cycle=cycle_id)
+    ledger.append(_handed_over(cycle_id), entries, cycle=cycle_id, expected_size=size)
     return tuple(stopped), tuple((delivery.name, delivery.rows) for delivery in deliveries)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remit.agents import read_charter, read_people
-from remit.authority import Layer, Table, load_table
+from remit.authority import Layer, Stop, Table, load_table, stopped
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.settings import Settings, read_settings
 from remit.terms.charters import Charter
@@ -55,13 +55,16 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the people of a workspace have written, and the texts it was read from (by path from the workspace's root)."""
+    """What the people of a workspace have written, and the texts it was read from (by path from the workspace's root); with the stops in force, and the ids of
+    HCPs whom one of them leaves alone."""
 
     settings: Settings
     people: People
     charters: tuple[Charter, ...]
     table_text: str
     texts: Mapping[str, str]
+    stops: tuple[Stop, ...] = ()
+    holds: tuple[str, ...] = ()
 
     def read_table(self, now: int) -> Table:
         """The authority table, whose owners must be on file at `now`, in force then or not. Raises `AuthorityError` with every fault."""
@@ -75,9 +78,13 @@ class Config:
             since, until = ("ever" if at is None else format_instant(at) for at in (table.since, table.until))
             what = f"version {table.version} of the table is in force from {since} until {until}, and it is {format_instant(now)}"
             raise WorkspaceError(what, where="authority.yaml", do="Propose and approve a version that is in force now.")
+        self._check_holdout(table)
+        return stopped(table, self.stops)
+
+    def _check_holdout(self, table: Table) -> None:
         holdout = self.settings.holdout
         if holdout is None:
-            return table
+            return
         if not table.always_forbids(held_out=True, purpose="promotional"):
             do = "Add a forbidden row `when: held_out AND purpose = 'promotional'`, or take [holdout] out of remit.toml."
             raise WorkspaceError(f"`{holdout.name}` holds HCPs out, and no row of the table forbids all promotion to them", where="authority.yaml", do=do)
@@ -86,7 +93,6 @@ class Config:
             what = f"`{holdout.name}` holds HCPs out from {', '.join(loose)}, and no row of the table forbids all promotion to them there"
             do = "Add a forbidden row `when: channel_held_out AND purpose = 'promotional'`, or take `channels` out of [holdout] in remit.toml."
             raise WorkspaceError(what, where="authority.yaml", do=do)
-        return table
 
     def layers(self) -> list[Layer]:
         """What applies beside the company's table: the market's pack."""

@@ -69,6 +69,7 @@ FACTS: Mapping[str, Fact] = dictionary(
     _fact("charter_channel", _B, _C, _COM, "the charter grants this channel"),
     _fact("charter_product", _B, _C, _COM, "the charter grants this product"),
     _fact("hcp_known", _B, _R, _COM, "the HCP is in the master data"),
+    _fact("hcp_stopped", _B, _R, _COM, "a stop says that this HCP is to be left alone"),
     _fact("specialty", _T, _R, _COM, "the HCP's specialty"),
     _fact("match_confidence", _N, _R, _COM, "0 to 1: how sure the HCP's records belong together"),
     _fact("pdrp", _B, _R, _COM, "the HCP keeps prescribing from reps under the AMA's programme"),
@@ -84,11 +85,14 @@ FACTS: Mapping[str, Fact] = dictionary(
     _fact("contacts_28d", _I, _R, _COM, "contacts of any kind in the 28 days before now"),
     _fact("channel_contacts_28d", _I, _R, _COM, "contacts in this channel in the 28 days before now"),
     _fact("channel_contacts_365d", _I, _R, _COM, "contacts in this channel in the 365 days before now"),
+    _fact("content_id", _T, _P, _COM, "the content that goes with it"),
     _fact("content_status", _T, _R, _COM, "`approved`, `draft` or `withdrawn`, as of now"),
     _fact("content_channel", _B, _R, _COM, "the content is approved for this channel and product"),
     _fact("content_expires_h", _I, _R, _COM, "hours until the content expires; null if it has no end"),
     _fact("open_inquiries", _I, _R, Label.INQUIRY, "questions this HCP has asked about this product that have no answer yet"),
     _fact("lead_score", _N, _M, Label.PDRP, "expected outcome units of the next period"),
+    _fact("lead_model", _T, _M, _COM, "the digest of the lead score in use"),
+    _fact("response_model", _T, _M, _COM, "the digest of the response model in use"),
     _fact("model_age_h", _I, _M, _COM, "hours since the end of the data that trained the response model"),
 )
 """The facts of the cycle. A table that names any other is refused."""
