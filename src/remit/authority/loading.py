@@ -31,14 +31,14 @@ def load_table(text: str, people: People, facts: Mapping[str, Fact], now: int) -
     Raises one `AuthorityError` with every fault in the order of the file: its line, its row, and what to do.
     """
     document, faults = read_document(text)
-    table = _Loader(people, facts, now, faults).table(document, digest(text.encode())) if document else None
+    table = Loader(people, facts, now, faults).table(document, digest(text.encode())) if document else None
     if table is None or faults:
         lines = [f"line {line}: {fault}" for line, fault in sorted(faults, key=lambda fault: fault[0])]
         raise AuthorityError("the table cannot be used", where="authority table", faults=lines, do="Mend these lines; nothing was loaded.")
     return table
 
 
-class _Loader:
+class Loader:
     """Checks a document against people and facts. What is faulty reads as empty, so that one run finds every fault."""
 
     def __init__(self, people: People, facts: Mapping[str, Fact], now: int, faults: list[Fault]) -> None:
