@@ -2,8 +2,26 @@
 
 from remit.authority.errors import AuthorityError
 from remit.authority.exploring import limits
+from remit.authority.invariants import Invariant, load_invariants
 from remit.authority.judging import Judgement, authorize, judge
 from remit.authority.loading import load_table
+from remit.authority.proving import Proof, Refutation, broken, prove
 from remit.authority.tables import Exploration, Rule, Table
 
-__all__ = ["AuthorityError", "Exploration", "Judgement", "Rule", "Table", "authorize", "judge", "limits", "load_table"]
+__all__ = [
+    "AuthorityError",
+    "Exploration",
+    "Invariant",
+    "Judgement",
+    "Proof",
+    "Refutation",
+    "Rule",
+    "Table",
+    "authorize",
+    "broken",
+    "judge",
+    "limits",
+    "load_invariants",
+    "load_table",
+    "prove",
+]

@@ -45,7 +45,8 @@ def prove(
     rules: Sequence[Rule], invariants: Sequence[Invariant], verdict_of: Callable[[Facts], Verdict], facts: Mapping[str, Fact] = FACTS, given: Iterable[str] = ()
 ) -> list[Proof]:
     """Of each invariant, whether rows judged together keep it. `verdict_of` is the judgement in Python, by which every example is confirmed: one that it does
-    not confirm is a defect of Remit, and raised as such. `facts` is the dictionary; `given` are facts that `verdict_of` needs beyond those of rows and invariants."""
+    not confirm is a defect of Remit, and raised as such. `facts` is the dictionary; `given` are facts that `verdict_of` needs beyond those of rows and
+    invariants."""
     conditions = [*(rule.condition for rule in rules), *(invariant.condition for invariant in invariants)]
     named = {*given, *(name for condition in conditions for name in facts_of(condition))}
     space = Space({name: fact.kind for name, fact in facts.items() if name in named}, conditions)

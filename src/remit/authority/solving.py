@@ -20,7 +20,7 @@ from remit.terms.verdicts import Ruling
 Formula: TypeAlias = Any
 """A z3 Boolean."""
 
-_INT64 = (-(2**63), 2**63 - 1)
+_LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +45,29 @@ class Space:
         self._value = {name: (z3.Bool if kind is Kind.BOOL else z3.Int)(f"value {name}", self._context) for name, kind in self.kinds.items()}
         for name, kind in self.kinds.items():
             if kind is not Kind.BOOL:
-                low, high = (0, None) if kind is Kind.TEXT else _INT64
-                self._solver.add(self._value[name] >= low)
-                self._solver.add(*([self._value[name] <= high] if high else []))
+                self._solver.add(self._value[name] >= (0 if kind is Kind.TEXT else _LEAST))
+            if kind in (Kind.INT, Kind.NUMBER):
+                self._solver.add(self._value[name] <= _MOST)
         numbers = [name for name, kind in self.kinds.items() if kind in (Kind.INT, Kind.NUMBER)]
-        self._counts = [self.claim(("not below zero", name), lambda name=name: self._value[name] >= 0) for name in numbers]
+        not_below = [self.claim(("not below zero", name), lambda name=name: self._value[name] >= 0) for name in numbers]
+        self._plain = [*(self._known[name] for name in numbers), *not_below]
         for condition in conditions:
             self._note(condition)
         self._others = self._unused_words(sum(kind is Kind.TEXT for kind in self.kinds.values()))
 
     def _note(self, condition: Condition) -> None:
         for leaf in leaves(condition):
-            values = leaf.values if isinstance(leaf, Among) else (leaf.right,) if isinstance(leaf, Compare) and not isinstance(leaf.right, FactName) else ()
-            for value in values if not isinstance(leaf, Constant) else ():
-                self._literals[leaf.fact].setdefault(value)
-                if self.kinds[leaf.fact] is Kind.TEXT:
-                    self._code(str(value))
+            match leaf:
+                case Compare(fact, _, right) if not isinstance(right, FactName):
+                    self._note_values(fact, (right,))
+                case Among(fact, values, _):
+                    self._note_values(fact, values)
+
+    def _note_values(self, fact: str, values: Iterable[Value]) -> None:
+        for value in values:
+            self._literals[fact].setdefault(value)
+            if self.kinds[fact] is Kind.TEXT:
+                self._code(str(value))
 
     def _unused_words(self, number: int) -> list[str]:
         """So many words that no condition names."""
@@ -78,9 +85,9 @@ class Space:
                 flag = self._known[fact]
                 return Truth(flag, z3.Not(flag)) if known else Truth(z3.Not(flag), flag)
             case Compare(fact, sign, right):
-                known, compared = [self._known[fact]], self._compared(fact, sign, right)
-                known += [self._known[right.name]] if isinstance(right, FactName) else []
-                return Truth(z3.And(*known, compared), z3.And(*known, z3.Not(compared)))
+                both = [self._known[fact], *([self._known[right.name]] if isinstance(right, FactName) else [])]
+                compared = self._compared(fact, sign, right)
+                return Truth(z3.And(*both, compared), z3.And(*both, z3.Not(compared)))
             case Among(fact, values, inside):
                 among = z3.Or([self._compared(fact, "=", value) for value in values])
                 yes, no = z3.And(self._known[fact], among), z3.And(self._known[fact], z3.Not(among))
@@ -197,9 +204,10 @@ class Space:
         return tuple(kept)
 
     def example(self, claims: Sequence[Formula], like: Facts) -> dict[str, Value | None]:
-        """Facts of which all claims hold (they must be possible), none below zero that need not be: each as `like` has it where it can be, in the order of the
-        facts; of the rest, numbers as near to it as can be, words that conditions name of the fact before unknown, and unknown before other words."""
-        held, facts = self.preferring(claims, self._counts), dict[str, Value | None]()
+        """Facts of which all claims hold (they must be possible), no number unknown or below zero that need not be: each as `like` has it where it can be, in
+        the order of the facts; of the rest, numbers as near to it as can be, words that conditions name of the fact before unknown, and unknown before
+        other words."""
+        held, facts = self.preferring(claims, self._plain), dict[str, Value | None]()
         for name in self.kinds:
             if name in like and self.possible(*held, self.fixed(name, like[name])):
                 facts[name] = like[name]

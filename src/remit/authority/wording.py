@@ -47,7 +47,9 @@ def fact_in_words(name: str, value: Value | None, fact: Fact) -> str:
 
 def verdict_in_words(verdict: Verdict) -> str:
     """What becomes of it, and by which rows."""
-    rows = f"by the {'row' if len(verdict.rules) == 1 else 'rows'} {_listed([f'`{rule}`' for rule in verdict.rules])}" if verdict.rules else "as no row allows it"
+    rows = (
+        f"by the {'row' if len(verdict.rules) == 1 else 'rows'} {_listed([f'`{rule}`' for rule in verdict.rules])}" if verdict.rules else "as no row allows it"
+    )
     match verdict.ruling:
         case Ruling.AUTONOMOUS:
             return f"is autonomous {rows}"
