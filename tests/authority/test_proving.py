@@ -73,14 +73,14 @@ MATCH = "the confidence that the HCP's records belong together is"
             "doubtful",
             WAITS.format(f"{MATCH} 0 and consent is `opt_out`"),
         ),
-        ("pdrp", "confirm", "calls mails", CALL.format("the HCP keeps prescribing from reps under the AMA's programme")),
+        ("pdrp", "confirm", "calls mails", CALL.format("the HCP keeps prescribing from reps")),
         (
             "NOT hcp_known AND value < -1.5",
             "confirm",
             "calls mails",
-            CALL.format("it is not so that the HCP is in the master data and the expected value is -1.500001"),
+            CALL.format("the HCP is not in the master data and the expected value is -1.500001"),
         ),
-        ("aligned IS NULL", "confirm", "calls mails", CALL.format("it is not known whether a rep or MSL covers this HCP for this product now")),
+        ("aligned IS NULL", "confirm", "calls mails", CALL.format("it is not known whether somebody covers this HCP for this product")),
         (
             "contacts_28d > channel_contacts_28d",
             "confirm",

@@ -1,5 +1,6 @@
 """Who may decide it? Decision-rights tables: read and checked, then judging one proposal or a million, always with the rules that made the verdict."""
 
+from remit.authority.checking import Gap, Idle, Leaving, Overlap, Unreached, gaps, leaving, overlaps, unreached
 from remit.authority.errors import AuthorityError
 from remit.authority.exploring import limits
 from remit.authority.invariants import Invariant, load_invariants
@@ -11,17 +12,26 @@ from remit.authority.tables import Exploration, Rule, Table
 __all__ = [
     "AuthorityError",
     "Exploration",
+    "Gap",
+    "Idle",
     "Invariant",
     "Judgement",
+    "Leaving",
+    "Overlap",
     "Proof",
     "Refutation",
     "Rule",
     "Table",
+    "Unreached",
     "authorize",
     "broken",
+    "gaps",
     "judge",
+    "leaving",
     "limits",
     "load_invariants",
     "load_table",
+    "overlaps",
     "prove",
+    "unreached",
 ]

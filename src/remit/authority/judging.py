@@ -40,10 +40,11 @@ def authorize(facts: Facts, table: Table) -> Verdict:
     Raises `AuthorityError` if a fact is missing, or is held otherwise than its kind says: an absent fact is a defect, an unknown one is a fact.
     """
     _check_facts(facts, table)
-    return _verdict(_winners([rule for rule in table.rules if _applies(rule, facts)]), table)
+    return _verdict(_winners([rule for rule in table.rules if applies(rule, facts)]), table)
 
 
-def _applies(rule: Rule, facts: Facts) -> bool:
+def applies(rule: Rule, facts: Facts) -> bool:
+    """Whether the row applies to a proposal with these facts."""
     held = rule.holds(facts)
     return rule.if_unknown if held is None else held
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from remit.authority.conditions import Facts, Value, facts_of
+from remit.authority.conditions import Facts, facts_of
 from remit.authority.invariants import Invariant
 from remit.authority.judging import authorize
-from remit.authority.solving import Formula, Space
+from remit.authority.searching import Search
 from remit.authority.tables import Rule, Table
 from remit.authority.wording import proposal_in_words, verdict_in_words
 from remit.terms.facts import FACTS, Fact
-from remit.terms.verdicts import Ruling, Verdict
+from remit.terms.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,11 @@ def prove(
     """Of each invariant, whether rows judged together keep it. `verdict_of` is the judgement in Python, by which every example is confirmed: one that it does
     not confirm is a defect of Remit, and raised as such. `facts` is the dictionary; `given` are facts that `verdict_of` needs beyond those of rows and
     invariants."""
-    conditions = [*(rule.condition for rule in rules), *(invariant.condition for invariant in invariants)]
-    named = {*given, *(name for condition in conditions for name in facts_of(condition))}
-    space = Space({name: fact.kind for name, fact in facts.items() if name in named}, conditions)
-    search = _Search(space, rules, invariants)
+    search = Search(rules, facts, invariants, given)
     return [_proof(search, invariant, verdict_of, facts) for invariant in invariants]
 
 
-def _proof(search: "_Search", invariant: Invariant, verdict_of: Callable[[Facts], Verdict], facts: Mapping[str, Fact]) -> Proof:
+def _proof(search: Search, invariant: Invariant, verdict_of: Callable[[Facts], Verdict], facts: Mapping[str, Fact]) -> Proof:
     empty = not search.space.possible(search.space.truth(invariant.condition).true)
     rules = search.breaking(invariant)
     if not rules:
@@ -67,41 +64,3 @@ def _proof(search: "_Search", invariant: Invariant, verdict_of: Callable[[Facts]
     told = [*facts_of(invariant.condition), *(name for name in found if found[name] != usual[name])]
     says = f"{proposal_in_words(found, told, facts)} {verdict_in_words(verdict)}."
     return Proof(invariant, Refutation(invariant, tuple(rule.id for rule in rules), found, verdict, says), empty)
-
-
-class _Search:
-    """What is asked of a space about rows and invariants."""
-
-    def __init__(self, space: Space, rules: Sequence[Rule], invariants: Sequence[Invariant]) -> None:
-        self.space, self.rules, self.invariants = space, rules, invariants
-        self.rulings = space.rulings(rules)
-        self._usual: dict[str, Mapping[str, Value | None]] = {}
-
-    def wins(self, rule: Rule) -> Formula:
-        """When the row is one of those that make the ruling."""
-        return self.space.claim(("wins", rule.id), lambda: self.space.applies(rule) & self.rulings[rule.ruling])
-
-    def breaks(self, invariant: Invariant) -> Formula:
-        """When a ruling is looser than the invariant demands."""
-        demanded = ~self.space.truth(invariant.condition).false
-        loose = self.rulings[Ruling.AUTONOMOUS] if invariant.at_least is Ruling.CONFIRM else ~self.rulings[Ruling.FORBIDDEN]
-        return self.space.claim(("breaks", invariant.condition, invariant.at_least), lambda: demanded & loose)
-
-    def breaking(self, invariant: Invariant) -> list[Rule]:
-        """The rows by which the invariant can be broken: autonomous ones first, otherwise in the order of the table."""
-        if not self.space.possible(self.breaks(invariant)):
-            return []
-        order = [rule for ruling in (Ruling.AUTONOMOUS, Ruling.CONFIRM) for rule in self.rules if rule.ruling is ruling]
-        return [rule for rule in order if self.space.possible(self.breaks(invariant), self.wins(rule))]
-
-    def usual(self, rule: Rule) -> Mapping[str, Value | None]:
-        """A proposal that the row lets pass and nothing else speaks against, as far as there is one: an autonomous row lets it pass, no invariant demands
-        anything of it, all is known, and no row but autonomous ones applies beside it."""
-        if rule.id not in self._usual:
-            granted = [self.space.some(other for other in self.rules if other.ruling is Ruling.AUTONOMOUS)]
-            calm = [self.space.truth(invariant.condition).false for invariant in self.invariants]
-            known = [self.space.known(name) for name in self.space.kinds]
-            alone = [self.space.silent(other) for other in self.rules if other.ruling is not Ruling.AUTONOMOUS and other is not rule]
-            claims = [self.space.claim(("usual", place, rule.id), lambda wish=wish: wish) for place, wish in enumerate([*granted, *calm, *known, *alone])]
-            self._usual[rule.id] = self.space.example(self.space.preferring([self.wins(rule)], claims), {})
-        return self._usual[rule.id]

@@ -195,9 +195,10 @@ class Space:
         return held
 
     def needed(self, claims: Sequence[Formula], among: Mapping[str, Formula]) -> tuple[str, ...]:
-        """Of formulas `among` which, with `claims`, cannot all hold: the names of some that cannot either, none of which could be left out."""
+        """Of formulas `among` which, with `claims`, cannot all hold: the names of some that cannot either, none of which could be left out;
+        earlier ones before later ones."""
         kept = dict(among)
-        for name in among:
+        for name in reversed(list(among)):
             rest = {other: formula for other, formula in kept.items() if other != name}
             if not self.possible(*claims, *rest.values()):
                 kept = rest
@@ -217,6 +218,19 @@ class Space:
                 facts[name] = self._chosen(name, held, like.get(name))
                 held.append(self.fixed(name, facts[name]))
         return {name: facts[name] for name in self.kinds}
+
+    def choices(self, name: str, near: Value | None) -> list[Value]:
+        """Values of a fact that tell conditions apart, other than `near`: numbers at literals and beside them, the nearest first; words that conditions name
+        of the fact, and one that none names."""
+        kind = self.kinds[name]
+        if kind is Kind.BOOL:
+            return [value for value in (False, True) if value is not near]
+        if kind is Kind.TEXT:
+            return [value for value in (*self._literals[name], self._others[0]) if value != near]
+        usual = int(near or 0)
+        beside = {int(literal) + step for literal in self._literals[name] for step in (-1, 0, 1)}
+        inside = [value for value in beside if _LEAST <= value <= _MOST and value != near]
+        return [*sorted(inside, key=lambda value: (abs(value - usual), value))]
 
     def _chosen(self, name: str, held: Sequence[Formula], near: Value | None) -> Value | None:
         if not self.possible(*held, self._known[name]):

@@ -1,6 +1,6 @@
 """Facts and verdicts in the words of the business."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from remit.authority.conditions import Facts, Value
 from remit.terms.encoding import MICRO
@@ -23,6 +23,17 @@ _NOUNS = {
     "lead_score": "the lead score",
     "model_age_h": "the age of the response model",
 }
+_CLAUSES = {
+    "charter_live": ("the agent's charter is in force", "the agent's charter has expired, or its owner has left"),
+    "charter_channel": ("the charter grants this channel", "the charter does not grant this channel"),
+    "charter_product": ("the charter grants this product", "the charter does not grant this product"),
+    "hcp_known": ("the HCP is in the master data", "the HCP is not in the master data"),
+    "pdrp": ("the HCP keeps prescribing from reps", "the HCP does not keep prescribing from reps"),
+    "aligned": ("somebody covers this HCP for this product", "nobody covers this HCP for this product"),
+    "held_out": ("the HCP is held out of promotion", "the HCP is not held out of promotion"),
+    "channel_held_out": ("the HCP is held out of this channel", "the HCP is not held out of this channel"),
+    "content_channel": ("the content is approved for this channel and product", "the content is not approved for this channel and product"),
+}
 _SUBJECT = ("channel", "agent", "product")
 
 
@@ -34,13 +45,14 @@ def proposal_in_words(facts: Facts, told: Iterable[str], dictionary: Mapping[str
     if "product" in facts:
         parts.append("about a product that is not known" if facts["product"] is None else f"about `{facts['product']}`")
     where = [fact_in_words(name, facts[name], dictionary[name]) for name in dict.fromkeys(told) if name not in _SUBJECT]
-    return " ".join(parts) + (f", where {_listed(where)}," if where else "")
+    return " ".join(parts) + (f", where {listed(where)}," if where else "")
 
 
 def fact_in_words(name: str, value: Value | None, fact: Fact) -> str:
     """One fact as a clause: `consent is not known`, `the age of the consent feed is 193 hours`."""
     if fact.kind is Kind.BOOL:
-        return f"it is not known whether {fact.says}" if value is None else fact.says if value else f"it is not so that {fact.says}"
+        yes, no = _CLAUSES.get(name, (fact.says, f"it is not so that {fact.says}"))
+        return f"it is not known whether {yes}" if value is None else yes if value else no
     noun = _NOUNS.get(name, name.removesuffix("_h").replace("_", " "))
     return f"{noun} is {_amount(name, value, fact.kind)}"
 
@@ -48,14 +60,19 @@ def fact_in_words(name: str, value: Value | None, fact: Fact) -> str:
 def verdict_in_words(verdict: Verdict) -> str:
     """What becomes of it, and by which rows."""
     rows = (
-        f"by the {'row' if len(verdict.rules) == 1 else 'rows'} {_listed([f'`{rule}`' for rule in verdict.rules])}" if verdict.rules else "as no row allows it"
+        f"by the {'row' if len(verdict.rules) == 1 else 'rows'} {listed([f'`{rule}`' for rule in verdict.rules])}" if verdict.rules else "as no row allows it"
     )
     match verdict.ruling:
         case Ruling.AUTONOMOUS:
             return f"is autonomous {rows}"
         case Ruling.CONFIRM:
-            return f"waits for a yes of {_listed(verdict.roles)} {rows}"
+            return f"waits for a yes of {listed(verdict.roles)} {rows}"
     return f"is forbidden {rows}"
+
+
+def rows_in_words(rows: Sequence[str]) -> str:
+    """`the row a`, `the rows a and b`."""
+    return f"the {'row' if len(rows) == 1 else 'rows'} {listed([f'`{row}`' for row in rows])}"
 
 
 def _channel(facts: Facts) -> str:
@@ -77,7 +94,7 @@ def _amount(name: str, value: Value | None, kind: Kind) -> str:
     return f"{amount} {'hour' if amount == 1 else 'hours'}" if name.endswith("_h") else str(amount)
 
 
-def _listed(words: Iterable[str]) -> str:
+def listed(words: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     *most, last = words
     return f"{', '.join(most)} and {last}" if most else last
