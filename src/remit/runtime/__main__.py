@@ -2,18 +2,20 @@
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from secrets import token_hex
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from remit.runtime import commands, printing, render, render_findings
+from remit.runtime.authority_commands import authority
 from remit.runtime.countries import bundled
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.init import EXAMPLES
 from remit.runtime.logs import stage_logger
+from remit.runtime.options import AsJson, Folder
+from remit.runtime.options import say as _say
 from remit.runtime.policies import POLICIES
 from remit.terms.errors import RemitError
 from remit.terms.proposals import DISPOSITIONS
@@ -29,10 +31,10 @@ app.add_typer(outcomes, name="outcomes")
 models = typer.Typer(no_args_is_help=True, help="What the models have shown, and who has signed for them.")
 app.add_typer(models, name="models")
 
+app.add_typer(authority, name="authority")
+
 _CORES = os.cpu_count() or 1
 
-Folder = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace's folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads to use; the result is the same for any number.")]
 
 
@@ -221,13 +223,6 @@ def models_sign(
 ) -> None:
     """Record one person's yes to a model whose evidence holds; production needs two people in two roles."""
     _say(commands.models_sign(workspace, model, person, role), as_json, render_findings.models_sign)
-
-
-def _say(result: dict[str, Any], as_json: bool, render_text: Callable[[dict[str, Any]], None]) -> None:
-    if as_json:
-        sys.stdout.write(printing.to_json(result))
-    else:
-        render_text(result)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import polars as pl
 
 from remit.gateway import Known, Stopped, clear, deliver, lists
 from remit.intake import LoadReport, load, segments, state
-from remit.ledger import Entry, Ledger, Segment, create_ledger, open_ledger
+from remit.ledger import Entry, Ledger, Records, Segment, create_ledger, open_ledger
 from remit.models.bases import dump_shared, load_shared
 from remit.models.segments import Segments
 from remit.runtime import grouping, registry, training
@@ -63,7 +63,7 @@ def run_cycle(workspace: Workspace, threads: int, stage: Stage, entropy: Entropy
             open_cycle = unfinished(ledger)
             if open_cycle is not None:
                 return _finish(workspace, config, ledger, open_cycle, threads, stage, entropy)
-            return _new(workspace, config, ledger, _next_instant(ledger, config.settings, clock), threads, stage, entropy)
+            return _new(workspace, config, ledger, next_instant(ledger, config.settings, clock), threads, stage, entropy)
 
 
 def open_or_create(workspace: Workspace, settings: Settings, entropy: Entropy) -> Ledger:
@@ -83,8 +83,9 @@ def _handed_over(cycle_id: str) -> str:
     return f"{cycle_id}:handed-over"
 
 
-def _next_instant(ledger: Ledger, settings: Settings, clock: Callable[[], int] | None) -> int:
-    instants = [int(entry.body["now"]) for entry in ledger.entries(kind="cycle")]
+def next_instant(records: Records, settings: Settings, clock: Callable[[], int] | None) -> int:
+    """When the next cycle is. Raises `WorkspaceError` where the machine's clock counts and stands before the last one."""
+    instants = [int(entry.body["now"]) for entry in records.entries(kind="cycle")]
     if settings.stepped:
         return add_span(settings.first, settings.every, len(instants))
     now = clock() if clock else time_ns() // 1000
