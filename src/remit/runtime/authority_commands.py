@@ -11,7 +11,7 @@ from remit.runtime.workspace import open_workspace
 
 authority = typer.Typer(no_args_is_help=True, help="What the decision rights say, what they keep, and what others would change.")
 
-_TABLE = "A table's file, or a version that a cycle recorded, such as v1."
+_TABLE = "A table's file, or a version such as v1: one that a cycle recorded, or the workspace's own."
 
 
 @authority.command()

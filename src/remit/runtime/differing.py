@@ -15,6 +15,7 @@ from remit.runtime.cycle import TAKEN
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.weighing import decided, table_text
 from remit.runtime.workspace import Workspace, config_texts, read_config, recall
+from remit.terms.encoding import digest
 from remit.terms.facts import FACTS
 from remit.terms.instants import format_instant, parse_instant
 from remit.terms.verdicts import Ruling, Verdict
@@ -25,7 +26,8 @@ _COLUMNS = ("cycle", "number", "agent", "channel", "product", "was", "then", "do
 
 def differed(workspace: Workspace, was: str, then: str, since: str | None) -> dict[str, Any]:
     """What the table `then` would have made of every decision recorded `since` an instant (None: ever), beside what `was` makes of it, on the facts recorded
-    with each: counted by agent and by ruling from and to, with examples. A table is a file, or a version that a cycle recorded, such as `v1`.
+    with each: counted by agent and by ruling from and to, with examples. A table is a file, or a version such as `v1`: one that a cycle recorded, or the
+    workspace's own.
 
     Raises `WorkspaceError`, `AuthorityError` or `ClockError`."""
     start = None if since is None else parse_instant(since)
@@ -52,27 +54,33 @@ def differed(workspace: Workspace, was: str, then: str, since: str | None) -> di
 
 def _table(workspace: Workspace, records: Records, name: str, now: int) -> Table:
     """The table in a file, by the people on file now; or of a version, by the people who were on file in the first cycle that recorded it."""
-    if re.fullmatch(r"v[0-9]+", name) and not Path(name).is_file():
-        return _of_version(workspace, records, name)
-    return load_table(table_text(Path(name)), read_config(config_texts(workspace)).people, FACTS, now)
+    if not re.fullmatch(r"v[0-9]+", name) or Path(name).is_file():
+        return load_table(table_text(Path(name)), read_config(config_texts(workspace)).people, FACTS, now)
+    found = _versions(workspace, records, now)
+    named = {key: table for key, table in found.items() if f"v{table.version}" == name}
+    if not named:
+        have = ", ".join(sorted({f"v{table.version}" for table in found.values()}))
+        raise WorkspaceError(f"no cycle has recorded a table of version {name[1:]}, and authority.yaml is another", do=f"There are {have}; or name a file.")
+    if len(named) > 1:
+        files = [str(path if (path := workspace.objects / key).is_file() else workspace.root / "authority.yaml") for key in named]
+        do = "Name one of these files; and raise `version` with every change."
+        raise WorkspaceError(f"{len(named)} tables all say that they are version {name[1:]}", faults=files, do=do)
+    return next(iter(named.values()))
 
 
-def _of_version(workspace: Workspace, records: Records, name: str) -> Table:
+def _versions(workspace: Workspace, records: Records, now: int) -> dict[str, Table]:
+    """Every table that a cycle recorded, and the workspace's own, by digest."""
     found: dict[str, Table] = {}
     for entry in records.entries(kind="cycle"):
         digests = entry.body["inputs"]["config"]
         if digests["authority.yaml"] not in found:
             config = read_config(recall(workspace, digests))
             found[digests["authority.yaml"]] = load_table(config.table_text, config.people, FACTS, int(entry.body["now"]))
-    named = {digest: table for digest, table in found.items() if f"v{table.version}" == name}
-    if not named:
-        have = ", ".join(sorted({f"v{table.version}" for table in found.values()}))
-        raise WorkspaceError(f"no cycle has recorded a table of version {name[1:]}", do=f"The ledger has {have}; or name a file.")
-    if len(named) > 1:
-        files = [f"`objects/{digest}`" for digest in named]
-        do = "Name one of these files; and raise `version` with every change."
-        raise WorkspaceError(f"cycles have recorded {len(named)} tables that all say they are version {name[1:]}", faults=files, do=do)
-    return next(iter(named.values()))
+    own = read_config(config_texts(workspace))
+    if digest(own.table_text.encode()) not in found:
+        table = load_table(own.table_text, own.people, FACTS, now)
+        found[table.digest] = table
+    return found
 
 
 def _changed(entry: Stored, rows: pl.DataFrame, was: Table, then: Table) -> pl.DataFrame:
