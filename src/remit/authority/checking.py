@@ -155,7 +155,7 @@ def _any(space: Space, rule: Rule, over: Rule, usual: Facts) -> dict[str, Value 
     both = [space.applies(rule), space.applies(over)]
     if not space.possible(*both):
         return None
-    found = space.example(space.preferring(both, [space.known(name) for name in space.kinds]), usual)
+    found = space.example([space.preferring(both, [space.known(name) for name in space.kinds])], usual)
     if not (applies(rule, found) and applies(over, found)):
         raise RuntimeError(f"z3 says that `{rule.id}` and `{over.id}` both apply to {found}, and Python does not: the two readings of the table differ")
     return found

@@ -20,11 +20,11 @@ class Search:
         self.space = Space({name: fact.kind for name, fact in facts.items() if name in named}, conditions)
         self.rules, self.invariants = rules, invariants
         self.rulings = self.space.rulings(rules)
-        self._usual: dict[str, Mapping[str, Value | None]] = {}
+        self._usual: dict[Rule, Mapping[str, Value | None]] = {}
 
     def wins(self, rule: Rule) -> Formula:
         """When the row is one of those that make the ruling."""
-        return self.space.claim(("wins", rule.id), lambda: self.space.applies(rule) & self.rulings[rule.ruling])
+        return self.space.claim(("wins", rule), lambda: self.space.applies(rule) & self.rulings[rule.ruling])
 
     def breaks(self, invariant: Invariant) -> Formula:
         """When a ruling is looser than the invariant demands."""
@@ -42,11 +42,11 @@ class Search:
     def usual(self, rule: Rule) -> Mapping[str, Value | None]:
         """A proposal that the row lets pass and nothing else speaks against, as far as there is one: an autonomous row lets it pass, no invariant demands
         anything of it, all is known, and no row but autonomous ones applies beside it."""
-        if rule.id not in self._usual:
+        if rule not in self._usual:
             granted = [self.space.some(other for other in self.rules if other.ruling is Ruling.AUTONOMOUS)]
             calm = [self.space.truth(invariant.condition).false for invariant in self.invariants]
             known = [self.space.known(name) for name in self.space.kinds]
             alone = [self.space.silent(other) for other in self.rules if other.ruling is not Ruling.AUTONOMOUS and other is not rule]
-            claims = [self.space.claim(("usual", place, rule.id), lambda wish=wish: wish) for place, wish in enumerate([*granted, *calm, *known, *alone])]
-            self._usual[rule.id] = self.space.example(self.space.preferring([self.wins(rule)], claims), {})
-        return self._usual[rule.id]
+            wishes = [*granted, *calm, *known, *alone]
+            self._usual[rule] = self.space.example([self.space.preferring([self.wins(rule)], wishes)], {})
+        return self._usual[rule]
