@@ -131,6 +131,22 @@ def test_what_cannot_be_proposed_is_refused_with_every_reason(workspace: Workspa
     assert any(fault in each for each in raised.value.faults)
 
 
+def test_a_change_that_breaks_an_invariant_is_neither_proposed_nor_approved(workspace: Workspace) -> None:
+    loose = ("when: channel = 'email' AND purpose = 'promotional' AND consent <> 'opt_in'", "when: channel = 'email' AND consent = 'opt_out'")
+    file = workspace.root / "invariants.yaml"
+    kept = file.read_text()
+    draft = drafted(workspace, loose, (" AND product IN ('alpha', 'beta') AND consent = 'opt_in'", " AND product IN ('alpha', 'beta')"))
+    with pytest.raises(WorkspaceError) as raised:
+        propose(workspace)
+    assert any("it breaks `email-opt-in`: " in fault for fault in raised.value.faults)
+    file.write_text("invariants: []\n")
+    propose(workspace)
+    file.write_text(kept)
+    with pytest.raises(WorkspaceError, match="cannot be approved") as raised:
+        rights_commands.approve(workspace.root, draft, "owner-authority")
+    assert any("it breaks `email-opt-in`: " in fault for fault in raised.value.faults)
+
+
 def test_a_later_date_leaves_the_version_before_in_force_until_then(workspace: Workspace) -> None:
     before = table_of(workspace, "cycle-0002")
     draft = drafted(workspace, FEWER, ("\nowner: owner-authority\n", "\nowner: owner-authority\neffective: 2026-01-25\n"))

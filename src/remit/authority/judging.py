@@ -42,10 +42,11 @@ def authorize(facts: Facts, table: Table) -> Verdict:
     """
     _check_facts(facts, table)
     duties = [duty for duty in table.obligations if duty.holds(facts) is not False]
-    return _verdict(_winners([rule for rule in table.rules if _applies(rule, facts)]), duties, table)
+    return _verdict(_winners([rule for rule in table.rules if applies(rule, facts)]), duties, table)
 
 
-def _applies(rule: Rule, facts: Facts) -> bool:
+def applies(rule: Rule, facts: Facts) -> bool:
+    """Whether the row applies to a proposal with these facts."""
     held = rule.holds(facts)
     return rule.if_unknown if held is None else held
 

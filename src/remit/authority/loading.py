@@ -56,7 +56,7 @@ def load_table(text: str, people: People, facts: Mapping[str, Fact], now: int, l
     Raises one `AuthorityError` for the first text at fault, with every fault in the order of the file: its line, its row, and what to do. A table that is not
     in force at `now` is read: what may be done then is for its reader to say.
     """
-    table = _loaded(text, "authority table", lambda document, faults: _Loader(people, facts, now, faults).table(document, digest(text.encode())))
+    table = _loaded(text, "authority table", lambda document, faults: Loader(people, facts, now, faults).table(document, digest(text.encode())))
     for layer in layers:
         rules, duties = _loaded(layer.text, layer.where, partial(_read_layer, layer, people, facts, now))
         rows: tuple[Rule | Obligation, ...] = (*rules, *duties)
@@ -81,7 +81,7 @@ def _loaded(text: str, where: str, read: Callable[[Entry, list[Fault]], _Loaded]
     return found
 
 
-class _Loader:
+class Loader:
     """Checks a document against people and facts. What is faulty reads as empty, so that one run finds every fault."""
 
     layer = ""
@@ -249,7 +249,7 @@ class _Loader:
         return roles
 
 
-class _LayerLoader(_Loader):
+class _LayerLoader(Loader):
     """Checks a layer: its rows forbid, ask or oblige, and never allow."""
 
     rulings = (Ruling.CONFIRM, Ruling.FORBIDDEN)

@@ -2,20 +2,22 @@
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from secrets import token_hex
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from remit.authority import SCOPES
 from remit.runtime import commands, printing, render, render_findings, render_rights, rights_commands
 from remit.runtime.asking import QUESTIONS
+from remit.runtime.authority_commands import authority
 from remit.runtime.countries import bundled
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.init import EXAMPLES
 from remit.runtime.logs import stage_logger
+from remit.runtime.options import AsJson, Folder
+from remit.runtime.options import say as _say
 from remit.runtime.policies import POLICIES
 from remit.terms.errors import RemitError
 from remit.terms.proposals import DISPOSITIONS
@@ -28,16 +30,13 @@ app.add_typer(holdout, name="holdout")
 outcomes = typer.Typer(no_args_is_help=True, help="What acting changed.")
 app.add_typer(outcomes, name="outcomes")
 
-authority = typer.Typer(no_args_is_help=True, help="Decision rights: what is in force, what is proposed, who may say yes.")
-app.add_typer(authority, name="authority")
-
 models = typer.Typer(no_args_is_help=True, help="What the models have shown, and who has signed for them.")
 app.add_typer(models, name="models")
 
+app.add_typer(authority, name="authority")
+
 _CORES = os.cpu_count() or 1
 
-Folder = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace's folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads to use; the result is the same for any number.")]
 
 
@@ -228,45 +227,6 @@ def models_sign(
     _say(commands.models_sign(workspace, model, person, role), as_json, render_findings.models_sign)
 
 
-@authority.command("propose")
-def authority_propose(
-    by: Annotated[str, typer.Option(help="Who proposes: an id in people.yaml.")],
-    reason: Annotated[str, typer.Option(help="Why; nothing personal.")],
-    file: Annotated[Path | None, typer.Argument(help="The new text; authority.yaml as it stands if not given.")] = None,
-    workspace: Folder = Path(),
-    as_json: AsJson = False,
-) -> None:
-    """Propose a changed authority table; another person must approve exactly this text before it decides anything."""
-    _say(rights_commands.propose(workspace, file, by, reason), as_json, render_rights.change)
-
-
-@authority.command("approve")
-def authority_approve(
-    table: Annotated[str, typer.Argument(help="The first letters of the text's digest, as `remit authority propose` printed it.")],
-    by: Annotated[str, typer.Option(help="Who approves: an id in people.yaml, and not who proposed.")],
-    workspace: Folder = Path(),
-    as_json: AsJson = False,
-) -> None:
-    """Approve a proposed table; it comes into force when all have whose yes it takes."""
-    _say(rights_commands.approve(workspace, table, by), as_json, render_rights.change)
-
-
-@authority.command("log")
-def authority_log(workspace: Folder = Path(), as_json: AsJson = False) -> None:
-    """Show which tables were in force, and who proposed and approved them."""
-    _say(rights_commands.log(workspace), as_json, render_rights.log)
-
-
-@authority.command("pack")
-def authority_pack(
-    market: Annotated[str, typer.Argument(help=f"The market: {', '.join(rights_commands.PACKS)}.")],
-    workspace: Folder = Path(),
-    as_json: AsJson = False,
-) -> None:
-    """Write a market's rules into the workspace, to be named in remit.toml and read with counsel."""
-    _say(rights_commands.pack(workspace, market), as_json, render_rights.pack)
-
-
 @app.command()
 def who(
     kind: Annotated[str, typer.Argument(help=f"What to ask about: {', '.join(QUESTIONS)}.")],
@@ -307,13 +267,6 @@ def start(
 def status(workspace: Folder = Path(), as_json: AsJson = False) -> None:
     """Show what is stopped, by whom and since which action, what waits for a person, and which table is in force."""
     _say(rights_commands.status(workspace), as_json, render_rights.status)
-
-
-def _say(result: dict[str, Any], as_json: bool, render_text: Callable[[dict[str, Any]], None]) -> None:
-    if as_json:
-        sys.stdout.write(printing.to_json(result))
-    else:
-        render_text(result)
 
 
 def main() -> None:

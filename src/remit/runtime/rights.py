@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from remit.authority import Table
+from remit.authority import Table, broken, load_invariants
 from remit.ledger import Entry, Ledger, Records
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.workspace import Config, Workspace, keep, recall, write_whole
 from remit.terms.encoding import digest
+from remit.terms.facts import FACTS
 from remit.terms.instants import format_instant
 
 SCHEMA, FILE = "remit.rights/1", "authority.yaml"
@@ -75,6 +76,7 @@ def propose(workspace: Workspace, ledger: Ledger, config: Config, text: str, by:
         raise WorkspaceError("this very text was proposed before", where=new.digest[:16], do="Approve it, or raise `version` and propose it anew.")
     faults = [] if by in people and people[by].active(now) else [f"`{by}` is not a person on file"]
     faults += [] if found else ["it changes nothing"]
+    faults += _broken(workspace, config, new, now)
     faults += [] if new.version > old.version else [f"its version is {new.version}, and {old.version} is in force: raise it"]
     if not faults and not may_approve(config, found, old, by, now):
         faults.append(f"nobody but `{by}` could approve it: let another person own part of it, or hold the role `{BESIDE}`")
@@ -103,6 +105,7 @@ def approve(workspace: Workspace, ledger: Ledger, config: Config, asked: str, by
     faults += [f"`{by}` proposed it: another person must approve"] if by == body["by"] else []
     faults += [] if by in able or by == body["by"] else [f"`{by}` may not approve it: {_or(able)} may"]
     faults += [f"`{by}` has approved it already"] if by in given else []
+    faults += _broken(workspace, config, new, now)
     if faults:
         raise WorkspaceError("the change cannot be approved", where=new.digest[:16], faults=faults)
     yes = Entry("rights", SCHEMA, {"step": "yes", "table": new.digest, "by": by, "at": now})
@@ -142,6 +145,13 @@ def _read(config: Config, text: str, now: int) -> Table:
     proposed = replace(config, table_text=text, texts={**config.texts, FILE: text})
     begins = proposed.read_table(now).since
     return proposed.table(max(now, begins or now))
+
+
+def _broken(workspace: Workspace, config: Config, table: Table, now: int) -> list[str]:
+    """The workspace's invariants that the table does not keep, each with an example."""
+    path = workspace.root / "invariants.yaml"
+    invariants = load_invariants(path.read_text("utf-8"), config.people, FACTS, now) if path.is_file() else ()
+    return [f"it breaks `{each.invariant.id}`: {each.says}" for each in broken(table, invariants)] if invariants else []
 
 
 def _proposed(records: Records, asked: str) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ import polars as pl
 
 from remit.gateway import Known, Stopped, clear, deliver, lists, take_back
 from remit.intake import LoadReport, load, segments, state
-from remit.ledger import Entry, Ledger, Segment, create_ledger, open_ledger
+from remit.ledger import Entry, Ledger, Records, Segment, create_ledger, open_ledger
 from remit.models.bases import dump_shared, load_shared
 from remit.models.segments import Segments
 from remit.runtime import grouping, registry, rights, stopping, training
@@ -67,7 +67,7 @@ def run_cycle(workspace: Workspace, threads: int, stage: Stage, entropy: Entropy
             if open_cycle is not None:
                 done = _finish(workspace, config, ledger, open_cycle, threads, stage, entropy)
             else:
-                done = _new(workspace, config, ledger, _next_instant(ledger, config.settings, clock), threads, stage, entropy)
+                done = _new(workspace, config, ledger, next_instant(ledger, config.settings, clock), threads, stage, entropy)
             return replace(done, draft=rights.governed(workspace, ledger, config, done.now) is not config)
 
 
@@ -88,8 +88,9 @@ def _handed_over(cycle_id: str) -> str:
     return f"{cycle_id}:handed-over"
 
 
-def _next_instant(ledger: Ledger, settings: Settings, clock: Callable[[], int] | None) -> int:
-    instants = [int(entry.body["now"]) for entry in ledger.entries(kind="cycle")]
+def next_instant(records: Records, settings: Settings, clock: Callable[[], int] | None) -> int:
+    """When the next cycle is. Raises `WorkspaceError` where the machine's clock counts and stands before the last one."""
+    instants = [int(entry.body["now"]) for entry in records.entries(kind="cycle")]
     if settings.stepped:
         return add_span(settings.first, settings.every, len(instants))
     now = clock() if clock else time_ns() // 1000
