@@ -1,7 +1,9 @@
-"""Judging a million proposals, and one, beside what a user may pick instead: lambdas in a loop, and the same conditions as SQL in SQLite."""
+"""Judging a million proposals, and one, beside what a user may pick instead: lambdas in a loop, and the same conditions as SQL in SQLite; and proving what
+a table keeps."""
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,12 @@ import polars as pl
 
 import remit
 from benchmarks.report import Row, seconds
-from remit.authority import Table, authorize, judge, load_table
+from remit.authority import Invariant, Rule, Table, authorize, broken, judge, load_invariants, load_table, overlaps, unreached
 from remit.authority.conditions import AllOf, Among, AnyOf, Compare, Condition, Constant, FactName, Known
 from remit.terms.encoding import MICRO
 from remit.terms.facts import FACTS, Kind
 from remit.terms.people import Person
+from remit.terms.verdicts import Ruling
 
 _ROLES = frozenset({"compliance", "mlr", "medical", "brand-lead", "data-steward"})
 _OWNERS = ("authority", "calls-alpha", "calls-beta", "email", "msl")
@@ -34,10 +37,11 @@ _SPREAD = {"match_confidence": (500_000, MICRO), "value": (0, 220 * MICRO), "lea
 def measure(quick: bool) -> list[Row]:
     """The figures of the judge; `quick` takes a twentieth of the proposals."""
     count = 50_000 if quick else 1_000_000
-    text = (Path(remit.__file__).parent / "runtime" / "examples" / "two-brands" / "authority.yaml").read_text()
-    table = load_table(text, _PEOPLE, FACTS, 0)
+    example = Path(remit.__file__).parent / "runtime" / "examples" / "two-brands"
+    table = load_table((example / "authority.yaml").read_text(), _PEOPLE, FACTS, 0)
+    invariants = load_invariants((example / "invariants.yaml").read_text(), _PEOPLE, FACTS, 0)[:12]
     frame = _proposals(count, 1)
-    return [_million(frame, table), _one(frame, table), _wide(frame), _unlike(frame)]
+    return [_million(frame, table), _one(frame, table), _wide(frame), _unlike(frame), *_proved(table, invariants), _checked(table)]
 
 
 def _million(frame: pl.DataFrame, table: Table) -> Row:
@@ -77,6 +81,32 @@ def _unlike(frame: pl.DataFrame) -> Row:
     table = _table([(f"value < {bit}.5 OR lead_score > {bit % 30}.25 AND contacts_28d <> {bit % 10} OR touch IS NULL", "forbidden") for bit in range(24)])
     took = seconds(lambda: judge(frame, table), 3)
     return Row(f"{_work(frame, table)}, verdicts that hardly repeat", "reported", f"{took:.2f} s, {len(judge(frame, table).verdicts):,} verdicts", "", None)
+
+
+def _sixty(table: Table, *, forbid: bool = True) -> tuple[Rule, ...]:
+    """The table's rows, filled up to 60 by rows of further agents that may act by themselves; without those that forbid, hardly any invariant holds."""
+    further = _table(
+        [(f"agent = 'agent-{n}' AND channel = 'email' AND purpose = 'promotional' AND touch <= {n}", "autonomous") for n in range(60 - len(table.rules))]
+    )
+    return tuple(rule for rule in (*table.rules, *further.rules) if forbid or rule.ruling is not Ruling.FORBIDDEN)
+
+
+def _proved(table: Table, invariants: Sequence[Invariant]) -> list[Row]:
+    """All of them proved, and nearly all refuted, which takes longest: each by an example made as usual as it can be."""
+    rows = []
+    for forbid in (True, False):
+        whole = replace(table, rules=_sixty(table, forbid=forbid))
+        took = seconds(lambda whole=whole: broken(whole, invariants), 3)
+        refuted = len(broken(whole, invariants))
+        work = f"prove {len(invariants)} invariants of {len(whole.rules)} rows, {refuted} of them refuted"
+        rows.append(Row(work, "<= 10 s" if forbid else "reported", f"{took:.2f} s", "", took <= 10 if forbid else None))
+    return rows
+
+
+def _checked(table: Table) -> Row:
+    rules = _sixty(table)
+    took = seconds(lambda: (unreached(rules), overlaps(rules)))
+    return Row(f"check {len(rules)} rows for rows that decide nothing and overlaps", "reported", f"{took:.2f} s, {len(overlaps(rules))} overlaps", "", None)
 
 
 def _work(frame: pl.DataFrame, table: Table) -> str:

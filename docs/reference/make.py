@@ -6,6 +6,7 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import typer.main
 
@@ -18,14 +19,23 @@ HERE = Path(__file__).parent
 def commands() -> str:
     """Every command with its arguments and options."""
     lines = ["# Commands", "", "Made from the program by `docs/reference/make.py`. Every command takes `--help`.", ""]
-    group = typer.main.get_command(app)
-    for name, command in sorted(group.commands.items()):  # type: ignore[attr-defined]  # a typer with commands is a group
-        lines += [f"## remit {name}", "", command.help or "", "", "| argument or option | meaning |", "|---|---|"]
-        for parameter in command.params:
-            label = ", ".join(f"`{option}`" for option in parameter.opts) if parameter.param_type_name == "option" else f"`{parameter.name.upper()}`"
-            lines.append(f"| {label} | {getattr(parameter, 'help', '') or ''} |")
-        lines.append("")
+    lines += _group("remit", typer.main.get_command(app))
     return "\n".join(lines)
+
+
+def _group(path: str, group: Any) -> Iterator[str]:
+    """Every command of a group, and of the groups in it."""
+    for name, command in sorted(group.commands.items()):
+        yield from (f"## {path} {name}", "", command.help or "", "")
+        if hasattr(command, "commands"):
+            yield from _group(f"{path} {name}", command)
+            continue
+        yield from ("| argument or option | meaning |", "|---|---|")
+        for parameter in command.params:
+            names = parameter.opts if parameter.param_type_name == "option" else [(parameter.metavar or parameter.name).upper()]
+            label = ", ".join(f"`{name}`" for name in names)
+            yield f"| {label} | {getattr(parameter, 'help', '') or ''} |"
+        yield ""
 
 
 def library() -> str:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from remit.authority import AuthorityError, authorize, load_table
+from remit.authority import AuthorityError, authorize, broken, load_invariants, load_table
 from remit.authority.sql import read_condition
 from remit.terms.facts import FACTS
 from remit.terms.people import Person
+from tests.authority.test_golden import PEOPLE as OWNERS
 from tests.authority.test_loading import PEOPLE, TABLE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "concepts" / "authority.md").read_text()
@@ -43,3 +44,16 @@ def test_every_example_of_a_condition_on_the_page_is_read() -> None:
     conditions = [example for example in examples if any(fact in example for fact in FACTS)]
     assert len(conditions) >= 12
     assert [read_condition(condition, FACTS)[1] for condition in conditions] == [[]] * len(conditions)
+
+
+def test_the_invariant_on_the_page_is_broken_by_the_table_as_it_was_with_the_words_on_the_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "concepts" / "proofs.md").read_text()
+    (text,) = [textwrap.dedent(block) for block in re.findall(r"(?:^    .*\n)+", page, re.MULTILINE) if block.strip().startswith("invariants:")]
+    example = Path(__file__).parents[2] / "src" / "remit" / "runtime" / "examples" / "two-brands"
+    assert text.removeprefix("invariants:\n") in (example / "invariants.yaml").read_text()
+    table, mended = (example / "authority.yaml").read_text(), "AND purpose = 'promotional' AND consent = 'opt_in'"
+    assert mended in table
+    invariants = load_invariants(text, OWNERS, FACTS, 0)
+    (refutation,) = broken(load_table(table.replace(mended, "AND consent = 'opt_in'"), OWNERS, FACTS, 0), invariants)
+    assert f"But: {refutation.says}" in page
+    assert broken(load_table(table, OWNERS, FACTS, 0), invariants) == []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from remit.runtime import rights_commands
 from remit.runtime.init import create
 from remit.runtime.run import run_cycle
 from remit.runtime.workspace import Workspace, open_workspace
@@ -27,6 +28,15 @@ def small(folder: Path, physicians: int = PHYSICIANS) -> Workspace:
     settings = folder / "remit.toml"
     settings.write_text(re.sub(r'history = "[^"]*"', 'history = "16 weeks"', settings.read_text()))
     return open_workspace(folder)
+
+
+def amended(workspace: Workspace) -> None:
+    """Puts the table as it stands in the folder into force, as two people do."""
+    table = workspace.root / "authority.yaml"
+    version = int(re.findall(r"^version: (\d+)$", table.read_text(), re.MULTILINE)[0])
+    table.write_text(table.read_text().replace(f"version: {version}\n", f"version: {version + 1}\n", 1))
+    told = rights_commands.propose(workspace.root, None, "owner-email", "a test")
+    rights_commands.approve(workspace.root, told["table"], "owner-authority")
 
 
 @pytest.fixture(scope="session")

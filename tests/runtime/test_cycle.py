@@ -22,6 +22,7 @@ from remit.runtime.run import Done, run_cycle
 from remit.runtime.settings import read_settings
 from remit.runtime.workspace import Workspace, open_workspace
 from remit.terms.charters import Charter
+from tests.runtime.conftest import amended
 
 Remit = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -83,6 +84,7 @@ def _confirming(workspace: Workspace) -> None:
     text = table.read_text()
     first = text.index("  - id: ")
     table.write_text(text[:first] + row + text[first:])
+    amended(workspace)
 
 
 def test_what_waits_is_never_written_holds_its_capacity_and_is_refused_past_its_deadline(workspace: Workspace) -> None:
@@ -174,7 +176,7 @@ def test_the_prescribing_of_a_physician_under_pdrp_reaches_no_list(finished: Pat
     for factor in (1, 20):
         folder = tmp_path / str(factor)
         folder.mkdir()
-        for name in ("feeds", "agents"):
+        for name in ("feeds", "agents", "packs"):
             shutil.copytree(finished / name, folder / name)
         for name in ("remit.toml", "people.yaml", "authority.yaml"):
             shutil.copy(finished / name, folder / name)
@@ -198,7 +200,7 @@ def test_the_prescribing_of_a_physician_under_pdrp_reaches_no_list(finished: Pat
 def test_a_call_list_holds_no_figure_rank_or_reason_and_is_in_order_of_ids(workspace: Workspace) -> None:
     for path in sorted((workspace.out / "cycle-0001").glob("call-*.csv")):
         rows = list(csv.DictReader(path.read_text().splitlines()))
-        assert list(rows[0]) == ["channel", "rep", "hcp_id", "call", "position", "product", "content_id", "decision"]
+        assert list(rows[0]) == ["channel", "rep", "hcp_id", "call", "position", "product", "content_id", "must", "decision"]
         assert [row["hcp_id"] for row in rows] == sorted(row["hcp_id"] for row in rows)
 
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from remit.ledger import Entry, open_ledger, read_ledger
-from remit.runtime import commands
+from remit.runtime import commands, rights_commands
 from remit.runtime.enrolment import enrolled
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.init import create
@@ -171,7 +171,7 @@ def test_a_holdout_of_a_channel_is_asked_for_properly(given: str, says: str, wor
 def test_a_holdout_of_a_channel_that_the_table_does_not_keep_is_refused(when: str, workspace: Workspace) -> None:
     edit(workspace, "authority.yaml", "channel_held_out AND purpose = 'promotional'", when)
     with pytest.raises(WorkspaceError, match=r"holds HCPs out from .*email(.|\n)*channel_held_out"):
-        run_cycle(workspace, 1, quiet)
+        rights_commands.propose(workspace.root, None, "owner-email", "a test")
 
 
 def test_a_draw_recorded_before_there_were_channels_is_one_from_all_promotion(workspace: Workspace) -> None:
@@ -195,7 +195,7 @@ def test_a_draw_recorded_before_there_were_channels_is_one_from_all_promotion(wo
 )
 def test_a_holdout_that_the_table_does_not_keep_is_refused(when: str, workspace: Workspace, remit: Remit) -> None:
     edit(workspace, "authority.yaml", "when: held_out AND purpose = 'promotional'", f"when: {when}")
-    ran = remit("run", "-w", workspace.root)
+    ran = remit("authority", "propose", "--by", "owner-email", "--reason", "a test", "-w", workspace.root)
     assert ran.returncode == 2
     assert "holds HCPs out" in ran.stderr
 

@@ -11,13 +11,14 @@ A row applies where its condition is true. Where it is unknown, a forbidden or c
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import compress
 from operator import or_
 
 import polars as pl
 
 from remit.authority.conditions import Facts
 from remit.authority.errors import AuthorityError
-from remit.authority.tables import Rule, Table
+from remit.authority.tables import Obligation, Rule, Table
 from remit.terms.facts import Kind
 from remit.terms.verdicts import Ruling, Verdict
 
@@ -40,10 +41,12 @@ def authorize(facts: Facts, table: Table) -> Verdict:
     Raises `AuthorityError` if a fact is missing, or is held otherwise than its kind says: an absent fact is a defect, an unknown one is a fact.
     """
     _check_facts(facts, table)
-    return _verdict(_winners([rule for rule in table.rules if _applies(rule, facts)]), table)
+    duties = [duty for duty in table.obligations if duty.holds(facts) is not False]
+    return _verdict(_winners([rule for rule in table.rules if applies(rule, facts)]), duties, table)
 
 
-def _applies(rule: Rule, facts: Facts) -> bool:
+def applies(rule: Rule, facts: Facts) -> bool:
+    """Whether the row applies to a proposal with these facts."""
     held = rule.holds(facts)
     return rule.if_unknown if held is None else held
 
@@ -59,18 +62,19 @@ def _winners(applying: Sequence[Rule]) -> list[Rule]:
     return [rule for rule in applying if rule.ruling is Ruling.CONFIRM] or list(applying)
 
 
-def _verdict(winners: Sequence[Rule], table: Table) -> Verdict:
-    """The verdict of rows of one ruling together; of none, forbidden."""
+def _verdict(winners: Sequence[Rule], duties: Sequence[Obligation], table: Table) -> Verdict:
+    """The verdict of rows of one ruling together, with the obligations that apply; of none, forbidden."""
     if not winners:
         return Verdict(Ruling.FORBIDDEN, (), table.owner, (_NO_ROW,), table.digest)
     first = winners[0]
     ids, reasons = tuple(rule.id for rule in winners), tuple(rule.reason for rule in winners)
+    must = () if first.ruling is Ruling.FORBIDDEN else tuple(dict.fromkeys(word for duty in duties for word in duty.must))
     if first.ruling is not Ruling.CONFIRM:
-        return Verdict(first.ruling, ids, first.owner, reasons, table.digest)
+        return Verdict(first.ruling, ids, first.owner, reasons, table.digest, obligations=must)
     roles = tuple(dict.fromkeys(role for rule in winners for role in rule.roles))
     deadline_us = min(rule.deadline_us for rule in winners if rule.deadline_us is not None)
     on_timeout = "refuse" if any(rule.on_timeout == "refuse" for rule in winners) else "escalate"
-    return Verdict(first.ruling, ids, first.owner, reasons, table.digest, roles, deadline_us, on_timeout)
+    return Verdict(first.ruling, ids, first.owner, reasons, table.digest, roles, deadline_us, on_timeout, must)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +96,16 @@ def judge(frame: pl.DataFrame | pl.LazyFrame, table: Table) -> Judgement:
     _check_columns(lazy.collect_schema(), table)
     words = _applying_words(table)
     facts = lazy.with_columns(pl.col(fact).cast(_COLUMN[kind]) for fact, kind in table.kinds.items())
-    patterns = facts.select(words).select(_winning_words(table)).collect()
+    duties = [duty.expression.fill_null(value=True).alias(f"duty_{place}") for place, duty in enumerate(table.obligations)]
+    patterns = facts.select(*words, *duties).select(*_winning_words(table), pl.col("^duty_.*$")).collect()
     distinct = patterns.unique().sort(patterns.columns)
-    verdicts = tuple(_verdict(_rules_in(pattern, table), table) for pattern in distinct.iter_rows())
-    codes = patterns.join(distinct.with_row_index("verdict"), on=patterns.columns, how="left", maintain_order="left")["verdict"].cast(pl.Int32)
+    made = [
+        _verdict(_rules_in(pattern[: len(words)], table), list(compress(table.obligations, pattern[len(words) :])), table) for pattern in distinct.iter_rows()
+    ]
+    verdicts = tuple(dict.fromkeys(made))
+    places = {verdict: place for place, verdict in enumerate(verdicts)}
+    numbers = pl.Series([places[verdict] for verdict in made], dtype=pl.Int32)
+    codes = patterns.join(distinct.with_columns(verdict=numbers), on=patterns.columns, how="left", maintain_order="left")["verdict"]
     rulings = pl.Series("ruling", [verdict.ruling for verdict in verdicts], dtype=pl.Enum(Ruling))
     return Judgement(pl.DataFrame([rulings.gather(codes), codes]), verdicts)
 

@@ -1,51 +1,101 @@
 """Loading an authority table: text in, a checked table out, or every fault at once."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
+from typing import TypeVar
 
-from remit.authority.conditions import Condition, Known, facts_of, leaves, to_polars, to_python
+from remit.authority.conditions import AllOf, Compare, Condition, Known, facts_of, leaves, to_polars, to_python
 from remit.authority.documents import Entry, Fault, Section, read_document
 from remit.authority.errors import AuthorityError, nearest
-from remit.authority.sql import read_condition
-from remit.authority.tables import Exploration, Rule, Table
+from remit.authority.sql import names_in, read_condition
+from remit.authority.tables import Exploration, Obligation, Rule, Table, Threshold
 from remit.terms.encoding import MICRO, digest
 from remit.terms.errors import ClockError
 from remit.terms.facts import Fact, Source
-from remit.terms.instants import WEEK, add_span
+from remit.terms.instants import WEEK, add_span, parse_instant
 from remit.terms.people import People
-from remit.terms.verdicts import Ruling
+from remit.terms.verdicts import OBLIGATIONS, Ruling
 
-_TABLE_KEYS = ("version", "name", "owner", "rows", "exploration")
+_TABLE_KEYS = ("version", "name", "owner", "effective", "expires", "thresholds", "rows", "obligations", "exploration")
+_PACK_KEYS = ("market", "version", "as_of", "says", "rows", "obligations")
+_THRESHOLD_KEYS = ("name", "value", "owner", "says")
 _ROW_KEYS = ("id", "when", "verdict", "owner", "reason")
 _CONFIRM_KEYS = ("roles", "deadline", "on_timeout")
+_MUST_KEYS = ("id", "when", "must", "owner", "reason")
+_SOURCE_KEYS = ("source", "link", "since", "until")
 _TRY_KEYS = ("id", "when", "tries", "rests", "owner", "reason")
 _MOST_TRIED = 0.5
 _TIMEOUTS = ("refuse", "escalate")
 _LONGEST_DEADLINE_US = 52 * WEEK
+_Loaded = TypeVar("_Loaded")
 
 
-def load_table(text: str, people: People, facts: Mapping[str, Fact], now: int) -> Table:
-    """The table that a YAML text holds, checked against the people on file at `now` (UTC microseconds) and the dictionary of facts.
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A text beside the company's table, whose rows may only make a verdict stricter: a country pack, or the rules of an agent's charter.
 
-    Raises one `AuthorityError` with every fault in the order of the file: its line, its row, and what to do.
+    `name` stands before its rows' ids, `where` in messages. Its rows hold where the fact `scope[0]` is `scope[1]`; `owner` answers for them, and those in
+    `roles` confirm.
     """
-    document, faults = read_document(text)
-    table = _Loader(people, facts, now, faults).table(document, digest(text.encode())) if document else None
-    if table is None or faults:
-        lines = [f"line {line}: {fault}" for line, fault in sorted(faults, key=lambda fault: fault[0])]
-        raise AuthorityError("the table cannot be used", where="authority table", faults=lines, do="Mend these lines; nothing was loaded.")
+
+    name: str
+    where: str
+    text: str
+    scope: tuple[str, str]
+    owner: str
+    roles: tuple[str, ...] = ()
+
+
+def load_table(text: str, people: People, facts: Mapping[str, Fact], now: int, layers: Sequence[Layer] = ()) -> Table:
+    """The table that a YAML text holds, with the rows of `layers` after its own, checked against the people on file at `now` (UTC microseconds) and the
+    dictionary of facts.
+
+    Raises one `AuthorityError` for the first text at fault, with every fault in the order of the file: its line, its row, and what to do. A table that is not
+    in force at `now` is read: what may be done then is for its reader to say.
+    """
+    table = _loaded(text, "authority table", lambda document, faults: Loader(people, facts, now, faults).table(document, digest(text.encode())))
+    for layer in layers:
+        rules, duties = _loaded(layer.text, layer.where, partial(_read_layer, layer, people, facts, now))
+        rows: tuple[Rule | Obligation, ...] = (*rules, *duties)
+        kinds = {fact: facts[fact].kind for row in rows for fact in facts_of(row.condition)}
+        both = MappingProxyType(dict(sorted({**table.kinds, **kinds}.items())))
+        table = replace(table, rules=(*table.rules, *rules), obligations=(*table.obligations, *duties), kinds=both)
     return table
 
 
-class _Loader:
+def _read_layer(
+    layer: Layer, people: People, facts: Mapping[str, Fact], now: int, document: Entry, faults: list[Fault]
+) -> tuple[tuple[Rule, ...], tuple[Obligation, ...]]:
+    return _LayerLoader(layer, people, facts, now, faults).rows(document)
+
+
+def _loaded(text: str, where: str, read: Callable[[Entry, list[Fault]], _Loaded]) -> _Loaded:
+    document, faults = read_document(text)
+    found = read(document, faults) if document else None
+    if found is None or faults:
+        lines = [f"line {line}: {fault}" for line, fault in sorted(faults, key=lambda fault: fault[0])]
+        raise AuthorityError("the table cannot be used", where=where, faults=lines, do="Mend these lines; nothing was loaded.")
+    return found
+
+
+class Loader:
     """Checks a document against people and facts. What is faulty reads as empty, so that one run finds every fault."""
 
+    layer = ""
+    rulings: tuple[Ruling, ...] = tuple(Ruling)
+    row_keys: tuple[str, ...] = _ROW_KEYS
+    confirm_keys: tuple[str, ...] = _CONFIRM_KEYS
+    must_keys: tuple[str, ...] = _MUST_KEYS
+
     def __init__(self, people: People, facts: Mapping[str, Fact], now: int, faults: list[Fault]) -> None:
-        self.people, self.facts, self.faults = people, facts, faults
+        self.people, self.facts, self.faults, self.now = people, facts, faults, now
         self.active = {name for name, person in people.items() if person.active(now)}
         self.roles = {role for name in self.active for role in people[name].roles}
         self.ids: dict[str, int] = {}
+        self.thresholds: dict[str, Threshold] = {}
 
     def table(self, document: Entry, table_digest: str) -> Table:
         top = Section(document, "the table", self.faults)
@@ -55,11 +105,64 @@ class _Loader:
             top.fault(f"version `{version}` is not a whole number from 1; raise it by one with every change", "version")
             version = ""
         name, owner = top.text("name"), self._owner(top)
+        since, until = (_instant(top, key) if top.has(key) else None for key in ("effective", "expires"))
+        if since is not None and until is not None and until <= since:
+            top.fault("it expires before it is effective", "expires")
+        for number, entry in self._entries(top, "thresholds"):
+            self._threshold(entry, number)
         rules = tuple(self._rule(entry, number) for number, entry in enumerate(top.entries("rows"), start=1))
-        tries = tuple(self._exploration(entry, number) for number, entry in enumerate(top.entries("exploration") if top.has("exploration") else (), start=1))
-        conditions = [*(rule.condition for rule in rules), *(row.condition for row in tries)]
-        kinds = {fact: self.facts[fact].kind for condition in conditions for fact in facts_of(condition)}
-        return Table(int(version or 0), name, owner, rules, table_digest, MappingProxyType(dict(sorted(kinds.items()))), tries)
+        duties = tuple(self._obligation(entry, number) for number, entry in self._entries(top, "obligations"))
+        tries = tuple(self._exploration(entry, number) for number, entry in self._entries(top, "exploration"))
+        rows: tuple[Rule | Obligation | Exploration, ...] = (*rules, *duties, *tries)
+        read = {word for row in rows for word in names_in(row.when)}
+        for unread in sorted(self.thresholds.keys() - read) if not self.faults else ():
+            top.fault(f"the threshold `{unread}` is read by no row; take it out, or name it in a condition", "thresholds")
+        kinds = {fact: self.facts[fact].kind for row in rows for fact in facts_of(row.condition)}
+        return Table(
+            version=int(version or 0),
+            name=name,
+            owner=owner,
+            rules=rules,
+            digest=table_digest,
+            kinds=MappingProxyType(dict(sorted(kinds.items()))),
+            exploration=tries,
+            obligations=duties,
+            thresholds=tuple(self.thresholds.values()),
+            since=since,
+            until=until,
+        )
+
+    def _entries(self, top: Section, key: str) -> Iterator[tuple[int, Entry]]:
+        """The list at `key`, which may be left out, numbered from 1."""
+        return enumerate(top.entries(key) if top.has(key) else (), start=1)
+
+    def _threshold(self, entry: Entry, number: int) -> None:
+        row = Section(entry, f"threshold {number}", self.faults)
+        row.only(_THRESHOLD_KEYS)
+        name, value = row.text("name"), row.text("value")
+        row.label = f"threshold `{name}`" if name else row.label
+        if name and not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
+            row.fault("a name must be small letters and digits joined by underscores, such as `most_contacts`", "name")
+        elif name in self.facts:
+            row.fault(f"`{name}` is a fact; give the threshold another name", "name")
+        elif name in self.thresholds:
+            row.fault(f"the name `{name}` is taken", "name")
+        if value and not re.fullmatch(r"-?[0-9]{1,19}(\.[0-9]{1,6})?", value):
+            row.fault(f"value `{value}` is not a number with at most six decimals", "value")
+            value = "0"
+        self.thresholds.setdefault(name, Threshold(name, value or "0", self._owner(row), row.text("says")))
+
+    def _obligation(self, entry: Entry, number: int) -> Obligation:
+        row = Section(entry, f"obligation {number}", self.faults)
+        row_id = self._id(row)
+        row.only(self.must_keys)
+        when = row.text("when")
+        condition = self._condition(row, when)
+        must = tuple(item.value for item in row.entries("must") if isinstance(item.value, str))
+        for word in must:
+            if word not in OBLIGATIONS:
+                row.fault(f"`{word}` is no obligation{nearest(word, OBLIGATIONS)}; they are {', '.join(OBLIGATIONS)}", "must")
+        return Obligation(row_id, when, condition, must, self._owner(row), row.text("reason"), to_python(condition), to_polars(condition), self.layer)
 
     def _exploration(self, entry: Entry, number: int) -> Exploration:
         """Checked as an autonomous row is: it is one more way to act."""
@@ -77,8 +180,8 @@ class _Loader:
     def _rule(self, entry: Entry, number: int) -> Rule:
         row = Section(entry, f"row {number}", self.faults)
         rule_id = self._id(row)
-        ruling = self._one_of(row, "verdict", tuple(Ruling))
-        row.only(_ROW_KEYS if ruling in (Ruling.AUTONOMOUS, Ruling.FORBIDDEN) else _ROW_KEYS + _CONFIRM_KEYS)
+        ruling = self._one_of(row, "verdict", self.rulings)
+        row.only(self.row_keys if ruling in (Ruling.AUTONOMOUS, Ruling.FORBIDDEN) else self.row_keys + self.confirm_keys)
         when = row.text("when")
         condition = self._condition(row, when)
         from_model = sorted({fact for fact in facts_of(condition) if self.facts[fact].source is Source.MODEL})
@@ -95,9 +198,11 @@ class _Loader:
             roles=self._roles(row) if confirm else (),
             deadline_us=_deadline(row) if confirm else None,
             on_timeout=self._one_of(row, "on_timeout", _TIMEOUTS) if confirm else None,
-            only_tightens=confirm and bool(from_model),
+            only_tightens=confirm and bool(from_model or self.layer),
             holds=to_python(condition),
             expression=to_polars(condition),
+            thresholds=tuple(sorted(names_in(when) & self.thresholds.keys())) if when and not self.faults else (),
+            layer=self.layer,
         )
 
     def _id(self, row: Section) -> str:
@@ -119,7 +224,7 @@ class _Loader:
         return ""
 
     def _condition(self, row: Section, when: str) -> Condition:
-        condition, faults = read_condition(when, self.facts)
+        condition, faults = read_condition(when, self.facts, {name: held.value for name, held in self.thresholds.items()})
         for fault in faults if when else ():
             row.fault(fault, "when")
         return condition
@@ -142,6 +247,69 @@ class _Loader:
         if len(set(roles)) < len(roles):
             row.fault("a role is named twice", "roles")
         return roles
+
+
+class _LayerLoader(Loader):
+    """Checks a layer: its rows forbid, ask or oblige, and never allow."""
+
+    rulings = (Ruling.CONFIRM, Ruling.FORBIDDEN)
+    confirm_keys = ("deadline", "on_timeout")
+
+    def __init__(self, layer: Layer, people: People, facts: Mapping[str, Fact], now: int, faults: list[Fault]) -> None:
+        super().__init__(people, facts, now, faults)
+        self.of, self.layer = layer, layer.name
+        sources = _SOURCE_KEYS if layer.scope[0] == "market" else ()
+        self.row_keys, self.must_keys = ("id", "when", "verdict", "reason", *sources), ("id", "when", "must", "reason", *sources)
+
+    def rows(self, document: Entry) -> tuple[tuple[Rule, ...], tuple[Obligation, ...]]:
+        """Its rules and obligations in force, each for its scope alone."""
+        top = Section(document, self.of.where, self.faults)
+        if self.of.scope[0] == "market":
+            top.only(_PACK_KEYS)
+            if top.text("market") and top.text("market") != self.of.scope[1]:
+                top.fault(f"it is of the market `{top.text('market')}`, and asked for as that of `{self.of.scope[1]}`", "market")
+            for key in ("version", "as_of", "says"):
+                top.text(key)
+        rules = [self._rule(entry, number) for number, entry in self._entries(top, "rows") if self._in_force(entry)]
+        duties = [self._obligation(entry, number) for number, entry in self._entries(top, "obligations") if self._in_force(entry)]
+        return tuple(_scoped(rule, self.of) for rule in rules), tuple(_scoped(duty, self.of) for duty in duties)
+
+    def _in_force(self, entry: Entry) -> bool:
+        """Whether a row is in force now; that of a pack says by what, and since when."""
+        if self.of.scope[0] != "market":
+            return True
+        row = Section(entry, "row", self.faults)
+        row.label = f"row `{row.text('id')}`"
+        row.text("source")
+        since, until = (_instant(row, key) if row.has(key) or key == "since" else None for key in ("since", "until"))
+        return (since is None or since <= self.now) and (until is None or self.now < until)
+
+    def _owner(self, section: Section) -> str:
+        del section
+        return self.of.owner
+
+    def _roles(self, row: Section) -> tuple[str, ...]:
+        if not self.of.roles:
+            row.fault("it asks for a yes, and nobody is named who could give it", "verdict")
+        return self.of.roles
+
+
+_Row = TypeVar("_Row", Rule, Obligation)
+
+
+def _scoped(row: _Row, layer: Layer) -> _Row:
+    condition = AllOf((Compare(layer.scope[0], "=", layer.scope[1]), row.condition))
+    return replace(row, id=f"{layer.name}:{row.id}", condition=condition, holds=to_python(condition), expression=to_polars(condition))
+
+
+def _instant(section: Section, key: str) -> int | None:
+    """The instant, or the beginning of the day in UTC, at `key`."""
+    text = section.text(key)
+    try:
+        return parse_instant(text if "T" in text else f"{text}T00:00:00Z") if text else None
+    except ClockError:
+        section.fault(f"{key} `{text}` is not an instant; write it as 2026-01-05 or 2026-01-05T06:00:00Z", key)
+        return None
 
 
 def _check_autonomous(row: Section, condition: Condition, from_model: list[str]) -> None:

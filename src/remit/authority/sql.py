@@ -7,6 +7,7 @@ compared, a decimal is scaled exactly or not at all. What is refused today can b
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import sqlglot
 from sqlglot import exp
@@ -43,9 +44,10 @@ class _Literal:
     text: str
 
 
-def read_condition(text: str, facts: Mapping[str, Fact]) -> tuple[Condition, list[str]]:
-    """The condition that `text` writes over the dictionary `facts`, and all faults found in it; with faults, the condition means nothing."""
-    reader = _Reader(facts)
+def read_condition(text: str, facts: Mapping[str, Fact], thresholds: Mapping[str, str] = MappingProxyType({})) -> tuple[Condition, list[str]]:
+    """The condition that `text` writes over the dictionary `facts` and the numbers `thresholds` (by name), and all faults found in it; with faults, the
+    condition means nothing."""
+    reader = _Reader(facts, thresholds)
     try:
         if any(token.comments for token in sqlglot.tokenize(text)):
             reader.faults.append("a comment stands in the condition; put it in the row's `reason`, or after a # of its own line")
@@ -55,6 +57,11 @@ def read_condition(text: str, facts: Mapping[str, Fact]) -> tuple[Condition, lis
     except RecursionError:
         return _FAULTY, ["the condition is nested too deeply to be read; write it as several rows"]
     return condition, list(dict.fromkeys(reader.faults))
+
+
+def names_in(text: str) -> set[str]:
+    """The words of a condition: facts, thresholds and the language's own."""
+    return set(re.findall(r"[A-Za-z_]\w*", re.sub(r"'[^']*'", "", text)))
 
 
 def _place(error: SqlglotError) -> str:
@@ -67,8 +74,8 @@ def _place(error: SqlglotError) -> str:
 class _Reader:
     """Walks one parsed condition and gathers faults."""
 
-    def __init__(self, facts: Mapping[str, Fact]) -> None:
-        self.facts = facts
+    def __init__(self, facts: Mapping[str, Fact], thresholds: Mapping[str, str]) -> None:
+        self.facts, self.thresholds = facts, thresholds
         self.faults: list[str] = []
 
     def condition(self, node: exp.Expr, negated: bool) -> Condition:
@@ -144,6 +151,8 @@ class _Reader:
         if not self._allowed(node):
             return None
         match node:
+            case exp.Column() if node.name in self.thresholds and not node.this.args.get("quoted"):
+                return _Literal("number", self.thresholds[node.name])
             case exp.Column():
                 return self._fact(node)
             case exp.Literal():
@@ -163,7 +172,7 @@ class _Reader:
         if node.this.args.get("quoted"):
             self._fault(f"`{name}` is in double quotes; write text in single quotes, and the names of facts without quotes")
         elif name not in self.facts:
-            self._fault(f"fact `{name}` is not in the dictionary{nearest(name, self.facts) or '; see the list of facts'}")
+            self._fault(f"fact `{name}` is not in the dictionary{nearest(name, [*self.facts, *self.thresholds]) or '; see the list of facts'}")
         else:
             return self.facts[name]
         return None

@@ -1,7 +1,7 @@
 """What the authority is told of each proposal: the proposal's own words, its charter, the records as of now."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -10,6 +10,7 @@ from remit.terms.facts import FACTS, Kind
 from remit.terms.instants import DAY, FOREVER, HOUR
 from remit.terms.people import People
 
+_OF_CHANNEL = {"channel_contacts_28d": 28, "channel_contacts_365d": 365}
 _KINDS: Mapping[Kind, type[pl.DataType]] = {Kind.BOOL: pl.Boolean, Kind.INT: pl.Int64, Kind.NUMBER: pl.Int64, Kind.TEXT: pl.String}
 
 
@@ -25,6 +26,7 @@ class Known:
     - `held`: the ids of HCPs whom promotion leaves alone; `channel_held`: those whom one channel alone leaves out — hcp_id, channel.
     - `feed_age_h`: hours since each feed last loaded whole; a feed that never did is absent.
     - `model_age_h`: hours since the end of the data that trained the response model, or None.
+    - `market`: the market whose rules hold, or None; `models`: the digests of the models in use, by name; `stopped`: the ids of HCPs who are to be left alone.
     """
 
     now: int
@@ -39,6 +41,9 @@ class Known:
     channel_held: pl.DataFrame
     feed_age_h: Mapping[str, int]
     model_age_h: int | None
+    market: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    stopped: Collection[str] = ()
 
 
 def gather(proposals: pl.DataFrame, known: Known, charters: Iterable[Charter], people: People) -> pl.DataFrame:
@@ -64,17 +69,21 @@ def gather(proposals: pl.DataFrame, known: Known, charters: Iterable[Charter], p
         .join(known.cover.with_columns(aligned=pl.lit(True)), on=["hcp_id", "product", "channel"], how="left", maintain_order="left")
         .join(consent, on=["hcp_id", "channel", "purpose"], how="left", maintain_order="left")
         .join(content, on=["content_id", "product", "channel"], how="left", maintain_order="left")
-        .join(_contact_counts(known, ["hcp_id"], "contacts_28d"), on="hcp_id", how="left", maintain_order="left")
-        .join(_contact_counts(known, ["hcp_id", "channel"], "channel_contacts_28d"), on=["hcp_id", "channel"], how="left", maintain_order="left")
+        .join(_contact_counts(known, ["hcp_id"], {"contacts_7d": 7, "contacts_28d": 28}), on="hcp_id", how="left", maintain_order="left")
+        .join(_contact_counts(known, ["hcp_id", "channel"], _OF_CHANNEL), on=["hcp_id", "channel"], how="left", maintain_order="left")
         .join(open_inquiries(known.inquiries, known.now), on=["hcp_id", "product"], how="left", maintain_order="left")
         .join(known.scores.select("hcp_id", "product", "lead_score", "rx_at", "rx_loaded_at"), on=["hcp_id", "product"], how="left", maintain_order="left")
         .with_columns(
             pl.col("hcp_known", "aligned", "content_channel", "channel_held_out").fill_null(False),  # not on file is a fact, not a gap
-            pl.col("contacts_28d", "channel_contacts_28d", "open_inquiries").fill_null(0),
+            pl.col("contacts_7d", "contacts_28d", *_OF_CHANNEL, "open_inquiries").fill_null(0),
             content_expires_h=(pl.col("ends") - known.now).floordiv(HOUR),
             rx_age_h=(pl.lit(known.now, pl.Int64) - pl.col("rx_at")).floordiv(HOUR),
             rx_feed_age_h=(pl.lit(known.now, pl.Int64) - pl.col("rx_loaded_at")).floordiv(HOUR).fill_null(pl.lit(oldest_rx, pl.Int64)),
             model_age_h=pl.lit(known.model_age_h, pl.Int64),
+            market=pl.lit(known.market, pl.String),
+            lead_model=pl.lit(known.models.get("lead-score"), pl.String),
+            response_model=pl.lit(known.models.get("response"), pl.String),
+            hcp_stopped=pl.col("hcp_id").is_in(list(known.stopped)),
             **{name: pl.lit(age, pl.Int64) for name, age in ages.items()},
         )
         .drop("ends", "rx_at", "rx_loaded_at")
@@ -95,9 +104,12 @@ def open_inquiries(inquiries: pl.DataFrame, now: int) -> pl.DataFrame:
     return waiting.group_by("hcp_id", "product", maintain_order=True).agg(open_inquiries=pl.len().cast(pl.Int64))
 
 
-def _contact_counts(known: Known, key: list[str], name: str) -> pl.DataFrame:
-    recent = known.contacts.filter((pl.col("at") >= known.now - 28 * DAY) & (pl.col("at") < known.now))
-    return recent.group_by(key, maintain_order=True).agg(pl.len().cast(pl.Int64).alias(name))
+def _contact_counts(known: Known, key: list[str], days: Mapping[str, int]) -> pl.DataFrame:
+    """Contacts by `key` in so many days before now, by name."""
+    recent = known.contacts.filter((pl.col("at") >= known.now - max(days.values()) * DAY) & (pl.col("at") < known.now))
+    return recent.group_by(key, maintain_order=True).agg(
+        (pl.col("at") >= known.now - span * DAY).sum().cast(pl.Int64).alias(name) for name, span in days.items()
+    )
 
 
 def _charters(charters: Iterable[Charter], people: People, now: int) -> pl.DataFrame:

@@ -40,11 +40,12 @@ def recorded(stored: Stored) -> Recorded:
     payload = stored.payload
     proposal = Proposal(**{name: payload["proposal"][name] for name in _PROPOSAL})
     said = payload["verdict"]
-    lists = {name: tuple(said[name]) for name in ("rules", "reasons", "roles")}
-    verdict = Verdict(**{**{name: said[name] for name in _VERDICT}, **lists, "ruling": Ruling(said["ruling"])})
+    lists = {name: tuple(said.get(name, ())) for name in ("rules", "reasons", "roles", "obligations")}
+    verdict = Verdict(**{**said, **lists, "ruling": Ruling(said["ruling"])})
     return Recorded(Chosen(Judged(proposal, verdict), payload["number"], **payload["selection"]), stored.cycle, stored.seq)
 
 
 def _body(record: Proposal | Verdict, names: tuple[str, ...]) -> dict[str, Any]:
+    """Without obligations where there are none: so it was before there were any."""
     values = ((name, getattr(record, name)) for name in names)
-    return {name: value.value if isinstance(value, Enum) else value for name, value in values}
+    return {name: value.value if isinstance(value, Enum) else value for name, value in values if name != "obligations" or value}

@@ -43,6 +43,10 @@ SCHEMAS: Mapping[str, Schema] = {
     "remit.failure/1": Schema("failure", ("agent", "error", "at")),
     "remit.model/1": Schema("model", ("model", "digest", "stage", "evidence", "at")),
     "remit.signoff/1": Schema("signoff", ("model", "digest", "person", "role", "at")),
+    "remit.rights/1": Schema("rights", ("step", "table", "at")),
+    "remit.stop/1": Schema("stop", ("stop", "scope", "of", "by", "reason", "at")),
+    "remit.hold/1": Schema("hold", ("stop", "by", "reason", "at"), ("hcp_id",)),
+    "remit.start/1": Schema("start", ("stop", "step", "by", "reason", "at")),
 }
 
 

@@ -2,18 +2,22 @@
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from secrets import token_hex
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from remit.runtime import commands, printing, render, render_findings
+from remit.authority import SCOPES
+from remit.runtime import commands, printing, render, render_findings, render_rights, rights_commands
+from remit.runtime.asking import QUESTIONS
+from remit.runtime.authority_commands import authority
 from remit.runtime.countries import bundled
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.init import EXAMPLES
 from remit.runtime.logs import stage_logger
+from remit.runtime.options import AsJson, Folder
+from remit.runtime.options import say as _say
 from remit.runtime.policies import POLICIES
 from remit.terms.errors import RemitError
 from remit.terms.proposals import DISPOSITIONS
@@ -29,10 +33,10 @@ app.add_typer(outcomes, name="outcomes")
 models = typer.Typer(no_args_is_help=True, help="What the models have shown, and who has signed for them.")
 app.add_typer(models, name="models")
 
+app.add_typer(authority, name="authority")
+
 _CORES = os.cpu_count() or 1
 
-Folder = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace's folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads to use; the result is the same for any number.")]
 
 
@@ -223,11 +227,46 @@ def models_sign(
     _say(commands.models_sign(workspace, model, person, role), as_json, render_findings.models_sign)
 
 
-def _say(result: dict[str, Any], as_json: bool, render_text: Callable[[dict[str, Any]], None]) -> None:
-    if as_json:
-        sys.stdout.write(printing.to_json(result))
-    else:
-        render_text(result)
+@app.command()
+def who(
+    kind: Annotated[str, typer.Argument(help=f"What to ask about: {', '.join(QUESTIONS)}.")],
+    name: Annotated[str, typer.Argument(help="Its name, or a decision's id.")],
+    workspace: Folder = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Say who owns a decision or a row, who may change a threshold, who watches a model, who may stop an agent."""
+    _say(rights_commands.who(workspace, kind, name), as_json, render_rights.who)
+
+
+@app.command()
+def stop(
+    scope: Annotated[str, typer.Argument(help=f"What to stop: {', '.join(SCOPES)}.")],
+    reason: Annotated[str, typer.Option(help="Why; nothing personal.")],
+    of: Annotated[str, typer.Argument(help="Which one; nothing for `everything`.")] = "",
+    by: Annotated[str, typer.Option(help="Who stops: an id in people.yaml; whoever is at the machine if not given.")] = "",
+    workspace: Folder = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Stop at once: from here on nothing in this scope is decided or handed over, and what waits in it is refused."""
+    _say(rights_commands.stop(workspace, scope, of, by, reason), as_json, render_rights.stop)
+
+
+@app.command()
+def start(
+    name: Annotated[str, typer.Argument(metavar="STOP", help="The stop to end, as `remit status` names it.")],
+    by: Annotated[str, typer.Option(help="Who asks, or says yes: an id in people.yaml.")],
+    reason: Annotated[str, typer.Option(help="Why; nothing personal.")],
+    workspace: Folder = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Start again what was stopped: one person asks, another says yes, each with a reason."""
+    _say(rights_commands.start(workspace, name, by, reason), as_json, render_rights.start)
+
+
+@app.command()
+def status(workspace: Folder = Path(), as_json: AsJson = False) -> None:
+    """Show what is stopped, by whom and since which action, what waits for a person, and which table is in force."""
+    _say(rights_commands.status(workspace), as_json, render_rights.status)
 
 
 def main() -> None:

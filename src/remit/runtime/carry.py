@@ -44,7 +44,7 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
         since = int(cycle.body["now"])
         if since < horizon and int(cycle.body["waiting_until"]) <= now:
             continue
-        for action, payload in _opened(records, cycle.cycle):
+        for action, payload in opened(records, cycle.cycle):
             if action.seq in refused:
                 continue
             proposal, call, context = payload["proposal"], payload["selection"]["call_number"], payload["context"]
@@ -65,14 +65,20 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
 
 def overdue(records: Records, now: int) -> Iterator[Waiting]:
     """Proposals that waited past their deadline and have no entry that says so."""
+    since = {entry.cycle: int(entry.body["now"]) for entry in records.entries(kind="cycle")}
+    for action, payload in unsettled(records):
+        if action.body["deadline"] <= now:
+            yield Waiting(action.seq, since[action.cycle], action.body["deadline"], payload["context"]["uses"])
+
+
+def unsettled(records: Records) -> Iterator[tuple[Stored, dict[str, Any]]]:
+    """Actions that wait for a person, with their payloads: no entry says that they were refused."""
     refused = {int(entry.body["action"]) for entry in records.entries(kind="refused")}
     for cycle in [entry for entry in records.entries(kind="cycle") if entry.body["waiting_until"]]:
-        for action, payload in _opened(records, cycle.cycle, waiting=True):
-            if action.body["deadline"] <= now and action.seq not in refused:
-                yield Waiting(action.seq, int(cycle.body["now"]), action.body["deadline"], payload["context"]["uses"])
+        yield from ((action, payload) for action, payload in opened(records, cycle.cycle, waiting=True) if action.seq not in refused)
 
 
-def _opened(records: Records, cycle: str, *, waiting: bool = False) -> Iterator[tuple[Stored, dict[str, Any]]]:
+def opened(records: Records, cycle: str, *, waiting: bool = False) -> Iterator[tuple[Stored, dict[str, Any]]]:
     """The cycle's actions with their payloads, or only those that wait for a person; those of erased HCPs are gone and leave nothing behind."""
     return ((action, action.payload) for action in records.entries(kind="action", cycle=cycle, bodied=waiting) if action.payload is not None)
 

@@ -38,7 +38,8 @@ def company_texts(world: Description, seed: int) -> dict[str, str]:
     """The texts of a workspace for a world, by name: every figure may be changed in them."""
     own = [world.products[place].name for place in world.own]
     agents = {f"agents/{name}.yaml": text for name, text in _charters(world, own).items()}
-    return {"remit.toml": _settings(world, seed), "people.yaml": _people(own), "authority.yaml": _table(world, own), **agents}
+    invariants = (files("remit.runtime") / "examples" / "two-brands" / "invariants.yaml").read_text("utf-8")
+    return {"remit.toml": _settings(world, seed), "people.yaml": _people(own), "authority.yaml": _table(world, own), "invariants.yaml": invariants, **agents}
 
 
 def _settings(world: Description, seed: int) -> str:
@@ -127,8 +128,8 @@ def _table(world: Description, own: list[str]) -> str:
          f"The call planner of {name} may plan details of {name}.")
         for name in own
     ]  # fmt: skip
-    rows.append(("email-sends", f"agent = 'email' AND channel = 'email' AND product IN ({listed}) AND consent = 'opt_in'", "owner-email",
-                 "The e-mail agent may write to physicians who have opted in."))  # fmt: skip
+    rows.append(("email-sends", f"agent = 'email' AND channel = 'email' AND product IN ({listed}) AND purpose = 'promotional' AND consent = 'opt_in'",
+                 "owner-email", "The e-mail agent may write to physicians who have opted in."))  # fmt: skip
     rows.append(("msl-visits", f"agent = 'msl' AND channel = 'msl_visit' AND product IN ({listed}) AND purpose = 'medical'", "owner-msl",
                  "The medical agent may plan visits for open questions and education."))  # fmt: skip
     told = [f"\n  - id: {id_}\n    when: {when}\n    verdict: autonomous\n    owner: {owner}\n    reason: {reason}\n" for id_, when, owner, reason in rows]

@@ -21,6 +21,7 @@ from remit.runtime.workspace import Workspace, read_config, recall
 from remit.terms.charters import Charter
 from remit.terms.encoding import MICRO
 from remit.terms.instants import format_instant
+from remit.terms.verdicts import OBLIGATIONS
 
 _PLENTY = 2**50
 _ID = re.compile(r"^(cycle-\d+)/(\d+)$")
@@ -73,6 +74,8 @@ def of_receipt(data: bytes) -> dict[str, Any]:
         unsaid = "nothing that may be shown moves the expectation"
         sentences += [f"Why this HCP: {reason}." for reason in action["context"]["reasons"] or [unsaid]]
         sentences += [f"Who is alike: {action['context']['segment']}."] if "segment" in action["context"] else []
+        must = [OBLIGATIONS[word] for word in action["verdict"].get("obligations", [])]
+        sentences += [f"What goes with it: {'; '.join(must)}."] if must else []
         if deadline := parts["action"]["body"].get("deadline"):
             sentences.append(f"It waits for {', '.join(action['verdict']['roles'])} until {format_instant(deadline)}, then it is refused.")
     ages = {

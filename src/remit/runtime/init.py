@@ -25,6 +25,10 @@ def create(folder: Path, example: str, data: Path | None, physicians: int) -> No
     check_data(example, data)
     with as_file(files("remit.runtime") / "examples" / example) as source:
         shutil.copytree(source, folder, dirs_exist_ok=True)
+    if example == "two-brands":
+        with as_file(files("remit.runtime") / "packs" / "us.yaml") as pack:
+            (folder / "packs").mkdir()
+            shutil.copy(pack, folder / "packs")
     fill(folder, data, physicians)
 
 

@@ -104,6 +104,9 @@ def assemble(
         channel_held=draws.filter(pl.col("held") & (pl.col("channel") != "")).select("hcp_id", "channel"),
         feed_age_h={feed: (now - at) // HOUR for feed, at in loads.items()},
         model_age_h=(now - models.trained_to) // HOUR,
+        market=settings.market.name if settings.market else None,
+        models=models.digests,
+        stopped=config.holds,
     )
     viewer = set(Label)
     return Inputs(

@@ -11,6 +11,7 @@ from remit.runtime.cycle import TAKEN, PurposePlan, Result
 from remit.runtime.settings import Settings
 from remit.terms.charters import Charter
 from remit.terms.proposals import PROPOSAL_COLUMNS, Chosen, Judged, Proposal
+from remit.terms.verdicts import Verdict
 
 STREAM, SCHEMA = "decisions", "remit.decisions/1"
 SELECTION = {"tried": "tried at random", "chosen": "joint choice", "waiting": "joint choice"}
@@ -27,7 +28,7 @@ def cycle_entry(result: Result, recorded: Mapping[str, Any], segments: tuple[Seg
         "used": used(result.plans, result.tries),
         "waiting_until": max(deadlines, default=0),
         "counts": counts(result),
-        "verdicts": {",".join(verdict.rules): asdict(verdict) for verdict in result.verdicts},
+        "verdicts": {",".join(verdict.rules): _without_obligations(verdict) for verdict in result.verdicts},
         "segments": [segment.root for segment in segments],
     }
     return Entry("cycle", "remit.cycle/1", body)
@@ -56,6 +57,13 @@ def action_entries(result: Result, now: int, settings: Settings, charters: tuple
             context["segment"] = groups[row["hcp_id"]]
         entries.append(action_entry(action, context, None if verdict.deadline_us is None else now + verdict.deadline_us))
     return entries
+
+
+def _without_obligations(verdict: Verdict) -> dict[str, Any]:
+    """By rules alone: obligations stand in each action."""
+    body = asdict(verdict)
+    del body["obligations"]
+    return body
 
 
 def counts(result: Result) -> dict[str, Any]:

@@ -28,6 +28,8 @@ def run(result: dict[str, Any]) -> None:
         line("Trained the models anew.")
     for name, watched in result["models"].items():
         line(f"Model {name} ({watched['stage']}): {ASKS[watched['asks']]}")
+    if result["draft"]:
+        line("  ! authority.yaml is a draft: the version in force decided. `remit authority propose` puts the draft before those who may approve it.")
     if result["refused"]:
         line(f"Refused {result['refused']} proposals that had waited past their deadline.")
     if "agents" in result:

@@ -10,7 +10,7 @@ import polars as pl
 from remit.intake import replaced
 from remit.ledger import Ledger
 from remit.models.bases import alike, dump_shared, load_shared
-from remit.runtime import grouping, registry, training
+from remit.runtime import grouping, registry, stopping, training
 from remit.runtime.carry import carry
 from remit.runtime.cycle import DECISION_COLUMNS, Result, cycle
 from remit.runtime.enrolment import enrolled
@@ -33,7 +33,7 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
     """
     body = cycle_body(ledger, cycle_id)
     now, upto = int(body["now"]), int(body["inputs"]["log"])
-    config = read_config(recall(workspace, body["inputs"]["config"]))
+    config = stopping.applied(read_config(recall(workspace, body["inputs"]["config"])), ledger, upto)
     newer = replaced(workspace.warehouse)
     only = [newer.get(commitment, commitment) for commitment in body["inputs"]["warehouse"]]
     models = training.load(workspace, body["models"])

@@ -50,6 +50,7 @@ def of_run(done: Done, seconds: dict[str, float]) -> dict[str, Any]:
             "warnings": list(loaded.warnings),
         },
         "trained": done.trained,
+        "draft": done.draft,
         "models": {name: {"stage": each["stage"], "asks": each["asks"]} for name, each in done.watch.items()},
         "refused": done.refused,
         "stopped": len(done.stopped),

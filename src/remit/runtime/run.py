@@ -10,12 +10,12 @@ from typing import Any
 
 import polars as pl
 
-from remit.gateway import Known, Stopped, clear, deliver, lists
+from remit.gateway import Known, Stopped, clear, deliver, lists, take_back
 from remit.intake import LoadReport, load, segments, state
-from remit.ledger import Entry, Ledger, Segment, create_ledger, open_ledger
+from remit.ledger import Entry, Ledger, Records, Segment, create_ledger, open_ledger
 from remit.models.bases import dump_shared, load_shared
 from remit.models.segments import Segments
-from remit.runtime import grouping, registry, training
+from remit.runtime import grouping, registry, rights, stopping, training
 from remit.runtime.carry import carry, overdue
 from remit.runtime.cycle import Inputs, Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
@@ -26,6 +26,7 @@ from remit.runtime.living import check_clock, live_on
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
 from remit.runtime.settings import Settings
 from remit.runtime.workspace import Config, Workspace, config_texts, keep, locked, read_config, write_whole
+from remit.terms.charters import Charter
 from remit.terms.encoding import canonical
 from remit.terms.instants import add_span
 from remit.terms.proposals import Acted, Cleared
@@ -36,7 +37,8 @@ Entropy = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A finished cycle: what was loaded, decided (None where an interrupted cycle was only finished), handed over and stopped."""
+    """A finished cycle: what was loaded, decided (None where an interrupted cycle was only finished), handed over and stopped; `draft` says that the table in
+    the folder is not the one that decided."""
 
     cycle: str
     now: int
@@ -50,6 +52,7 @@ class Done:
     files: tuple[tuple[str, int], ...]
     log_size: int
     watch: Mapping[str, Any]
+    draft: bool = False
 
 
 def run_cycle(workspace: Workspace, threads: int, stage: Stage, entropy: Entropy = os.urandom, clock: Callable[[], int] | None = None) -> Done:
@@ -62,8 +65,10 @@ def run_cycle(workspace: Workspace, threads: int, stage: Stage, entropy: Entropy
         with closing(open_or_create(workspace, config.settings, entropy)) as ledger:
             open_cycle = unfinished(ledger)
             if open_cycle is not None:
-                return _finish(workspace, config, ledger, open_cycle, threads, stage, entropy)
-            return _new(workspace, config, ledger, _next_instant(ledger, config.settings, clock), threads, stage, entropy)
+                done = _finish(workspace, config, ledger, open_cycle, threads, stage, entropy)
+            else:
+                done = _new(workspace, config, ledger, next_instant(ledger, config.settings, clock), threads, stage, entropy)
+            return replace(done, draft=rights.governed(workspace, ledger, config, done.now) is not config)
 
 
 def open_or_create(workspace: Workspace, settings: Settings, entropy: Entropy) -> Ledger:
@@ -83,8 +88,9 @@ def _handed_over(cycle_id: str) -> str:
     return f"{cycle_id}:handed-over"
 
 
-def _next_instant(ledger: Ledger, settings: Settings, clock: Callable[[], int] | None) -> int:
-    instants = [int(entry.body["now"]) for entry in ledger.entries(kind="cycle")]
+def next_instant(records: Records, settings: Settings, clock: Callable[[], int] | None) -> int:
+    """When the next cycle is. Raises `WorkspaceError` where the machine's clock counts and stands before the last one."""
+    instants = [int(entry.body["now"]) for entry in records.entries(kind="cycle")]
     if settings.stepped:
         return add_span(settings.first, settings.every, len(instants))
     now = clock() if clock else time_ns() // 1000
@@ -94,11 +100,12 @@ def _next_instant(ledger: Ledger, settings: Settings, clock: Callable[[], int] |
 
 
 def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads: int, stage: Stage, entropy: Entropy) -> Done:
+    config = rights.governed(workspace, ledger, config, now)
     settings = config.settings
     cycle_id = f"cycle-{sum(1 for _ in ledger.entries(kind='cycle')) + 1:04d}"
     stage("load feeds")
     loaded = _load(workspace, config, ledger, now, entropy)
-    config.table(now)
+    table = config.table(now)
     check_clock(workspace, now)
     _check_holdout(workspace, settings, ledger, now)
     stage("read the warehouse")
@@ -121,6 +128,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     refused = _refuse_overdue(ledger, cycle_id, now)
     stage("score")
     log_size = ledger.size
+    config = stopping.applied(config, ledger, log_size)
     before = enrolled(ledger, settings, log_size)
     new = draw(source, settings, before, ledger.draw_key(), now)
     members = grouping.placed(models, seen.features, settings, held)
@@ -149,7 +157,8 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     stage("commit to the ledger")
     actions = action_entries(result, now, settings, config.charters, grouping.named(models, members))
     failures = [Entry("failure", "remit.failure/1", {"agent": failure.agent, "error": failure.error, "at": now}) for failure in result.failures]
-    entries = [cycle_entry(result, recorded, written, actions), *registry.new_models(workspace, ledger, log_size, models, settings, now), *failures, *actions]
+    told = [*rights.establish(ledger, table, now), *registry.new_models(workspace, ledger, log_size, models, settings, now), *failures]
+    entries = [cycle_entry(result, recorded, written, actions), *told, *actions]
     ledger.append(cycle_id, entries, cycle=cycle_id, segments=(*written, *draws, *places), expected_size=log_size)
     stopped, files = _hand_over(workspace, config, ledger, cycle_id, inputs, stage)
     return Done(cycle_id, now, loaded, result, inputs.known, settings, trained, refused, stopped, files, ledger.size, recorded["watch"])
@@ -165,6 +174,7 @@ def _check_holdout(workspace: Workspace, settings: Settings, ledger: Ledger, now
 def _finish(workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str, threads: int, stage: Stage, entropy: Entropy) -> Done:
     body = next(entry.body for entry in ledger.entries(kind="cycle", cycle=cycle_id))
     now = int(body["now"])
+    config = rights.governed(workspace, ledger, config, now)
     stage("load feeds")
     loaded = _load(workspace, config, ledger, now, entropy)
     stage("read the warehouse")
@@ -214,11 +224,20 @@ def _hand_over(
 ) -> tuple[tuple[Stopped, ...], tuple[tuple[str, int], ...]]:
     """Clears what the ledger holds, gives it to the channel, and records both; with nothing to hand over, that is recorded too."""
     now = inputs.known.now
-    stage("check at the door")
-    cleared, stopped = clear(ledger, cycle_id, inputs.known, config.table(now), config.charters, config.people)
-    stage("act")
-    files = {name: data for channel in config.settings.channels.values() for name, data in lists(rows_of(cleared, channel.name), channel.list_by).items()}
-    deliveries = deliver(workspace.out / cycle_id, files, write_whole)
+    while True:
+        stage("check at the door")
+        size = ledger.size
+        config = stopping.applied(config, ledger, size)
+        cleared, stopped = clear(ledger, cycle_id, replace(inputs.known, stopped=config.holds), config.table(now), config.charters, config.people)
+        stage("act")
+        files = {name: data for channel in config.settings.channels.values() for name, data in lists(rows_of(cleared, channel.name), channel.list_by).items()}
+        files |= lists(_notices(cleared, config.charters), "owner")
+        folder = workspace.out / cycle_id
+        take_back(folder, {path.name for path in folder.glob("*.csv")} - files.keys())  # of an attempt that was not recorded
+        deliveries = deliver(folder, files, write_whole)
+        if ledger.size == size:
+            break
+        # Something was recorded meanwhile, which may be a stop.
     acted = [Acted(action, "files", now) for action in cleared]
     entries = [
         Entry(
@@ -234,7 +253,7 @@ def _hand_over(
     ]
     entries += [_refusal(item.recorded.entry, item.reason, now, now, _reserved(ledger, item)) for item in stopped]
     live_on(workspace, cleared, now, stage)
-    ledger.append(_handed_over(cycle_id), entries, cycle=cycle_id)
+    ledger.append(_handed_over(cycle_id), entries, cycle=cycle_id, expected_size=size)
     return tuple(stopped), tuple((delivery.name, delivery.rows) for delivery in deliveries)
 
 
@@ -259,10 +278,22 @@ def rows_of(cleared: list[Cleared], channel: str) -> list[Mapping[str, str]]:
                     "position": str(chosen.position or ""),
                     "product": proposal.product,
                     "content_id": proposal.content_id or "",
+                    "must": " ".join(action.verdict.obligations),
                     "decision": f"{action.recorded.cycle}/{chosen.number}",
                 }
             )
     return rows
+
+
+def _notices(cleared: list[Cleared], charters: tuple[Charter, ...]) -> list[Mapping[str, str]]:
+    """Of the actions whose agent's owner must be told, which they are."""
+    owners = {charter.agent: charter.owner for charter in charters}
+    told = [action for action in sorted(cleared, key=_list_order) if "notify-owner" in action.verdict.obligations]
+    agents = [(action, action.recorded.chosen.judged.proposal.agent) for action in told]
+    return [
+        {"channel": "notice", "owner": owners[agent], "agent": agent, "decision": f"{action.recorded.cycle}/{action.recorded.chosen.number}"}
+        for action, agent in agents
+    ]
 
 
 def _list_order(action: Cleared) -> tuple[str, int, int, str]:

@@ -46,6 +46,20 @@ class Holdout:
 
 
 @dataclass(frozen=True, slots=True)
+class Market:
+    """The market whose rules hold, by two letters; `owner` answers for its rules here, and those in the roles `confirm` give the yes that they ask for."""
+
+    name: str
+    owner: str
+    confirm: tuple[str, ...]
+
+    @property
+    def pack(self) -> str:
+        """The file with its rules, from the workspace's root."""
+        return f"packs/{self.name.lower()}.yaml"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A workspace's settings. Spans are texts such as `1 week`; instants are UTC microseconds; `positions` are millionths.
 
@@ -74,6 +88,7 @@ class Settings:
     channels: Mapping[str, Channel]
     holdout: Holdout | None = None
     oversight: Oversight = field(default_factory=Oversight)
+    market: Market | None = None
 
 
 def read_settings(text: str, where: str) -> Settings:
@@ -106,6 +121,7 @@ def read_settings(text: str, where: str) -> Settings:
         channels=channels,
         holdout=_holdout(document.table("holdout"), channels) if "holdout" in document.names() else None,
         oversight=read_oversight(document.table("models", optional=True)),
+        market=_market(document.table("market")) if "market" in document.names() else None,
     )
     for part in (clock, contacts, training, document):
         part.close()
@@ -124,6 +140,14 @@ def check_version(version: int, where: str) -> None:
         raise WorkspaceError(
             f"the workspace has version {version}; this release needs {WORKSPACE_VERSION}", where=where, do="Run `remit migrate`, which moves it."
         )
+
+
+def _market(document: Document) -> Market:
+    market = Market(document.text("name"), document.text("owner"), document.texts("confirm", ()))
+    if market.name and not re.fullmatch(r"[A-Z]{2}", market.name):
+        document.fault("name", "must be two capital letters, such as US")
+    document.close()
+    return market
 
 
 def _channel(name: str, document: Document) -> Channel:

@@ -1,6 +1,6 @@
 """`remit outcomes tried --table`: what chance's decisions would have been worth, had another authority table ruled them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +12,7 @@ import polars as pl
 from remit.authority import Table, judge, limits, load_table
 from remit.features import Panel
 from remit.intake import state
-from remit.ledger import Records, read_ledger
+from remit.ledger import Records, Stored, read_ledger
 from remit.outcomes import ESTIMATORS, FEWEST, Logged, OutcomeError, gain
 from remit.runtime import reporting
 from remit.runtime.cycle import TAKEN
@@ -34,10 +34,7 @@ ENOUGH = 100
 def told(workspace: Workspace, file: Path, periods: int | None) -> dict[str, Any]:
     """What the table in `file` would have made of all that chance decided in past cycles, by the `periods` after each decision (None: the settings' horizon);
     in the workspace's currency, net of contacts' costs. As of the last cycle. Raises `WorkspaceError`, `AuthorityError` or `OutcomeError`."""
-    try:
-        text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise WorkspaceError(f"the table cannot be read: {getattr(error, 'strerror', None) or error}", where=str(file), do="Name a table's file.") from None
+    text = table_text(file)
     config = read_config(config_texts(workspace))
     with closing(read_ledger(workspace.ledger)) as records:
         now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
@@ -63,21 +60,36 @@ def told(workspace: Workspace, file: Path, periods: int | None) -> dict[str, Any
     }
 
 
+def table_text(file: Path) -> str:
+    """The text of a table's file. Raises `WorkspaceError` where it cannot be read."""
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkspaceError(f"the table cannot be read: {getattr(error, 'strerror', None) or error}", where=str(file), do="Name a table's file.") from None
+
+
+def decided(records: Records, since: int | None = None) -> Iterator[tuple[Stored, pl.DataFrame]]:
+    """Each cycle at `since` (UTC microseconds) or later that decided anything, and its decisions with the facts recorded with them; a fact that was not
+    recorded then is unknown."""
+    for entry in records.entries(kind="cycle"):
+        parts = [records.read_segment(segment).frame for segment in records.segments(entry.cycle, STREAM)] if int(entry.body["now"]) >= (since or 0) else []
+        if parts:
+            frame = pl.concat(parts)
+            yield entry, frame.with_columns(pl.lit(None).alias(name) for name in FACTS if name not in frame.columns)
+
+
 def _decisions(workspace: Workspace, records: Records, other: Table) -> tuple[pl.DataFrame, dict[str, int]]:
     """All that chance decided, with what `other` would have decided; and how many decisions that were certain it would have made otherwise."""
     configs: dict[tuple[tuple[str, str], ...], Config] = {}
     frames, counts = [], {"stopped": 0, "opened": 0}
-    for entry in records.entries(kind="cycle"):
-        parts = [records.read_segment(segment).frame for segment in records.segments(entry.cycle, STREAM)]
-        if not parts:
-            continue
+    for entry, frame in decided(records):
         at, digests = int(entry.body["now"]), entry.body["inputs"]["config"]
         key = tuple(sorted(digests.items()))
         if key not in configs:
             configs[key] = read_config(recall(workspace, digests))
         config = configs[key]
         costs = {charter.agent: int(charter.settings.get("cost_minor", 0)) for charter in config.charters}
-        rows = pl.concat(parts).with_columns(at=pl.lit(at, pl.Int64), done=TAKEN, cost_minor=pl.col("agent").replace_strict(costs, return_dtype=pl.Int64))
+        rows = frame.with_columns(at=pl.lit(at, pl.Int64), done=TAKEN, cost_minor=pl.col("agent").replace_strict(costs, return_dtype=pl.Int64))
         rows = rows.with_columns(targets(rows, config.table(at), other))
         certain = rows.filter(pl.col("probability").is_in([0, MICRO]))
         counts["stopped"] += certain.filter(pl.col("done") & (pl.col("target") == 0)).height

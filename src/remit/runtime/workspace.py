@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remit.agents import read_charter, read_people
-from remit.authority import Table, load_table
+from remit.authority import Layer, Stop, Table, load_table, stopped
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.settings import Settings, read_settings
 from remit.terms.charters import Charter
 from remit.terms.encoding import digest
 from remit.terms.facts import FACTS
+from remit.terms.instants import format_instant
 from remit.terms.people import People
 
 
@@ -54,20 +55,36 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the people of a workspace have written, and the texts it was read from (by path from the workspace's root)."""
+    """What the people of a workspace have written, and the texts it was read from (by path from the workspace's root); with the stops in force, and the ids of
+    HCPs whom one of them leaves alone."""
 
     settings: Settings
     people: People
     charters: tuple[Charter, ...]
     table_text: str
     texts: Mapping[str, str]
+    stops: tuple[Stop, ...] = ()
+    holds: tuple[str, ...] = ()
+
+    def read_table(self, now: int) -> Table:
+        """The authority table, whose owners must be on file at `now`, in force then or not. Raises `AuthorityError` with every fault."""
+        return load_table(self.table_text, self.people, FACTS, now, self.layers())
 
     def table(self, now: int) -> Table:
-        """The authority table as it stands at `now`: its owners must be on file then. Raises `AuthorityError` with every fault."""
-        table = load_table(self.table_text, self.people, FACTS, now)
+        """The authority table as it stands at `now`. Raises `AuthorityError` with every fault, and `WorkspaceError` if it is not in force, or does not keep the
+        holdout."""
+        table = self.read_table(now)
+        if not table.in_force(now):
+            since, until = ("ever" if at is None else format_instant(at) for at in (table.since, table.until))
+            what = f"version {table.version} of the table is in force from {since} until {until}, and it is {format_instant(now)}"
+            raise WorkspaceError(what, where="authority.yaml", do="Propose and approve a version that is in force now.")
+        self._check_holdout(table)
+        return stopped(table, self.stops)
+
+    def _check_holdout(self, table: Table) -> None:
         holdout = self.settings.holdout
         if holdout is None:
-            return table
+            return
         if not table.always_forbids(held_out=True, purpose="promotional"):
             do = "Add a forbidden row `when: held_out AND purpose = 'promotional'`, or take [holdout] out of remit.toml."
             raise WorkspaceError(f"`{holdout.name}` holds HCPs out, and no row of the table forbids all promotion to them", where="authority.yaml", do=do)
@@ -76,7 +93,13 @@ class Config:
             what = f"`{holdout.name}` holds HCPs out from {', '.join(loose)}, and no row of the table forbids all promotion to them there"
             do = "Add a forbidden row `when: channel_held_out AND purpose = 'promotional'`, or take `channels` out of [holdout] in remit.toml."
             raise WorkspaceError(what, where="authority.yaml", do=do)
-        return table
+
+    def layers(self) -> list[Layer]:
+        """What applies beside the company's table: the market's pack."""
+        market = self.settings.market
+        if market is None:
+            return []
+        return [Layer(market.name.lower(), market.pack, self.texts[market.pack], ("market", market.name), market.owner, market.confirm)]
 
 
 def open_workspace(root: Path) -> Workspace:
@@ -88,7 +111,9 @@ def open_workspace(root: Path) -> Workspace:
 
 def config_texts(workspace: Workspace) -> dict[str, str]:
     """The texts of everything people write: settings, people, authority table, charters. Raises `WorkspaceError` listing what cannot be read."""
-    names = ["remit.toml", "people.yaml", "authority.yaml", *sorted(f"agents/{path.name}" for path in (workspace.root / "agents").glob("*.yaml"))]
+    folders = ("agents", "packs")
+    held = {folder: sorted(f"{folder}/{path.name}" for path in (workspace.root / folder).glob("*.yaml")) for folder in folders}
+    names = ["remit.toml", "people.yaml", "authority.yaml", *held["agents"], *held["packs"]]
     texts, faults = {}, []
     for name in names:
         try:
@@ -97,7 +122,7 @@ def config_texts(workspace: Workspace) -> dict[str, str]:
             faults.append(f"`{name}` is missing")
         except (OSError, UnicodeDecodeError) as error:
             faults.append(f"`{name}` cannot be read: {error}")
-    if len(names) == 3:
+    if not held["agents"]:
         faults.append("`agents/` holds no charter")
     if faults:
         raise WorkspaceError("the workspace is not whole", where=str(workspace.root), faults=faults)
@@ -112,7 +137,20 @@ def read_config(texts: Mapping[str, str]) -> Config:
     _check_charters(charters, settings)
     if faults := settings.oversight.faults(people):
         raise WorkspaceError("the models' people do not fit the workspace", where="remit.toml", faults=faults)
+    _check_market(settings, people, texts)
     return Config(settings, people, charters, texts["authority.yaml"], dict(texts))
+
+
+def _check_market(settings: Settings, people: People, texts: Mapping[str, str]) -> None:
+    market = settings.market
+    if market is None:
+        return
+    held = {role for person in people.values() for role in person.roles}
+    faults = [] if market.owner in people else [f"`market.owner` is `{market.owner}`, who is not in people.yaml"]
+    faults += [f"`market.confirm` names `{role}`, a role that nobody in people.yaml holds" for role in market.confirm if role not in held]
+    faults += [] if market.pack in texts else [f"`{market.pack}` is missing: `remit authority pack {market.name}` writes it, if Remit has one of that market"]
+    if faults:
+        raise WorkspaceError("the market does not fit the workspace", where="remit.toml", faults=faults)
 
 
 def _check_charters(charters: tuple[Charter, ...], settings: Settings) -> None:

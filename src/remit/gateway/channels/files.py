@@ -1,7 +1,7 @@
 """The channel `files`: lists that people and mail systems take from a folder."""
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -36,6 +36,12 @@ def deliver(folder: Path, files: Mapping[str, bytes], write: Callable[[Path, byt
         if not (path.is_file() and path.read_bytes() == data):
             write(path, data)
     return tuple(Delivery(name, digest(data), data.count(b"\n") - 1) for name, data in sorted(files.items()))
+
+
+def take_back(folder: Path, names: Iterable[str]) -> None:
+    """Removes lists that were put into `folder` and not recorded as handed over."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _csv(rows: list[Mapping[str, str]]) -> bytes:

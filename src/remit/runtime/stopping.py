@@ -1,0 +1,149 @@
+"""Stops in a workspace: recorded in the ledger, in force from that entry on, and ended by two people."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from remit.authority import SCOPES, Stop
+from remit.gateway import lists
+from remit.ledger import Entry, Ledger, Records, Stored
+from remit.runtime.carry import opened, unsettled
+from remit.runtime.errors import WorkspaceError
+from remit.runtime.workspace import Config, Workspace, write_whole
+
+STOP, HOLD, START = "remit.stop/1", "remit.hold/1", "remit.start/1"
+COMPLIANCE = "compliance"
+"""The role that may stop anything."""
+
+
+def applied(config: Config, records: Records, upto: int) -> Config:
+    """`config` with the stops in force after the log's first `upto` entries."""
+    ended = {str(entry.body["stop"]) for entry in records.entries(kind="start") if entry.seq < upto and entry.body["step"] == "yes"}
+    stops = [entry for entry in records.entries(kind="stop") if entry.seq < upto and entry.body["stop"] not in ended]
+    holds = [entry for entry in records.entries(kind="hold") if entry.seq < upto and entry.body["stop"] not in ended]
+    found = [Stop(*(str(entry.body[name]) for name in ("stop", "scope", "of", "by", "reason"))) for entry in stops]
+    if holds:
+        found.append(Stop("stop-hcp", "hcp", "", "", "this physician is to be left alone"))
+    return replace(config, stops=tuple(found), holds=tuple(sorted(str(entry.payload["hcp_id"]) for entry in holds if entry.payload)))
+
+
+def stop(workspace: Workspace, ledger: Ledger, config: Config, scope: str, of: str, by: str, reason: str, now: int) -> dict[str, Any]:
+    """Stops `of` in `scope`: recorded with the refusal of everything in it that waits, and with a list of what was handed over last and is to be taken back.
+
+    `by` is a person who may stop it, or empty: whoever is at the machine may stop, and not start again. Raises `WorkspaceError` for a scope that is not there,
+    and for a person who may not.
+    """
+    if scope not in SCOPES:
+        raise WorkspaceError(f"nothing is stopped by `{scope}`", do=f"Stop one of: {', '.join(SCOPES)}.")
+    known = _known(scope, config, ledger)
+    if (scope == "everything") is not (of == "") or (known is not None and of not in known):
+        there = f"There are {', '.join(sorted(known))}." if known else "Say what is to be stopped." if not of else "`everything` takes no name."
+        raise WorkspaceError(f"there is no {scope} `{of}` to stop" if of else f"{scope}: what of it is missing", do=there)
+    allowed = may_stop(config, scope, of, now)
+    if by and by not in allowed:
+        raise WorkspaceError(f"`{by}` may not stop this", where=f"{scope} {of}".strip(), do=f"{', '.join(sorted(allowed))} may.")
+    name = f"stop-{_count(ledger) + 1:04d}"
+    about = {"stop": name, "by": by, "reason": reason, "at": now}
+    entry = Entry("hold", HOLD, about, of, {"hcp_id": of}) if scope == "hcp" else Entry("stop", STOP, {**about, "scope": scope, "of": of})
+    waiting = [(action, payload) for action, payload in unsettled(ledger) if _within(action, payload, scope, of, config, ledger)]
+    refusals = [_refused(action, payload, f"{name}: stopped while it waited", now, ledger) for action, payload in waiting]
+    ledger.append(name, [entry, *refusals], cycle=name)
+    back = _recall(workspace, ledger, config, name, scope, of)
+    return {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, "refused": len(refusals), "recalled": back}
+
+
+def start(ledger: Ledger, config: Config, name: str, by: str, reason: str, now: int) -> dict[str, Any]:
+    """Asks for what was stopped to start again, or, if another person has asked, says yes to it. Raises `WorkspaceError` with why it cannot be."""
+    entries = [entry for kind in ("stop", "hold") for entry in ledger.entries(kind=kind) if entry.body["stop"] == name]
+    steps = [entry.body for entry in ledger.entries(kind="start") if entry.body["stop"] == name]
+    if not entries or any(step["step"] == "yes" for step in steps):
+        raise WorkspaceError(f"no stop `{name}` is in force", do="See `remit status`.")
+    scope, of = str(entries[0].body.get("scope", "hcp")), str(entries[0].body.get("of", ""))
+    allowed, asked = may_stop(config, scope, of, now), [str(step["by"]) for step in steps]
+    if by not in allowed:
+        raise WorkspaceError(f"`{by}` may not start this again", where=name, do=f"Two of {', '.join(sorted(allowed))} may, each for themselves.")
+    if by in asked:
+        raise WorkspaceError(f"`{by}` has asked for it already", where=name, do="Another person must say yes.")
+    step = "yes" if asked else "asked"
+    ledger.append(f"{name}:{step}", [Entry("start", START, {"stop": name, "step": step, "by": by, "reason": reason, "at": now})], cycle=f"{name}:{step}")
+    return {"stop": name, "step": step, "by": by, "others": sorted(allowed - {by, *asked})}
+
+
+def status(records: Records, config: Config) -> list[dict[str, Any]]:
+    """Every stop in force: what, who, why, who has asked for a start, and the last action that was recorded as handed over before it."""
+    names = {each.id for each in applied(config, records, records.size).stops} - {"stop-hcp"}
+    acted = list(records.entries(kind="acted"))
+    asked = {entry.body["stop"]: entry.body["by"] for entry in records.entries(kind="start")}
+    ended = {entry.body["stop"] for entry in records.entries(kind="start") if entry.body["step"] == "yes"}
+    rows = []
+    for entry in sorted([*records.entries(kind="stop"), *records.entries(kind="hold")], key=lambda entry: entry.seq):
+        if entry.body["stop"] in names or (entry.kind == "hold" and entry.body["stop"] not in ended):
+            before = [each for each in acted if each.seq < entry.seq]
+            body = {name: entry.body.get(name, "") for name in ("stop", "scope", "of", "by", "reason", "at")}
+            last = {"entry": before[-1].seq, "cycle": before[-1].cycle, "at": before[-1].body["at"]} if before else None
+            rows.append({**body, "scope": body["scope"] or "hcp", "entry": entry.seq, "last_action": last, "start_asked_by": asked.get(entry.body["stop"])})
+    return rows
+
+
+def may_stop(config: Config, scope: str, of: str, now: int) -> set[str]:
+    """Who may stop it, and start it again with another: compliance, the table's owner, and whoever owns or watches what is stopped."""
+    people, settings = config.people, config.settings
+    found = {name for name, person in people.items() if COMPLIANCE in person.roles} | {config.read_table(now).owner}
+    for charter in config.charters:
+        if of in {"agent": (charter.agent,), "product": charter.products, "channel": charter.channels}.get(scope, ()):
+            found |= {charter.owner, *charter.watchers}
+    if scope == "market" and settings.market is not None:
+        found.add(settings.market.owner)
+    if scope == "model":
+        found |= {settings.oversight.watcher} | {name for name, person in people.items() if person.roles & set(settings.oversight.signers)}
+    return {name for name in found if name in people and people[name].active(now)}
+
+
+def _known(scope: str, config: Config, records: Records) -> set[str] | None:
+    """What of a scope there is; None where anything may be named."""
+    charters = config.charters
+    if scope == "agent":
+        return {charter.agent for charter in charters}
+    if scope == "product":
+        return {product for charter in charters for product in charter.products}
+    if scope == "channel":
+        return set(config.settings.channels)
+    if scope == "market":
+        return {config.settings.market.name} if config.settings.market else set()
+    if scope == "model":
+        return {str(digest) for entry in records.entries(kind="cycle") for name, digest in entry.body["models"].items() if name != "segments"}
+    return None
+
+
+def _within(action: Stored, payload: Mapping[str, Any], scope: str, of: str, config: Config, records: Records) -> bool:
+    proposal = payload["proposal"]
+    if scope == "model":
+        return of in next(records.entries(kind="cycle", cycle=action.cycle)).body["models"].values()
+    market = config.settings.market.name if config.settings.market else ""
+    names = {"agent": "agent", "product": "product", "channel": "channel", "content": "content_id", "hcp": "hcp_id"}
+    return scope == "everything" or (scope == "market" and of == market) or (scope in names and proposal[names[scope]] == of)
+
+
+def _refused(action: Stored, payload: Mapping[str, Any], reason: str, now: int, records: Records) -> Entry:
+    since = int(next(records.entries(kind="cycle", cycle=action.cycle)).body["now"])
+    return Entry("refused", "remit.refused/1", {"action": action.seq, "reason": reason, "at": now, "since": since, "uses": dict(payload["context"]["uses"])})
+
+
+def _recall(workspace: Workspace, records: Records, config: Config, name: str, scope: str, of: str) -> int:
+    """Lists what the last cycle handed over within the stop, for whoever took it: a list cannot be unread, but need not be worked through."""
+    last = max(records.entries(kind="acted"), key=lambda entry: entry.seq, default=None)
+    if last is None:
+        return 0
+    handed, cycle = set(last.body["actions"]), last.cycle
+    rows = [
+        {"channel": "recall", "stop": name, "hcp_id": payload["hcp_id"], "action": payload["proposal"]["channel"], "decision": f"{cycle}/{payload['number']}"}
+        for action, payload in opened(records, cycle)
+        if action.seq in handed and _within(action, payload, scope, of, config, records)
+    ]
+    for file, data in lists(sorted(rows, key=lambda row: row["decision"]), "stop").items():
+        write_whole(workspace.out / cycle / file, data)
+    return len(rows)
+
+
+def _count(records: Records) -> int:
+    return sum(1 for kind in ("stop", "hold") for _ in records.entries(kind=kind))

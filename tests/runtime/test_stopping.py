@@ -1,0 +1,166 @@
+"""A stop stops: what is decided, what waits, what is about to be handed over; and two people start again."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from remit.authority import SCOPES
+from remit.ledger import read_ledger
+from remit.runtime import commands, rights_commands
+from remit.runtime.errors import WorkspaceError
+from remit.runtime.run import run_cycle
+from remit.runtime.workspace import Workspace
+from tests.runtime.conftest import amended, quiet
+
+Remit = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def stop(workspace: Workspace, scope: str, of: str = "", by: str = "compliance-lead") -> str:
+    return str(rights_commands.stop(workspace.root, scope, of, by, "a test")["stop"])
+
+
+def named(workspace: Workspace, scope: str) -> str:
+    """Something of a scope that the workspace has."""
+    with closing(read_ledger(workspace.ledger)) as records:
+        body = next(records.entries(kind="cycle")).body
+        content = next(str(entry.payload["proposal"]["content_id"]) for entry in records.entries(kind="action") if entry.payload["proposal"]["content_id"])
+        hcp = next(str(entry.payload["hcp_id"]) for entry in records.entries(kind="action"))
+    names = {"agent": "calls-alpha", "product": "beta", "market": "US", "channel": "call", "content": content, "model": body["models"]["response"], "hcp": hcp}
+    return names.get(scope, "")
+
+
+def within(scope: str, of: str) -> pl.Expr:
+    column = {"agent": "agent", "product": "product", "channel": "channel", "content": "content_id", "hcp": "hcp_id"}.get(scope)
+    return pl.col(column) == of if column else pl.lit(True)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_nothing_in_a_stopped_scope_is_decided_or_handed_over_and_the_rest_goes_on(scope: str, workspace: Workspace) -> None:
+    of = named(workspace, scope)
+    name = stop(workspace, scope, of)
+    done = run_cycle(workspace, 1, quiet)
+    assert done.result is not None
+    inside, outside = done.result.decisions.filter(within(scope, of)), done.result.decisions.filter(~within(scope, of))
+    assert inside.height
+    assert set(inside["disposition"]) == {"forbidden"}
+    assert inside["rules"].str.contains("stop-hcp" if scope == "hcp" else name).all()
+    if outside.height:
+        assert "chosen" in set(outside["disposition"])
+        assert not outside["rules"].str.contains("stop-").any()
+    assert commands.verify(workspace.root, [], None, None)["faults"] == []
+    assert [cycle["differs"] for cycle in commands.replay(workspace.root, None, 1, quiet)["cycles"]] == [[]] * 3
+
+
+@pytest.mark.parametrize("moment", ["check at the door", "act"])
+def test_a_stop_while_a_cycle_is_handed_over_takes_the_lists_back(moment: str, workspace: Workspace) -> None:
+    asked = []
+
+    def stage(name: str) -> None:
+        if name == moment and not asked:
+            asked.append(stop(workspace, "agent", "calls-alpha"))
+
+    done = run_cycle(workspace, 1, stage)
+    assert asked
+    assert done.stopped
+    assert {each.recorded.chosen.judged.proposal.agent for each in done.stopped} == {"calls-alpha"}
+    assert all(asked[0] in each.reason for each in done.stopped)
+    with closing(read_ledger(workspace.ledger)) as records:
+        acted = next(records.entries(kind="acted", cycle=done.cycle))
+        agents = {records.entry(action).payload["proposal"]["agent"] for action in acted.body["actions"]}  # type: ignore[index]
+        assert next(records.entries(kind="stop")).seq < acted.seq
+    assert agents
+    assert "calls-alpha" not in agents
+    lists = "".join(path.read_text() for path in (workspace.out / done.cycle).glob("call-*.csv"))
+    assert ",alpha," not in lists
+    assert ",beta," in lists
+
+
+def test_a_stop_while_a_cycle_is_being_decided_makes_it_decide_again(workspace: Workspace) -> None:
+    with pytest.raises(Exception, match="decide again"):
+        run_cycle(workspace, 1, lambda name: stop(workspace, "channel", "call") and None if name == "choose" else None)
+    done = run_cycle(workspace, 1, quiet)
+    assert done.cycle == "cycle-0003"
+    assert done.result is not None
+    assert set(done.result.decisions.filter(channel="call")["disposition"]) == {"forbidden"}
+
+
+def test_what_waits_in_a_stopped_scope_is_refused_and_what_was_handed_over_is_named(workspace: Workspace) -> None:
+    table = workspace.root / "authority.yaml"
+    row = "  - {id: ask, when: product = 'beta', verdict: confirm, owner: compliance-lead, reason: A test., "
+    row += "roles: [brand-lead], deadline: 10 days, on_timeout: refuse}\n"
+    table.write_text(table.read_text().replace("\nrows:\n", f"\nrows:\n{row}", 1))
+    amended(workspace)
+    done = run_cycle(workspace, 1, quiet)
+    assert done.result is not None
+    waiting, before = done.result.decisions.filter(disposition="waiting", product="beta").height, rights_commands.status(workspace.root)["waiting"]
+    told = rights_commands.stop(workspace.root, "product", "beta", "owner-calls-beta", "a test")
+    assert told["refused"] >= waiting > 0
+    assert told["recalled"] == 0
+    assert rights_commands.status(workspace.root)["waiting"] == before - told["refused"]
+    told = rights_commands.stop(workspace.root, "channel", "call", "", "a test")
+    calls = sum(len(path.read_text().splitlines()) - 1 for path in (workspace.out / done.cycle).glob("call-*.csv"))
+    assert told["recalled"] == calls > 0
+    assert len((workspace.out / done.cycle / f"recall-{told['stop']}.csv").read_text().splitlines()) == calls + 1
+
+
+def test_two_people_start_again_and_one_does_not(workspace: Workspace) -> None:
+    name = stop(workspace, "agent", "email", "owner-email")
+    with pytest.raises(WorkspaceError, match="may not start"):
+        rights_commands.start(workspace.root, name, "mlr-lead", "a test")
+    assert rights_commands.start(workspace.root, name, "owner-email", "mended")["others"] == ["compliance-lead", "owner-authority"]
+    with pytest.raises(WorkspaceError, match="has asked for it already"):
+        rights_commands.start(workspace.root, name, "owner-email", "mended")
+    (row,) = rights_commands.status(workspace.root)["stops"]
+    assert (row["start_asked_by"], row["scope"], row["of"]) == ("owner-email", "agent", "email")
+    assert row["last_action"]["cycle"] == "cycle-0002"
+    assert rights_commands.start(workspace.root, name, "compliance-lead", "seen")["step"] == "yes"
+    assert rights_commands.status(workspace.root)["stops"] == []
+    done = run_cycle(workspace, 1, quiet)
+    assert done.result is not None
+    assert not done.result.decisions["rules"].str.contains("stop-").fill_null(False).any()
+    with pytest.raises(WorkspaceError, match="no stop"):
+        rights_commands.start(workspace.root, name, "compliance-lead", "again")
+
+
+@pytest.mark.parametrize(
+    ("scope", "of", "by", "says"),
+    [
+        ("moon", "", "", "everything, agent"),
+        ("agent", "nobody", "", "calls-alpha"),
+        ("everything", "email", "", "takes no name"),
+        ("content", "", "", "Say what is to be stopped"),
+        ("agent", "email", "owner-msl", "compliance-lead"),
+    ],
+)
+def test_a_stop_of_what_there_is_not_or_by_who_may_not_is_told(scope: str, of: str, by: str, says: str, workspace: Workspace) -> None:
+    with pytest.raises(WorkspaceError) as raised:
+        rights_commands.stop(workspace.root, scope, of, by, "a test")
+    assert says in str(raised.value)
+    assert rights_commands.status(workspace.root)["stops"] == []
+
+
+def test_an_hcps_id_stands_in_no_entry_in_the_clear(workspace: Workspace) -> None:
+    hcp = named(workspace, "hcp")
+    stop(workspace, "hcp", hcp)
+    with closing(read_ledger(workspace.ledger)) as records:
+        (entry,) = records.entries(kind="hold")
+        assert hcp not in json.dumps(entry.body)
+        assert entry.payload == {"hcp_id": hcp}
+    commands.erase(hcp, workspace.root, "request")
+    assert run_cycle(workspace, 1, quiet).result is not None
+
+
+def test_the_command_line_stops_says_so_and_starts(workspace: Workspace, remit: Remit) -> None:
+    at: tuple[str | Path, ...] = ("-w", workspace.root)
+    assert "agent email is stopped" in remit("stop", "agent", "email", "--reason", "too many complaints", *at).stdout
+    told = remit("status", *at).stdout
+    assert "too many complaints" in told
+    assert "cycle-0002, entry" in told
+    assert "must say yes" in remit("start", "stop-0001", "--by", "owner-email", "--reason", "mended", *at).stdout
+    assert "is ended" in remit("start", "stop-0001", "--by", "compliance-lead", "--reason", "seen", *at).stdout
+    assert "Nothing is stopped." in remit("status", *at).stdout
