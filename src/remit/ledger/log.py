@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from remit.ledger.databases import CHECKPOINTS, ENTRIES, NODES
+from remit.ledger.databases import CHECKPOINTS, ENTRIES, NODES, insert
 from remit.ledger.merkle import KEPT, Complete, Frontier, fold
 
 _COVERING = sa.select(sa.func.min(CHECKPOINTS.c.size)).where(CHECKPOINTS.c.size > ENTRIES.c.seq).correlate(ENTRIES).scalar_subquery()
@@ -66,8 +66,7 @@ def complete(connection: sa.Connection) -> Complete:
 def grow(connection: sa.Connection, size: int, leaves: Sequence[bytes]) -> bytes:
     """Stores the nodes that `leaves` complete in the log of `size` entries, and returns the new root."""
     edge = Frontier.of(size, complete(connection))
-    if nodes := edge.extend(leaves):
-        connection.exec_driver_sql("INSERT INTO nodes (height, position, hash) VALUES (?, ?, ?)", nodes)
+    insert(connection, NODES, edge.extend(leaves))
     return edge.root()
 
 

