@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ import sqlalchemy as sa
 OPTIONS = "fsync = off\nmax_connections = 60\nshared_buffers = 32MB\nautovacuum = off\n"
 """Without fsync, what a killed server has written is still there; only a machine that stops would lose it."""
 _NAMES = count()
+NONE = (ImportError, OSError, subprocess.SubprocessError)
+"""What shows that a server cannot be started here."""
 
 
 class Server:
@@ -28,7 +29,7 @@ class Server:
 
     def execute(self, statement: str, database: str | None = None) -> list[Any]:
         """The rows of one statement, run by itself."""
-        with psycopg.connect(self.url_of(database, driver="postgresql") if database else self.url_of(driver="postgresql"), autocommit=True) as connection:
+        with psycopg.connect(self.url_of(database, driver="postgresql"), autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 

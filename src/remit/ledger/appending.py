@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from remit.ledger.databases import CHECKPOINTS, ENTRIES, connect, connect_log, insert, migrate, migrate_log, name_of, reading, settle, writing
+from remit.ledger.databases import CHECKPOINTS, ENTRIES, connect, connect_log, disposing, insert, migrate, migrate_log, name_of, reading, settle, writing
 from remit.ledger.entries import Entry, Leaf, check_entries, make_leaf
 from remit.ledger.errors import LedgerError
 from remit.ledger.keyfiles import Entropy, create_keys, signing_key, vault_secret, verifier_keys, write_whole
@@ -61,9 +61,8 @@ def create_ledger(where: Path | Place, *, name: str, entropy: Entropy) -> None:
         raise LedgerError(f"the folder cannot be made ({error.strerror})", where=str(folder), do="Mend its permissions, or choose another.") from None
     create_keys(folder, name, entropy)
     migrate(folder / "vault.db", "vault")
-    engine = connect(folder / "vault.db", writing=True)
-    Vault(engine, vault_secret(folder)).create()
-    engine.dispose()
+    with disposing(connect(folder / "vault.db", writing=True)) as engine:
+        Vault(engine, vault_secret(folder)).create()
     write_whole(folder / HEAD, sign(Checkpoint(name, 0, EMPTY), signing_key(folder)))
     if place.url is None:  # last: a folder with this file is a whole ledger
         migrate_log(place)
@@ -73,10 +72,8 @@ def create_ledger(where: Path | Place, *, name: str, entropy: Entropy) -> None:
 
 def _prepare(place: Place) -> None:
     migrate_log(place)
-    engine = connect_log(place, writing=False)
-    with reading(engine) as connection:
+    with disposing(connect_log(place, writing=False)) as engine, reading(engine) as connection:
         size = log_size(connection)
-    engine.dispose()
     if size:
         raise LedgerError(f"it holds a log of {size} entries already", where=name_of(engine), do="Give each ledger a database or a schema of its own.")
 
@@ -105,13 +102,14 @@ class Ledger(Records):
     def __init__(self, where: Path | Place, *, entropy: Entropy, wait_s: float) -> None:
         super().__init__(where, writing=True, wait_s=wait_s)
         self._entropy = entropy
-        self._signing_key = signing_key(self.folder)
-        self._origin = self._signing_key.split("+")[2]
-        if self._unburied():
-            self.vault.wipe()
-            with writing(self.log) as connection:
-                self._bury(connection)
-        self._publish()
+        with self._closed_on_failure():
+            self._signing_key = signing_key(self.folder)
+            self._origin = self._signing_key.split("+")[2]
+            if self._unburied():
+                self.vault.wipe()
+                with writing(self.log) as connection:
+                    self._bury(connection)
+            self._publish()
 
     def write_segments(self, frame: pl.DataFrame, *, cycle: str, stream: str, schema: str, plain: Sequence[str] = (), workers: int = 1) -> tuple[Segment, ...]:
         """Writes the rows of `frame` to segment files, for `append` to record; nothing counts before that.

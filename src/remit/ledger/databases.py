@@ -52,6 +52,15 @@ def connect_log(place: Place, *, writing: bool, wait_s: float = 30.0) -> sa.Engi
     return _listening(postgresql_engine(place.url, writing=writing, wait_s=wait_s))
 
 
+@contextmanager
+def disposing(engine: sa.Engine) -> Iterator[sa.Engine]:
+    """An engine that lets go of its connections at the end."""
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
 def _listening(engine: sa.Engine) -> sa.Engine:
     sa.event.listen(engine, "begin", _begin)
     return engine
@@ -140,9 +149,8 @@ def _refuse_newer(engine: sa.Engine, which: str) -> str:
 def migrate(path: Path, which: str) -> None:
     """Creates the SQLite database at `path`, or brings it to the newest schema. Raises `LedgerError`."""
     path.touch()
-    engine = connect(path, writing=True)
-    _migrate(engine, which, known=bool(path.stat().st_size))
-    engine.dispose()
+    with disposing(connect(path, writing=True)) as engine:
+        _migrate(engine, which, known=bool(path.stat().st_size))
 
 
 def migrate_log(place: Place) -> None:
@@ -150,14 +158,13 @@ def migrate_log(place: Place) -> None:
     if place.url is None:
         migrate(place.folder / "ledger.db", "ledger")
         return
-    engine = connect_log(place, writing=True)
-    with reading(engine) as connection:
-        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
-        known = connection.exec_driver_sql("SELECT to_regclass('alembic_version')").scalar() is not None
-    if encoding != "UTF8":
-        raise LedgerError(f"its encoding is {encoding}", where=name_of(engine), do="Create it with ENCODING 'UTF8' TEMPLATE template0.")
-    _migrate(engine, "ledger", known=known)
-    engine.dispose()
+    with disposing(connect_log(place, writing=True)) as engine:
+        with reading(engine) as connection:
+            encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+            known = connection.exec_driver_sql("SELECT to_regclass('alembic_version')").scalar() is not None
+        if encoding != "UTF8":
+            raise LedgerError(f"its encoding is {encoding}", where=name_of(engine), do="Create it with ENCODING 'UTF8' TEMPLATE template0.")
+        _migrate(engine, "ledger", known=known)
 
 
 def _migrate(engine: sa.Engine, which: str, *, known: bool) -> None:

@@ -118,9 +118,11 @@ class Postgresql(Store):
         return cursor
 
     def settle(self, engine: sa.Engine) -> bool:
-        return True  # the server's checkpoints are its own
+        del engine  # the server's own business
+        return True
 
     def damage(self, connection: sa.Connection, which: str) -> list[str]:
+        del which  # the vault is never here
         known = {(kind, name, definition) for kind, name, definition in json.loads(_FACTS.read_bytes())}
         strange = set(schema_facts(connection, sorted(name for kind, name, _ in known if kind == "table"))) ^ known
         return sorted(f"{kind} `{name}` is missing or was changed" for kind, name in {fact[:2] for fact in strange})
@@ -180,7 +182,8 @@ UNION ALL SELECT 'column', relname || '.' || attname, concat_ws(' ', format_type
   FROM ours JOIN pg_attribute ON attrelid = ours.oid LEFT JOIN pg_collation ON pg_collation.oid = attcollation WHERE attnum > 0 AND NOT attisdropped
 UNION ALL SELECT 'constraint', conname, relname || ' ' || pg_get_constraintdef(pg_constraint.oid, true) || ' ' || convalidated, space
   FROM ours JOIN pg_constraint ON conrelid = ours.oid WHERE contype <> 'n'
-UNION ALL SELECT 'index', indexrelid::regclass::text, pg_get_indexdef(indexrelid, 0, true) || ' ' || indisvalid, space FROM ours JOIN pg_index ON indrelid = ours.oid
+UNION ALL SELECT 'index', indexrelid::regclass::text, pg_get_indexdef(indexrelid, 0, true) || ' ' || indisvalid, space
+  FROM ours JOIN pg_index ON indrelid = ours.oid
 UNION ALL SELECT 'trigger', tgname, concat_ws(' ', tgenabled, pg_get_triggerdef(pg_trigger.oid, true), prosrc), space
   FROM ours JOIN pg_trigger ON tgrelid = ours.oid JOIN pg_proc ON pg_proc.oid = tgfoid WHERE NOT tgisinternal
 UNION ALL SELECT 'rule', rulename, pg_get_ruledef(pg_rewrite.oid, true), space FROM ours JOIN pg_rewrite ON ev_class = ours.oid

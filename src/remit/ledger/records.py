@@ -1,6 +1,7 @@
 """Reading the ledger: entries, rows, proofs."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -52,10 +53,11 @@ class Records:
                 raise LedgerError(f"there is no `{name}`", where=str(self.folder), do="Check the path, or restore the file from its backup.")
         self.log = connect_log(place, writing=writing, wait_s=wait_s)
         self.vault = Vault(connect(self.folder / "vault.db", writing=writing, wait_s=wait_s), vault_secret(self.folder))
-        check_revision(self.log, "ledger")
-        check_revision(self.vault.engine, "vault")
-        if place.url is not None:
-            self._check_owner()
+        with self._closed_on_failure():
+            check_revision(self.log, "ledger")
+            check_revision(self.vault.engine, "vault")
+            if place.url is not None:
+                self._check_owner()
         self._unpacked = lru_cache(maxsize=4)(self._unpack)
         self._about = lru_cache(maxsize=4)(self._people)
         self._trees = lru_cache(maxsize=4)(lambda segment: levels(self._unpacked(segment).leaves()))
@@ -65,6 +67,13 @@ class Records:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    @contextmanager
+    def _closed_on_failure(self) -> Iterator[None]:
+        with ExitStack() as opened:
+            opened.callback(self.close)
+            yield
+            opened.pop_all()
 
     def _check_owner(self) -> None:
         """Raises `LedgerError` if the database holds the log of another ledger: one variable may name it for several folders."""

@@ -36,6 +36,7 @@ class Sqlite(Store):
         return str(url.database).removeprefix("file:")
 
     def explain(self, error: BaseException, url: sa.URL) -> tuple[str, str]:
+        del url
         if isinstance(error, UnicodeDecodeError):  # SQLite's own complaint about a damaged schema quotes it
             return _DAMAGED
         name = str(getattr(error, "sqlite_errorname", ""))
