@@ -24,11 +24,12 @@ def postgres() -> Iterator[servers.Server]:
 
 
 @pytest.fixture
-def own_postgres(postgres: servers.Server) -> servers.Server:
-    """A server that may be killed."""
+def own_postgres(postgres: servers.Server) -> Iterator[servers.Server]:
+    """A server that may be killed; it runs again after the test."""
     if not postgres.killable:
         pytest.skip("the server of REMIT_TEST_POSTGRES_URL is not ours to kill")
-    return postgres
+    yield postgres
+    postgres.start()
 
 
 @pytest.fixture

