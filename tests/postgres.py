@@ -17,6 +17,8 @@ import sqlalchemy as sa
 
 OPTIONS = "fsync = off\nmax_connections = 60\nshared_buffers = 32MB\nautovacuum = off\n"
 """Without fsync, what a killed server has written is still there; only a machine that stops would lose it."""
+_WATCH = 'read end; test -f "$0/postmaster.pid" && kill -QUIT "$(head -n 1 "$0/postmaster.pid")" && sleep 2; rm -rf "${0%/*}"'
+"""Ends a server whose tests were killed: the pipe that is read here closes with them, however they end."""
 GUARDED = "guarded"
 """The one role of a server of our own that needs a password."""
 _NAMES = count()
@@ -111,8 +113,11 @@ def _start(folder: Path, version: int, options: str) -> Server:
 def running(version: int = 18, options: str = OPTIONS, folder: Path | None = None) -> Iterator[Server]:
     """A server of our own, gone afterwards. `folder` holds its data, if there are some."""
     with tempfile.TemporaryDirectory(prefix="remit-pg-", ignore_cleanup_errors=True) as place:
-        server = _start(folder or Path(place) / "data", version, options)
+        data = folder or Path(place) / "data"
+        watch = subprocess.Popen(["sh", "-c", _WATCH, str(data)], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        server = _start(data, version, options)
         try:
             yield server
         finally:
             server._own.cleanup()
+            watch.communicate()
