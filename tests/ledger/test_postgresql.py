@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from remit.ledger import Entry, Ledger, LedgerError, Place, create_ledger, migrate_ledger, open_ledger, read_ledger, verify
 from remit.ledger.databases import connect_log, disposing, reading, writing
-from remit.ledger.postgresql import _FACTS, schema_facts
+from remit.ledger.postgresql import _FACTS, Postgresql, schema_facts
 from tests.ledger.small import on_postgresql, run_cycle, stream
 from tests.ledger.test_failures import appender
 from tests.postgres import GUARDED, Server, running
@@ -282,12 +282,30 @@ def test_a_lock_that_another_holds_is_waited_for_and_then_told(ledger: Ledger) -
 
 
 @on_postgresql
+def test_a_writer_with_a_schema_of_its_own_name_waits_for_the_same_lock(ledger: Ledger) -> None:
+    role = f"writer_{sa.make_url(ledger.place.url).database}"
+    rights = f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {role}"
+    with raw(ledger.place.url) as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN; CREATE SCHEMA AUTHORIZATION {role}; {rights}")
+    other = Place(ledger.folder, changed(ledger.place.url, username=role))
+    try:
+        with disposing(connect_log(ledger.place, writing=True)) as engine, open_ledger(other, entropy=stream(), wait_s=0.3) as impatient:
+            with writing(engine), pytest.raises(LedgerError, match="another process is writing to it"):
+                impatient.append("more", [FAILURE], cycle="c")
+            assert impatient.append("more", [FAILURE], cycle="c").size == 9
+        assert verify(other).faults == ()
+    finally:
+        with raw(ledger.place.url) as connection:
+            connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+@on_postgresql
 def test_a_deadlock_is_told_and_leaves_nothing(ledger: Ledger) -> None:
     with raw(ledger.place.url) as other, disposing(connect_log(ledger.place, writing=True, wait_s=20)) as engine:
         other.execute("CREATE TABLE counters (number int)")
         other.execute("SET deadlock_timeout = '20s'; SET lock_timeout = '20s'; BEGIN; LOCK TABLE counters")
         entered = threading.Event()
-        waits = threading.Thread(target=lambda: (entered.wait(20), other.execute("SELECT pg_advisory_xact_lock(1380273492, hashtext(current_schema()))")))
+        waits = threading.Thread(target=lambda: (entered.wait(20), other.execute(Postgresql.begin_writing.split("; ")[1])))
         waits.start()
         with pytest.raises(LedgerError, match="two transactions waited for each other"), writing(engine) as connection:
             entered.set() or connection.exec_driver_sql("LOCK TABLE counters")

@@ -60,8 +60,9 @@ _REFUSALS = {
 _NO_CONNECTION = ("connection to server", "connection failed", "connection is bad", "failed to resolve", "timeout expired", "connection timeout")
 _UNREACHABLE = "Check that the server runs and can be reached from here, mend the URL, and run again."
 
-_LOCK = 0x52454D54
-"""The class of our advisory locks; the other half is the schema's name, so that two ledgers in two schemas do not wait for each other."""
+_LOCK = 0x52454D54 << 32
+"""Our advisory locks, to which the table's number is added: two ledgers in two schemas do not wait for each other, and whoever finds the table, by
+whatever search path, takes the same lock."""
 _ENTRIES = (
     "SELECT seq, convert_to(kind, 'UTF8'), convert_to(schema, 'UTF8'), leaf, hcp, commitment, body, ciphertext "
     "FROM entries WHERE seq >= %s AND seq < %s ORDER BY seq"
@@ -81,7 +82,7 @@ class Postgresql(Store):
     begin_reading = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     begin_writing = (
         "BEGIN ISOLATION LEVEL READ COMMITTED; "
-        f"SELECT pg_advisory_xact_lock({_LOCK}, hashtext(current_schema())), "
+        f"SELECT pg_advisory_xact_lock({_LOCK} + coalesce(to_regclass('entries')::oid::bigint, 0)), "
         "CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END"
     )
 
@@ -177,7 +178,7 @@ def _without_password(text: str, url: sa.URL) -> str:
 
 _QUERY = """
 WITH ours AS (SELECT oid, relname, relkind, relrowsecurity, relpersistence, relnamespace::regnamespace::text AS space FROM pg_class
-              WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(%s) AND relkind <> 'i')
+              WHERE relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('entries')) AND relname = ANY(%s) AND relkind <> 'i')
 SELECT 'table', relname, concat_ws(' ', relkind, relpersistence, relrowsecurity), space FROM ours
 UNION ALL SELECT 'column', relname || '.' || attname, concat_ws(' ', format_type(atttypid, atttypmod), attnotnull, collname, attgenerated, atthasdef), space
   FROM ours JOIN pg_attribute ON attrelid = ours.oid LEFT JOIN pg_collation ON pg_collation.oid = attcollation WHERE attnum > 0 AND NOT attisdropped
