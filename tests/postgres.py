@@ -114,7 +114,7 @@ def running(version: int = 18, options: str = OPTIONS, folder: Path | None = Non
     """A server of our own, gone afterwards. `folder` holds its data, if there are some."""
     with tempfile.TemporaryDirectory(prefix="remit-pg-", ignore_cleanup_errors=True) as place:
         data = folder or Path(place) / "data"
-        watch = subprocess.Popen(["sh", "-c", _WATCH, str(data)], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        watch = subprocess.Popen(["sh", "-c", _WATCH, str(data)], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
         server = _start(data, version, options)
         try:
             yield server
