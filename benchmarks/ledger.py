@@ -1,4 +1,5 @@
-"""The ledger: appending a cycle, verifying a log, receipts; beside a table of JSON rows under a hash chain, which is what one would write by hand."""
+"""The ledger: appending a cycle, verifying a log, receipts; beside a table of JSON rows under a hash chain, which is what one would write by hand; and
+SQLite beside a PostgreSQL on the same machine, which waits for its disk as SQLite does."""
 
 import hashlib
 import json
@@ -17,9 +18,10 @@ import numpy as np
 import polars as pl
 
 from benchmarks.report import Row, seconds
-from remit.ledger import Entry, Verified, action_entry, create_ledger, open_ledger, verifier_keys, verify, verify_receipt
+from remit.ledger import Entry, Place, Verified, action_entry, create_ledger, open_ledger, verifier_keys, verify, verify_receipt
 from remit.terms.proposals import Chosen, Judged, Proposal
 from remit.terms.verdicts import Ruling, Verdict
+from tests.postgres import running
 
 PER_HCP = 16
 _VERDICT = Verdict(Ruling.AUTONOMOUS, ("consent-on-file", "within-caps"), "owner-calls", ("consent is on file",), "ab" * 32)
@@ -29,13 +31,17 @@ Measured = dict[str, float]
 def measure(quick: bool) -> list[Row]:
     """Appending 100,000 HCPs x 16 rows and verifying 1,000,000 entries; a twentieth of both if `quick`. Each job runs in a process of its own, for its
     peak memory."""
-    hcps, entries = (5_000, 50_000) if quick else (100_000, 1_000_000)
-    with tempfile.TemporaryDirectory() as folder:
+    hcps, entries, singles = (5_000, 50_000, 100) if quick else (100_000, 1_000_000, 1_000)
+    with tempfile.TemporaryDirectory() as folder, running(options="") as server, server.database() as url:
         ours, chain = _alone(_append_cycle, Path(folder) / "cycle", hcps), _alone(_append_chain, Path(folder) / "cycle.db", hcps)
         log = _alone(_build_log, Path(folder) / "log", entries)
         checks = {(deep, workers): _alone(_verify_log, Path(folder) / "log", deep, workers) for deep in (True, False) for workers in (1, 2)}
         other = _alone(_verify_chain, Path(folder) / "log.db", entries)
-    return [_appended(hcps, quick, ours, chain), *_verified(entries, quick, checks, other), _receipts(ours), _logged(entries, log)]
+        there = Place(Path(folder) / "there", url)
+        far, far_check = _alone(_build_log, there, entries), _alone(_verify_log, there, True, 1)
+        alone = {name: _alone(_append_singly, place, singles) for name, place in (("SQLite", Place(Path(folder) / "log")), ("PostgreSQL", there))}
+    logged = [_logged(entries, log, far), _verified_there(entries, checks[True, 1], far_check), _singly(singles, alone)]
+    return [_appended(hcps, quick, ours, chain), *_verified(entries, quick, checks, other), _receipts(ours), *logged]
 
 
 def _appended(hcps: int, quick: bool, ours: Measured, chain: Measured) -> Row:
@@ -58,8 +64,21 @@ def _receipts(ours: Measured) -> Row:
     return Row("ledger: one receipt", "reported", measured, f"{ours['receipt_kb']:.0f} kB", None)
 
 
-def _logged(entries: int, log: Measured) -> Row:
-    return Row(f"ledger: append {entries:,} actions in 10 batches", "reported", f"{log['seconds']:.1f} s", f"{log['disk_mb']:.0f} MB", None)
+def _logged(entries: int, log: Measured, far: Measured) -> Row:
+    measured = f"{log['seconds']:.1f} s, {entries / log['seconds']:,.0f}/s, {log['disk_mb']:.0f} MB"
+    beside = f"PostgreSQL: {far['seconds']:.1f} s, {entries / far['seconds']:,.0f}/s ({far['seconds'] / log['seconds']:.1f}x)"
+    return Row(f"ledger: append {entries:,} actions in 10 batches", "reported", measured, beside, None)
+
+
+def _verified_there(entries: int, check: Measured, far: Measured) -> Row:
+    beside = f"SQLite: {check['seconds']:.1f} s ({check['seconds'] / far['seconds']:.1f}x)"
+    what = f"ledger: verify {entries:,} entries on PostgreSQL, every payload opened, 1 process"
+    return Row(what, "reported", f"{far['seconds']:.1f} s, peak {far['peak_mb']:.0f} MB", beside, None)
+
+
+def _singly(count: int, alone: dict[str, Measured]) -> Row:
+    measured, beside = (f"{name}: {count / each['seconds']:,.0f}/s, slowest hundredth {each['p99_s'] * 1000:.0f} ms" for name, each in alone.items())
+    return Row(f"ledger: append {count:,} entries one by one, each committed, signed and published", "reported", measured, beside, None)
 
 
 def _alone(job: Callable[..., Measured], *arguments: Any) -> Measured:
@@ -102,23 +121,35 @@ def _append_chain(path: Path, hcps: int) -> Measured:
     return {"seconds": taken, "disk_mb": _megabytes(path)}
 
 
-def _build_log(folder: Path, entries: int) -> Measured:
-    create_ledger(folder, name="remit/bench", entropy=os.urandom)
+def _append_singly(place: Place, count: int) -> Measured:
+    times = []
+    with open_ledger(place, entropy=os.urandom) as ledger:
+        for number in range(count):
+            start = time.perf_counter()
+            ledger.append(f"single-{number}", [_action(number, f"hcp-{number:07d}")], cycle="singles")
+            times.append(time.perf_counter() - start)
+    return {"seconds": sum(times), "p99_s": sorted(times)[count * 99 // 100]}
+
+
+def _build_log(where: Path | Place, entries: int) -> Measured:
+    folder = where.folder if isinstance(where, Place) else where
+    create_ledger(where, name="remit/bench", entropy=os.urandom)
     taken, size, people = 0.0, entries // 10, entries // 5
-    with open_ledger(folder, entropy=os.urandom) as ledger:
+    with open_ledger(where, entropy=os.urandom) as ledger:
         for batch in range(10):
             numbers = range(batch * size, (batch + 1) * size)
             actions = [_action(number, f"hcp-{number % people:07d}") for number in numbers]
             start = time.perf_counter()
             ledger.append(f"cycle-{batch}", actions, cycle=f"cycle-{batch}")
             taken += time.perf_counter() - start
-    _write_chain(folder.with_suffix(".db"), (dict(_action(number, f"hcp-{number % people:07d}").payload or {}) for number in range(entries)))
+    if not isinstance(where, Place):
+        _write_chain(folder.with_suffix(".db"), (dict(_action(number, f"hcp-{number % people:07d}").payload or {}) for number in range(entries)))
     return {"seconds": taken, "disk_mb": _megabytes(folder)}
 
 
-def _verify_log(folder: Path, deep: bool, workers: int) -> Measured:
+def _verify_log(where: Path | Place, deep: bool, workers: int) -> Measured:
     start = time.perf_counter()
-    report = verify(folder, deep=deep, workers=workers)
+    report = verify(where, deep=deep, workers=workers)
     taken = time.perf_counter() - start
     if report.faults:
         raise AssertionError(f"a sound ledger has faults: {report.faults[:3]}")

@@ -5,12 +5,17 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 
 from remit.ledger import Entry, Ledger, Segment, action_entry
 from remit.terms.proposals import Chosen, Judged, Proposal
 from remit.terms.verdicts import Ruling, Verdict
 
 PER_HCP = 4
+on_sqlite = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+"""For a test that speaks of SQLite's files."""
+on_postgresql = pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+"""For a test that speaks of a server."""
 
 
 def stream(seed: int = 7) -> Callable[[int], bytes]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from remit.ledger import Entry, Ledger, LedgerError, action_entry, create_ledger, open_ledger, read_ledger, verifier_keys, verify
+from remit.ledger import Entry, Ledger, LedgerError, Place, action_entry, create_ledger, open_ledger, read_ledger, verifier_keys, verify
 from remit.ledger.entries import leaf_data
 from remit.ledger.merkle import extends
 from remit.ledger.notes import open_checkpoint
 from remit.ledger.sealing import Sealed
 from remit.terms.encoding import canonical, digest
-from tests.ledger.small import actions, chosen, cycle_entry, rows, run_cycle, stream
+from tests.ledger.small import actions, chosen, cycle_entry, on_sqlite, rows, run_cycle, stream
 
 FAILURE = Entry("failure", "remit.failure/1", {"agent": "email", "error": "no model", "at": 5})
 
@@ -34,8 +34,8 @@ def test_recorded_actions_are_the_chosen_ones_by_number(ledger: Ledger) -> None:
     assert all(ledger.entry(action.entry).payload["number"] == action.chosen.number for action in recorded)
 
 
-def test_entries_about_people_are_not_in_the_order_they_were_given(folder: Path) -> None:
-    with open_ledger(folder, entropy=stream()) as ledger:
+def test_entries_about_people_are_not_in_the_order_they_were_given(place: Place) -> None:
+    with open_ledger(place, entropy=stream()) as ledger:
         run_cycle(ledger, hcps=40)
         numbers = [entry.payload["number"] for entry in ledger.entries(kind="action")]
     assert numbers != sorted(numbers)
@@ -99,6 +99,7 @@ def test_every_checkpoint_is_signed_and_extends_the_one_before(ledger: Ledger) -
     assert (ledger.folder / "checkpoint").read_bytes() == ledger.checkpoint()
 
 
+@on_sqlite
 def test_the_database_refuses_to_change_or_take_away(ledger: Ledger) -> None:
     connection = sqlite3.connect(ledger.folder / "ledger.db")
     for statement in (
@@ -114,25 +115,25 @@ def test_the_database_refuses_to_change_or_take_away(ledger: Ledger) -> None:
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             connection.execute(statement)
     connection.close()
-    assert verify(ledger.folder).faults == ()
+    assert verify(ledger.place).faults == ()
 
 
-def _append_many(folder: Path, worker: int) -> None:
-    with open_ledger(folder, entropy=stream(worker)) as ledger:
+def _append_many(place: Place, worker: int) -> None:
+    with open_ledger(place, entropy=stream(worker)) as ledger:
         for number in range(8):
             about = action_entry(chosen(number, f"hcp-{number:04d}"))
             ledger.append(f"w{worker}-{number}", [FAILURE, about], cycle="shared")
 
 
-def test_two_processes_append_in_turn_to_one_log_and_share_the_keys(folder: Path) -> None:
+def test_two_processes_append_in_turn_to_one_log_and_share_the_keys(place: Place) -> None:
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_append_many, args=(folder, worker)) for worker in (1, 2)]
+    workers = [context.Process(target=_append_many, args=(place, worker)) for worker in (1, 2)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
-    report = verify(folder)
+    report = verify(place)
     assert (report.size, report.checkpoints, report.opened, report.faults) == (32, 16, 16, ())
 
 
@@ -145,28 +146,28 @@ def test_what_another_process_publishes_meanwhile_is_no_loss_and_is_not_overwrit
         note = read(mine)
         with monkeypatch.context() as patch:
             patch.setattr(Ledger, "checkpoint", read)
-            with open_ledger(mine.folder, entropy=stream(7)) as other:
+            with open_ledger(mine.place, entropy=stream(7)) as other:
                 other.append("two", [FAILURE], cycle="shared")
         return note
 
     monkeypatch.setattr(Ledger, "checkpoint", overtaken)
-    open_ledger(ledger.folder, entropy=stream(8)).close()
+    open_ledger(ledger.place, entropy=stream(8)).close()
     monkeypatch.undo()
     assert (ledger.folder / "checkpoint").read_bytes() == read(ledger)
-    assert verify(ledger.folder).size == ledger.size
+    assert verify(ledger.place).size == ledger.size
 
 
 def test_reading_never_writes(ledger: Ledger) -> None:
     ledger.close()
     before = {path: path.read_bytes() for path in ledger.folder.rglob("*") if path.is_file() and path.suffix in ("", ".db", ".arrow")}
-    with read_ledger(ledger.folder) as records:
+    with read_ledger(ledger.place) as records:
         assert len(list(records.entries())) == 8
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_a_second_ledger_is_not_made_over_the_first(folder: Path) -> None:
+def test_a_second_ledger_is_not_made_over_the_first(place: Place) -> None:
     with pytest.raises(LedgerError, match="a ledger already"):
-        create_ledger(folder, name="remit/test", entropy=stream())
+        create_ledger(place, name="remit/test", entropy=stream())
 
 
 def test_the_same_ledger_is_written_to_the_same_bytes_of_every_entry(tmp_path: Path) -> None:

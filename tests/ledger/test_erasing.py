@@ -22,7 +22,7 @@ def test_erasing_takes_the_payloads_and_leaves_a_tombstone_that_names_nobody(led
     assert [(entry.hcp, entry.hcp_id, entry.payload) for entry in gone] == [(ref, None, None)]
     assert list(ledger.entries(hcp_id="hcp-0002")) == []
     assert len(ledger.recorded("cycle-1")) == 5
-    assert verify(ledger.folder).faults == ()
+    assert verify(ledger.place).faults == ()
 
 
 def test_reading_a_segment_after_an_erasure_says_which_rows_are_gone(ledger: Ledger) -> None:
@@ -65,7 +65,7 @@ def test_erasing_again_changes_nothing(ledger: Ledger) -> None:
 def test_an_hcp_of_whom_nothing_is_known_can_be_erased_in_advance(ledger: Ledger) -> None:
     ledger.erase("hcp-9999", now=NOW, reason="request")
     assert ledger.is_erased("hcp-9999")
-    assert verify(ledger.folder).faults == ()
+    assert verify(ledger.place).faults == ()
 
 
 def test_a_kill_between_vault_and_log_is_named_by_verify_and_healed_when_the_ledger_is_next_opened(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,10 +77,10 @@ def test_a_kill_between_vault_and_log_is_named_by_verify_and_healed_when_the_led
         with pytest.raises(KeyboardInterrupt):
             ledger.erase("hcp-0002", now=NOW, reason="request 17")
     ledger.close()
-    assert [fault.what for fault in verify(ledger.folder).faults] == ["it has no tombstone in the log: open the ledger for writing to complete it"]
-    with open_ledger(ledger.folder, entropy=stream(9)) as again:
+    assert [fault.what for fault in verify(ledger.place).faults] == ["it has no tombstone in the log: open the ledger for writing to complete it"]
+    with open_ledger(ledger.place, entropy=stream(9)) as again:
         assert [entry.body["reason"] for entry in again.entries(kind="tombstone")] == ["request 17"]
-    assert verify(ledger.folder).faults == ()
+    assert verify(ledger.place).faults == ()
 
 
 def test_a_tombstone_that_does_not_fit_on_the_disk_is_told_and_the_erasure_completed_later(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,14 +104,14 @@ def test_a_kill_before_the_key_is_wiped_from_the_write_ahead_log_is_healed_too(l
         with pytest.raises(KeyboardInterrupt):
             ledger.erase("hcp-0002", now=NOW, reason="request")
     assert (ledger.folder / "vault.db-wal").stat().st_size > 0
-    with open_ledger(ledger.folder, entropy=stream(9)) as again:
+    with open_ledger(ledger.place, entropy=stream(9)) as again:
         assert (ledger.folder / "vault.db-wal").stat().st_size == 0
         assert len(list(again.entries(kind="tombstone"))) == 1
 
 
 def test_a_reader_that_keeps_the_key_from_being_wiped_makes_the_erasure_fail_until_it_is_gone(ledger: Ledger) -> None:
     ledger.close()
-    with open_ledger(ledger.folder, entropy=stream(9), wait_s=0.2) as impatient:
+    with open_ledger(ledger.place, entropy=stream(9), wait_s=0.2) as impatient:
         reader = sqlite3.connect(ledger.folder / "vault.db", isolation_level=None)
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM keys").fetchone()
@@ -119,7 +119,7 @@ def test_a_reader_that_keeps_the_key_from_being_wiped_makes_the_erasure_fail_unt
             impatient.erase("hcp-0002", now=NOW, reason="request")
         reader.close()
         assert impatient.erase("hcp-0002", now=NOW, reason="request").tombstone == 8
-    assert verify(ledger.folder).faults == ()
+    assert verify(ledger.place).faults == ()
 
 
 def test_a_cycle_after_an_erasure_leaves_the_erased_out_and_the_log_goes_on(ledger: Ledger) -> None:
@@ -127,15 +127,15 @@ def test_a_cycle_after_an_erasure_leaves_the_erased_out_and_the_log_goes_on(ledg
     frame = rows().filter(~pl.col("hcp_id").is_in(ledger.erased_among(rows()["hcp_id"])))
     segments = ledger.write_segments(frame, cycle="cycle-2", stream="decisions", schema="remit.decisions/1", plain=["reason"])
     ledger.append("cycle-2", [cycle_entry(segments), *actions(frame)], cycle="cycle-2", segments=segments)
-    report = verify(ledger.folder)
+    report = verify(ledger.place)
     assert (report.gone, report.faults) == (1 + PER_HCP, ())
 
 
 def test_restoring_a_vault_from_before_the_erasure_is_found(ledger: Ledger) -> None:
     ledger.close()
     before = (ledger.folder / "vault.db").read_bytes()
-    with open_ledger(ledger.folder, entropy=stream(9)) as again:
+    with open_ledger(ledger.place, entropy=stream(9)) as again:
         run_cycle(again, "cycle-2")
         again.erase("hcp-0002", now=NOW, reason="request")
     (ledger.folder / "vault.db").write_bytes(before)
-    assert any("it may come from before the erasure" in fault.what for fault in verify(ledger.folder).faults)
+    assert any("it may come from before the erasure" in fault.what for fault in verify(ledger.place).faults)

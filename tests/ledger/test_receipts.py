@@ -102,7 +102,7 @@ def test_receipts_from_before_and_after_a_rotation_hold_under_the_keys_that_are_
     before = ledger.receipt("cycle-1", "decisions", "hcp-0002", 8)
     ledger.close()
     new = rotate_key(ledger.folder, entropy=stream(77))
-    with Ledger(ledger.folder, entropy=stream(9), wait_s=1) as again:
+    with Ledger(ledger.place, entropy=stream(9), wait_s=1) as again:
         run_cycle(again, "cycle-2")
         after = again.receipt("cycle-1", "decisions", "hcp-0002", 8)
     assert verifier_keys(ledger.folder)[0] == new

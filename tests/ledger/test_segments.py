@@ -13,7 +13,7 @@ from remit.ledger import Ledger, LedgerError, appending
 from remit.ledger.rows import Layout
 from remit.ledger.sealing import hcp_key
 from remit.ledger.segments import open_rows, pack, to_frame, unpack
-from tests.ledger.small import PER_HCP, rows
+from tests.ledger.small import PER_HCP, on_sqlite, rows
 
 LABELS = {"cycle": "cycle-1", "stream": "decisions", "schema": "remit.decisions/1"}
 SECRET = bytes(32)
@@ -77,6 +77,7 @@ def test_writing_the_same_rows_again_gives_the_same_file_and_other_rows_another_
     assert write(other)[0].header != write(frame)[0].header
 
 
+@on_sqlite
 def test_neither_ids_nor_plain_texts_stand_in_the_files(ledger: Ledger) -> None:
     for path in [ledger.folder / "ledger.db", *(ledger.folder / "segments").iterdir()]:
         data = path.read_bytes()

@@ -186,7 +186,7 @@ def test_what_a_person_can_mend_is_one_message_and_leaves_everything_as_it_was(
 
 def _spoil_feed(workspace: Workspace, how: str) -> str:
     if how == "missing":
-        for folder in (workspace.feeds, workspace.warehouse, workspace.ledger, workspace.out):
+        for folder in (workspace.feeds, workspace.warehouse, workspace.ledger.folder, workspace.out):
             shutil.rmtree(folder / "inquiries" if folder in (workspace.feeds, workspace.warehouse) else folder)
         return "inquiries: no file has come"
     if how == "empty":
@@ -218,11 +218,11 @@ def test_a_bad_delivery_is_said_and_the_cycle_goes_on(how: str, workspace: Works
 
 
 def test_a_read_only_ledger_stops_the_run_with_one_message(workspace: Workspace) -> None:
-    for path in [*workspace.ledger.rglob("*"), workspace.ledger]:
+    for path in [*workspace.ledger.folder.rglob("*"), workspace.ledger.folder]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     obey = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.getuid() == 0 else []  # root, too, then has to obey a file's mode
     ran = subprocess.run([*obey, sys.executable, "-m", "remit.runtime", "run", "-w", workspace.root], capture_output=True, text=True, check=False, timeout=300)
-    for path in [workspace.ledger, *workspace.ledger.rglob("*")]:
+    for path in [workspace.ledger.folder, *workspace.ledger.folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o600)
     assert ran.returncode == 2, ran.stderr
     assert "Traceback" not in ran.stderr

@@ -242,7 +242,7 @@ def test_a_receipt_verifies_alone_and_a_changed_one_does_not(workspace: Workspac
     for word in ("What:", "Verdict: autonomous", "Who owns it:", "Data age:", "It would have turned", "Outcome: chosen"):
         assert word in said.stdout, said.stdout + said.stderr
     key = tmp_path / "log.pub"
-    shutil.copy(workspace.ledger / "keys" / "ledger.pub", key)
+    shutil.copy(workspace.ledger.folder / "keys" / "ledger.pub", key)
     assert remit("verify", file, "--key", key).returncode == 0
     file.write_bytes(re.sub(rb'"value":(\d)', rb'"value":9\1', file.read_bytes(), count=1))
     broken = remit("verify", file, "--key", key)

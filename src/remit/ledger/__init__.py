@@ -6,6 +6,7 @@ from remit.ledger.entries import SCHEMAS, Entry, Stored
 from remit.ledger.errors import Fault, LedgerError
 from remit.ledger.keyfiles import Entropy, rotate_key, verifier_keys
 from remit.ledger.log import Appended
+from remit.ledger.places import Place
 from remit.ledger.receipts import Verified, verify_receipt
 from remit.ledger.records import Records, SegmentFrame
 from remit.ledger.segments import Segment
@@ -20,6 +21,7 @@ __all__ = [
     "Fault",
     "Ledger",
     "LedgerError",
+    "Place",
     "Records",
     "Report",
     "Segment",

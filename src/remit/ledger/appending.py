@@ -15,13 +15,14 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from remit.ledger.databases import CHECKPOINTS, ENTRIES, connect, migrate, reading, truncate_wal, writing
+from remit.ledger.databases import CHECKPOINTS, ENTRIES, connect, connect_log, disposing, insert, migrate, migrate_log, name_of, reading, settle, writing
 from remit.ledger.entries import Entry, Leaf, check_entries, make_leaf
 from remit.ledger.errors import LedgerError
 from remit.ledger.keyfiles import Entropy, create_keys, signing_key, vault_secret, verifier_keys, write_whole
 from remit.ledger.log import Appended, find_batch, grow, last_checkpoint, log_size
 from remit.ledger.merkle import EMPTY
 from remit.ledger.notes import Checkpoint, open_checkpoint, sign
+from remit.ledger.places import Place, place_of
 from remit.ledger.records import Records
 from remit.ledger.rows import check_frame
 from remit.ledger.segments import Segment, pack
@@ -34,7 +35,6 @@ HEAD = "checkpoint"
 _ROWS = 1 << 17
 _FEW = 4
 """Segments that are written before other processes would have started."""
-_INSERT = "INSERT INTO entries (seq, kind, schema, leaf, hcp, commitment, body, ciphertext) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _TOMBSTONE = "remit.tombstone/1"
 
 
@@ -46,54 +46,70 @@ class Erasure:
     tombstone: int
 
 
-def create_ledger(folder: Path, *, name: str, entropy: Entropy) -> None:
-    """Makes an empty ledger in `folder`: two databases, keys, a place for segments. `name` names the log and its key, such as `remit/north`.
-    Raises `LedgerError` if there is one already."""
-    if (folder / "ledger.db").exists():
+def create_ledger(where: Path | Place, *, name: str, entropy: Entropy) -> None:
+    """Makes an empty ledger: two databases, keys, a place for segments. `where` is its folder, or a place whose log is on PostgreSQL, in a database that is
+    there and empty; `name` names the log and its key, such as `remit/north`. Raises `LedgerError` if there is a ledger already."""
+    place = place_of(where)
+    folder = place.folder
+    if place.made:
         raise LedgerError("there is a ledger already", where=str(folder), do="Open it, or choose another folder.")
+    if place.url is not None:
+        _prepare(place)  # first: a folder is begun only when the server is there
     try:
         (folder / "segments").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LedgerError(f"the folder cannot be made ({error.strerror})", where=str(folder), do="Mend its permissions, or choose another.") from None
     create_keys(folder, name, entropy)
     migrate(folder / "vault.db", "vault")
-    engine = connect(folder / "vault.db", writing=True)
-    Vault(engine, vault_secret(folder)).create()
-    engine.dispose()
+    with disposing(connect(folder / "vault.db", writing=True)) as engine:
+        Vault(engine, vault_secret(folder)).create()
     write_whole(folder / HEAD, sign(Checkpoint(name, 0, EMPTY), signing_key(folder)))
-    migrate(folder / "ledger.db", "ledger")  # last: a folder with this file is a whole ledger
+    if place.url is None:  # last: a folder with this file is a whole ledger
+        migrate_log(place)
+    else:
+        write_whole(place.mark, b"Say which: remit.toml has `url_env` under [ledger], the name of an environment variable that holds its URL.\n")
 
 
-def migrate_ledger(folder: Path) -> None:
+def _prepare(place: Place) -> None:
+    migrate_log(place)
+    with disposing(connect_log(place, writing=False)) as engine, reading(engine) as connection:
+        size = log_size(connection)
+    if size:
+        raise LedgerError(f"it holds a log of {size} entries already", where=name_of(engine), do="Give each ledger a database or a schema of its own.")
+
+
+def migrate_ledger(where: Path | Place) -> None:
     """Brings the databases of a ledger to the newest schema. Raises `LedgerError`."""
-    migrate(folder / "vault.db", "vault")
-    migrate(folder / "ledger.db", "ledger")
+    place = place_of(where)
+    migrate(place.folder / "vault.db", "vault")
+    migrate_log(place)
 
 
-def open_ledger(folder: Path, *, entropy: Entropy, wait_s: float = 30.0) -> "Ledger":
-    """The ledger in `folder`, open for writing; an erasure that was interrupted is completed. `entropy` (such as `os.urandom`) makes the keys of new
-    HCPs; `wait_s` is how long to wait for another process that writes. Raises `LedgerError`."""
-    return Ledger(folder, entropy=entropy, wait_s=wait_s)
+def open_ledger(where: Path | Place, *, entropy: Entropy, wait_s: float = 30.0) -> "Ledger":
+    """The ledger in a folder or at a place, open for writing; an erasure that was interrupted is completed. `entropy` (such as `os.urandom`) makes the keys
+    of new HCPs; `wait_s` is how long to wait for another process that writes. Raises `LedgerError`."""
+    return Ledger(where, entropy=entropy, wait_s=wait_s)
 
 
-def read_ledger(folder: Path) -> Records:
-    """The ledger in `folder`, open for reading only. Raises `LedgerError`."""
-    return Records(folder)
+def read_ledger(where: Path | Place) -> Records:
+    """The ledger in a folder or at a place, open for reading only. Raises `LedgerError`."""
+    return Records(where)
 
 
 class Ledger(Records):
     """A ledger open for writing."""
 
-    def __init__(self, folder: Path, *, entropy: Entropy, wait_s: float) -> None:
-        super().__init__(folder, writing=True, wait_s=wait_s)
+    def __init__(self, where: Path | Place, *, entropy: Entropy, wait_s: float) -> None:
+        super().__init__(where, writing=True, wait_s=wait_s)
         self._entropy = entropy
-        self._signing_key = signing_key(folder)
-        self._origin = self._signing_key.split("+")[2]
-        if self._unburied():
-            self.vault.wipe()
-            with writing(self.log) as connection:
-                self._bury(connection)
-        self._publish()
+        with self._closed_on_failure():
+            self._signing_key = signing_key(self.folder)
+            self._origin = self._signing_key.split("+")[2]
+            if self._unburied():
+                self.vault.wipe()
+                with writing(self.log) as connection:
+                    self._bury(connection)
+            self._publish()
 
     def write_segments(self, frame: pl.DataFrame, *, cycle: str, stream: str, schema: str, plain: Sequence[str] = (), workers: int = 1) -> tuple[Segment, ...]:
         """Writes the rows of `frame` to segment files, for `append` to record; nothing counts before that.
@@ -183,7 +199,7 @@ class Ledger(Records):
             raise LedgerError(f"the log has {old} entries, not {expected_size}", where=str(self.folder), do="Read what was added, and decide again.")
         self._check_head(self._head(), old)
         root, size = grow(connection, old, [leaf.hash for leaf in leaves]), old + len(leaves)
-        connection.exec_driver_sql(_INSERT, [_row(old + place, leaf) for place, leaf in enumerate(leaves)])
+        insert(connection, ENTRIES, [_row(old + number, leaf) for number, leaf in enumerate(leaves)])
         note = sign(Checkpoint(self._origin, size, root), self._signing_key)
         connection.execute(CHECKPOINTS.insert().values(size=size, batch=batch, cycle=cycle, note=note))
         return Appended(batch, cycle, old, size, note, already=False)
@@ -206,13 +222,13 @@ class Ledger(Records):
         published = open_checkpoint(head, verifier_keys(self.folder)).size if head is not None else 0
         if published > size:
             what = f"the log has {size} entries, but {published} were signed and published: some are lost"
-            raise LedgerError(what, where=str(self.folder), do="Restore ledger.db from its newest backup. Nothing is appended to a shortened log.")
+            raise LedgerError(what, where=str(self.folder), do=f"Restore {self.place.log} from its newest backup. Nothing is appended to a shortened log.")
 
     def _settle(self) -> None:
         """Publishes the checkpoint and moves what was committed out of the write-ahead log, where a changed byte would cut it off unseen."""
         try:
             self._publish()
-            truncate_wal(self.log)
+            settle(self.log)
         except LedgerError as error:
             do = "Mend that, and run again: nothing is written twice."
             raise LedgerError(f"the batch is recorded, but {error.what.removesuffix('; nothing was written')}", where=error.where, do=do) from None

@@ -2,19 +2,20 @@
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from remit.ledger.databases import damage, reading
+from remit.ledger.databases import damage, reading, stored_entries
 from remit.ledger.entries import leaf_frame, leaf_mark, seal_context
 from remit.ledger.errors import Fault, LedgerError
 from remit.ledger.merkle import Frontier
+from remit.ledger.places import Place
 from remit.ledger.records import Records
 from remit.ledger.sealing import unseal
 from remit.ledger.segments import PIECE, Packed, Segment, chunks, open_rows, pieces, unpack
@@ -22,8 +23,6 @@ from remit.terms.encoding import digest
 
 _AT_ONCE = 1 << 10
 """Entries in memory at a time: few enough to stay in the processor's cache."""
-# Text is read as bytes, so that a changed byte that makes a name no text is found like any other.
-_ENTRIES = "SELECT seq, CAST(kind AS BLOB), CAST(schema AS BLOB), leaf, hcp, commitment, body, ciphertext FROM entries WHERE seq >= ? AND seq < ? ORDER BY seq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +52,13 @@ class Found:
         self.faults.append(Fault(where, what))
 
 
-def check_database(folder: Path, which: str) -> Found:
-    """Whether SQLite finds a database sound and its schema the one that was made; for the vault, whether its rows are what was written."""
+def check_database(place: Place, which: str) -> Found:
+    """Whether a database is sound and its schema the one that was made; for the vault, whether its rows are what was written."""
     found = Found()
     try:
-        with Records(folder) as records, reading(records.log if which == "ledger" else records.vault.engine) as connection:
-            found.faults = [Fault(f"{which}.db", what) for what in damage(connection, which)]
+        with Records(place) as records, reading(records.log if which == "ledger" else records.vault.engine) as connection:
+            name = place.log if which == "ledger" else "vault.db"
+            found.faults = [Fault(name, what) for what in damage(connection, which)]
             for where, what in records.vault.faults() if which == "vault" else ():
                 found.add(where, what)
     except LedgerError as error:
@@ -66,39 +66,39 @@ def check_database(folder: Path, which: str) -> Found:
     return found
 
 
-def check_entries(folder: Path, spans: Sequence[Span], *, deep: bool) -> Found:
+def check_entries(place: Place, spans: Sequence[Span], *, deep: bool) -> Found:
     """The leaves of a share of the log, and with `deep` its payloads. Stops, with fewer leaves, at an entry that is missing or cannot be read."""
     found = Found()
     try:
-        with Records(folder) as records, reading(records.log) as connection:
+        with Records(place) as records, reading(records.log) as connection:
             keys = records.vault.keys_by_ref()
             for span in spans:
-                if not _check_span(connection, span, keys, found, deep=deep):
+                if not _check_span(connection, place.log, span, keys, found, deep=deep):
                     break
     except LedgerError as error:
         found.add(error.where, f"{error.what}, after entry {spans[0].first + len(found.leaves) - 1}")
     except (TypeError, AttributeError) as error:  # a changed byte can also make a column null or a number
-        found.add("ledger.db", f"an entry has a column of another type: {error}, after entry {spans[0].first + len(found.leaves) - 1}")
+        found.add(place.log, f"an entry has a column of another type: {error}, after entry {spans[0].first + len(found.leaves) - 1}")
     return found
 
 
-def _check_span(connection: sa.Connection, span: Span, keys: Mapping[bytes, bytes], found: Found, *, deep: bool) -> bool:
-    cursor = connection.exec_driver_sql(_ENTRIES, (span.first, span.size)).cursor
+def _check_span(connection: sa.Connection, log: str, span: Span, keys: Mapping[bytes, bytes], found: Found, *, deep: bool) -> bool:
     place = span.first
-    while cursor is not None and place < span.size:
-        rows = cursor.fetchmany(_AT_ONCE)
-        if not rows or [row[0] for row in rows] != list(range(place, place + len(rows))):
-            found.add(f"ledger.db, entry {place}", "it is missing, or one soon after it is: nothing from here on could be verified")
-            return False
-        place += len(rows)
-        found.named += [(row[0], span.cycle, row[1].decode(), row[6]) for row in rows if row[1] in (b"segment", b"tombstone")]
-        for (kind, schema), group in groupby(rows, itemgetter(1, 2)):
-            _check_group(span, kind.decode(errors="replace"), schema.decode(errors="replace"), group, keys, found, deep=deep)
-        found.leaves += [row[3] if isinstance(row[3], bytes) else b"" for row in rows]
+    with closing(stored_entries(connection, span.first, span.size)) as cursor:
+        while place < span.size:
+            rows = cursor.fetchmany(_AT_ONCE)
+            if not rows or [row[0] for row in rows] != list(range(place, place + len(rows))):
+                found.add(f"{log}, entry {place}", "it is missing, or one soon after it is: nothing from here on could be verified")
+                return False
+            place += len(rows)
+            found.named += [(row[0], span.cycle, row[1].decode(), row[6]) for row in rows if row[1] in (b"segment", b"tombstone")]
+            for (kind, schema), group in groupby(rows, itemgetter(1, 2)):
+                _check_group(log, span, kind.decode(errors="replace"), schema.decode(errors="replace"), group, keys, found, deep=deep)
+            found.leaves += [row[3] if isinstance(row[3], bytes) else b"" for row in rows]
     return True
 
 
-def _check_group(span: Span, kind: str, schema: str, rows: Iterable[Any], keys: Mapping[bytes, bytes], found: Found, *, deep: bool) -> None:
+def _check_group(log: str, span: Span, kind: str, schema: str, rows: Iterable[Any], keys: Mapping[bytes, bytes], found: Found, *, deep: bool) -> None:
     """Neighbours of one kind and schema: this loop is what a verification takes its time for."""
     head, tail = leaf_frame(span.batch, span.cycle, kind, schema)
     start, context, altered = b"\x00" + head, seal_context(span.cycle, kind, schema), []
@@ -111,26 +111,26 @@ def _check_group(span: Span, kind: str, schema: str, rows: Iterable[Any], keys: 
         if not sound:
             altered.append(seq)
         elif not plain and (deep or hcp not in keys):
-            _check_payload(seq, hcp, keys.get(hcp), context, ciphertext, commitment, found)
-    found.faults += [Fault(f"ledger.db, {where}", "what is stored is not what its leaf hash says") for where in _spans(altered)]
+            _check_payload(f"{log}, entry {seq}", hcp, keys.get(hcp), context, ciphertext, commitment, found)
+    found.faults += [Fault(f"{log}, {where}", "what is stored is not what its leaf hash says") for where in _spans(altered)]
 
 
-def _check_payload(seq: int, hcp: bytes, key: bytes | None, context: bytes, ciphertext: bytes, commitment: bytes, found: Found) -> None:
+def _check_payload(where: str, hcp: bytes, key: bytes | None, context: bytes, ciphertext: bytes, commitment: bytes, found: Found) -> None:
     if key is None:
-        found.keyless.setdefault(hcp, f"ledger.db, entry {seq}")
+        found.keyless.setdefault(hcp, where)
         found.gone += 1
     else:
         opened = unseal(key, context, ciphertext)
         if opened is None or sha256(opened).digest() != commitment:
-            found.add(f"ledger.db, entry {seq}", f"its payload does not open to what was committed to under the key of hcp {hcp.hex()}")
+            found.add(where, f"its payload does not open to what was committed to under the key of hcp {hcp.hex()}")
         found.opened += 1
 
 
-def check_segment(folder: Path, seq: int, segment: Segment, *, deep: bool) -> Found:
+def check_segment(place: Place, seq: int, segment: Segment, *, deep: bool) -> Found:
     """A segment's file by its digest, and with `deep` every row by its commitment."""
     found, where = Found(), f"segments/{segment.file}.arrow (entry {seq})"
     try:
-        with Records(folder) as records:
+        with Records(place) as records:
             file = records.segment_path(segment).read_bytes()
             if digest(file) != segment.file:
                 found.add(where, _altered_pieces(file, segment))

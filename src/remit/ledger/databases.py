@@ -1,25 +1,29 @@
-"""The two SQLite databases: their tables, how they are opened, migrated, and how their failures are told."""
+"""The ledger's two databases, log and vault: their tables, how they are opened, migrated, and how their failures are told.
 
-import os
+`reading` and `writing` are the one way in, whichever kind of database it is.
+"""
+
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+import psycopg
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from remit.ledger.errors import LedgerError
+from remit.ledger.places import Place
+from remit.ledger.postgresql import Postgresql, postgresql_engine
+from remit.ledger.sqlite import Sqlite, sqlite_engine
+from remit.ledger.stores import Store, upgrade
 
 REVISIONS = {"ledger": ("ledger_0001",), "vault": ("vault_0001",)}
 """The revisions of each database that this version knows, the newest last."""
 
+_STORES: dict[str, Store] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
 _METADATA = sa.MetaData()
 
 
@@ -27,7 +31,7 @@ def _table(name: str, **columns: Any) -> sa.Table:
     return sa.Table(name, _METADATA, *(sa.Column(column, kind) for column, kind in columns.items()))
 
 
-_INT, _TEXT, _BLOB = sa.Integer, sa.Text, sa.LargeBinary
+_INT, _TEXT, _BLOB = sa.BigInteger, sa.Text, sa.LargeBinary
 ENTRIES = _table("entries", seq=_INT, kind=_TEXT, schema=_TEXT, leaf=_BLOB, hcp=_BLOB, commitment=_BLOB, body=_BLOB, ciphertext=_BLOB)
 NODES = _table("nodes", height=_INT, position=_INT, hash=_BLOB)
 CHECKPOINTS = _table("checkpoints", size=_INT, batch=_TEXT, cycle=_TEXT, note=_BLOB)
@@ -35,45 +39,31 @@ KEYS = _table("keys", hcp_id=_TEXT, ref=_BLOB, key=_BLOB)
 ERASED = _table("erased", ref=_BLOB, mac=_BLOB, mark=_BLOB, tombstone=_BLOB)
 SECRET = _table("secret", mark=_BLOB)
 
-_SAYS = {
-    "SQLITE_BUSY": ("another process is writing to it", "Wait until that one is done, and run again."),
-    "SQLITE_FULL": ("the disk is full; nothing was written", "Free space, and run again: what was half done is not there."),
-    "SQLITE_READONLY": ("it cannot be written", "Mend the permissions of the file and its folder, and run again."),
-    "SQLITE_CANTOPEN": ("it cannot be opened", "Check that the folder holds a ledger and may be read and written."),
-    "SQLITE_CORRUPT": ("the file is damaged", "Run `remit verify`, and restore it from its backup."),
-    "SQLITE_NOTADB": ("the file is damaged: it is no SQLite database", "Restore it from its backup."),
-    "SQLITE_IOERR": ("the disk refused to read or write; nothing was written", "Free space or mend the disk, and run again."),
-}
-
 
 def connect(path: Path, *, writing: bool, wait_s: float = 30.0) -> sa.Engine:
     """An engine on the SQLite database at `path`; its write transactions wait at most `wait_s` for another process."""
-    mode, wal = "rw" if writing else "ro", path.with_name(f"{path.name}-wal")
-    if not writing and not os.access(path.parent, os.W_OK) and not (wal.exists() and wal.stat().st_size):
-        mode = "ro&immutable=1"  # WAL mode wants to put a file beside the database, which a read-only folder does not take
-    engine = sa.create_engine(f"sqlite:///file:{quote(str(path))}?mode={mode}&uri=true", connect_args={"timeout": wait_s})
-    sa.event.listen(engine, "connect", _write_pragmas if writing else _read_pragmas)
+    return _listening(sqlite_engine(path, writing=writing, wait_s=wait_s))
+
+
+def connect_log(place: Place, *, writing: bool, wait_s: float = 30.0) -> sa.Engine:
+    """An engine on the log of the ledger at `place`. Raises `LedgerError` for a URL that is none."""
+    if place.url is None:
+        return connect(place.folder / "ledger.db", writing=writing, wait_s=wait_s)
+    return _listening(postgresql_engine(place.url, writing=writing, wait_s=wait_s))
+
+
+@contextmanager
+def disposing(engine: sa.Engine) -> Iterator[sa.Engine]:
+    """An engine that lets go of its connections at the end."""
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _listening(engine: sa.Engine) -> sa.Engine:
     sa.event.listen(engine, "begin", _begin)
     return engine
-
-
-def _write_pragmas(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    _set_up(connection, "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON")
-
-
-def _read_pragmas(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    _set_up(connection, "query_only=ON")
-
-
-def _set_up(connection: sqlite3.Connection, *pragmas: str) -> None:
-    connection.isolation_level = None  # transactions begin where `_begin` says so
-    connection.text_factory = _lenient  # a changed byte that makes a name no text is for `verify` to find, not for the driver to choke on
-    for pragma in pragmas:
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _lenient(text: bytes) -> str:
-    return text.decode(errors="replace")
 
 
 def _begin(connection: sa.Connection) -> None:
@@ -81,24 +71,22 @@ def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _store(engine: sa.Engine) -> Store:
+    return _STORES[engine.dialect.name]
+
+
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A connection on one unchanging state of the database. Raises `LedgerError`."""
-    with _connection(engine, "BEGIN") as connection:
+    with _connection(engine, _store(engine).begin_reading) as connection:
         yield connection
 
 
 @contextmanager
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A connection that holds the write lock, and commits at the end or leaves nothing behind. Raises `LedgerError`."""
-    with _connection(engine, "BEGIN IMMEDIATE") as connection:
+    """A connection that holds the write lock, sees all that was committed before, and commits at the end or leaves nothing behind. Raises `LedgerError`."""
+    with _connection(engine, _store(engine).begin_writing) as connection:
         yield connection
-
-
-def truncate_wal(engine: sa.Engine) -> bool:
-    """Moves what was committed into the database file and empties the write-ahead log; False if a reader kept it from doing so in time."""
-    with _connection(engine, "") as connection:
-        return bool(connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0] == 0)
 
 
 @contextmanager
@@ -107,76 +95,86 @@ def _connection(engine: sa.Engine, begin: str) -> Iterator[sa.Connection]:
         yield connection
 
 
+def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Adds many rows at once, their values in the order of the table's columns."""
+    if rows:
+        _store(connection.engine).insert(connection, table, rows)
+
+
+def stored_entries(connection: sa.Connection, first: int, size: int) -> Any:
+    """A driver's cursor over entries `first` up to `size`: see `Store.stored_entries`."""
+    return _store(connection.engine).stored_entries(connection, first, size)
+
+
+def settle(engine: sa.Engine) -> bool:
+    """Moves what was committed into the database file and empties the write-ahead log, where that is left to us; False if a reader kept it from being
+    done in time."""
+    with telling(engine):
+        return _store(engine).settle(engine)
+
+
 @contextmanager
 def telling(engine: sa.Engine) -> Iterator[None]:
     """Turns the database's failures into a `LedgerError` that says what to do."""
     try:
         yield
-    except (DBAPIError, sqlite3.Error) as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        name = str(getattr(cause, "sqlite_errorname", ""))
-        what, do = next((says for code, says in _SAYS.items() if name.startswith(code)), (str(cause), "Run `remit verify`."))
-        raise LedgerError(f"{what} ({name or cause})", where=_path(engine), do=do) from None
-    except UnicodeDecodeError:  # SQLite's own complaint about a damaged schema quotes it
-        what, do = _SAYS["SQLITE_CORRUPT"]
-        raise LedgerError(what, where=_path(engine), do=do) from None
+    except (DBAPIError, sqlite3.Error, psycopg.Error, UnicodeDecodeError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        what, do = _store(engine).explain(cause, engine.url)
+        raise LedgerError(what, where=name_of(engine), do=do) from None
+    except PoolTimeoutError:
+        raise LedgerError("no connection came free", where=name_of(engine), do="Use fewer threads, and run again.") from None
 
 
-def _path(engine: sa.Engine) -> str:
-    return str(engine.url.database).removeprefix("file:")
+def name_of(engine: sa.Engine) -> str:
+    """The database's name in messages, without user and password."""
+    return _store(engine).where(engine.url)
 
 
 def check_revision(engine: sa.Engine, which: str) -> None:
     """Raises `LedgerError` unless the database's schema is the newest that this version knows."""
     revision = _refuse_newer(engine, which)
     if revision != REVISIONS[which][-1]:
-        raise LedgerError(f"its schema is old (`{revision}`)", where=_path(engine), do="Run `remit migrate`.")
+        raise LedgerError(f"its schema is old (`{revision}`)", where=name_of(engine), do="Run `remit migrate`.")
 
 
 def _refuse_newer(engine: sa.Engine, which: str) -> str:
     with reading(engine) as connection:
         revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     if revision not in REVISIONS[which]:
-        raise LedgerError(f"it was written by a newer Remit (schema `{revision}`)", where=_path(engine), do="Install that version; nothing was changed.")
+        raise LedgerError(f"it was written by a newer Remit (schema `{revision}`)", where=name_of(engine), do="Install that version; nothing was changed.")
     return str(revision)
 
 
 def migrate(path: Path, which: str) -> None:
-    """Creates the database, or brings it to the newest schema. Raises `LedgerError`."""
+    """Creates the SQLite database at `path`, or brings it to the newest schema. Raises `LedgerError`."""
     path.touch()
-    engine = connect(path, writing=True)
-    if path.stat().st_size:
+    with disposing(connect(path, writing=True)) as engine:
+        _migrate(engine, which, known=bool(path.stat().st_size))
+
+
+def migrate_log(place: Place) -> None:
+    """Creates the log's tables, or brings them to the newest schema. Raises `LedgerError`."""
+    if place.url is None:
+        migrate(place.folder / "ledger.db", "ledger")
+        return
+    with disposing(connect_log(place, writing=True)) as engine:
+        with reading(engine) as connection:
+            encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+            known = connection.exec_driver_sql("SELECT to_regclass('alembic_version')").scalar() is not None
+        if encoding != "UTF8":
+            raise LedgerError(f"its encoding is {encoding}", where=name_of(engine), do="Create it with ENCODING 'UTF8' TEMPLATE template0.")
+        _migrate(engine, "ledger", known=known)
+
+
+def _migrate(engine: sa.Engine, which: str, *, known: bool) -> None:
+    if known:
         _refuse_newer(engine, which)
     with writing(engine) as connection:
-        _upgrade(connection, which)
-    engine.dispose()
-
-
-def _upgrade(connection: sa.Connection, which: str) -> None:
-    scripts = Path(__file__).parent / "migrations"
-    config = Config()
-    for option, value in (("script_location", scripts), ("version_locations", scripts / which), ("path_separator", "newline")):
-        config.set_main_option(option, str(value).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+        upgrade(connection, which)
 
 
 def damage(connection: sa.Connection, which: str) -> list[str]:
-    """What SQLite finds broken in the database, and where its schema, triggers included, is not what the migrations make."""
+    """What is broken in the database, and where its schema, triggers included, is not what the migrations make."""
     with telling(connection.engine):
-        found = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(20)") if row[0] != "ok"]
-        strange = set(connection.exec_driver_sql(_SCHEMA).all()) ^ _fresh_schema(which)
-    return found + sorted(f"{kind} `{name}` is missing or was changed" for kind, name in {row[:2] for row in strange})
-
-
-_SCHEMA = "SELECT type, name, sql FROM sqlite_master"
-
-
-@cache
-def _fresh_schema(which: str) -> frozenset[sa.Row[Any]]:
-    engine = sa.create_engine("sqlite://")
-    with engine.begin() as connection:
-        _upgrade(connection, which)
-        schema = frozenset(connection.exec_driver_sql(_SCHEMA).all())
-    engine.dispose()
-    return schema
+        return _store(connection.engine).damage(connection, which)

@@ -20,7 +20,8 @@ from remit.ledger.rows import HCP_ID
 from remit.ledger.sealing import SALT, HcpKey, Sealed, seal
 from remit.terms.encoding import canonical
 
-_NAME = re.compile(r"^[A-Za-z0-9_.:/-]{1,128}$")
+NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}\Z")
+"""What a batch or a cycle may be called."""
 _HCP_ID = re.compile(HCP_ID)
 
 
@@ -90,7 +91,7 @@ class Leaf:
 
 def check_entries(batch: str, cycle: str, entries: Sequence[Entry]) -> None:
     """Raises `LedgerError` with all that is malformed in a batch."""
-    faults = [f"`{name}` cannot name a batch or cycle: use 1 to 128 of A-Z a-z 0-9 _ . : / -" for name in {batch, cycle} if not _NAME.match(name)]
+    faults = [f"`{name}` cannot name a batch or cycle: use 1 to 128 of A-Z a-z 0-9 _ . : / -" for name in {batch, cycle} if not NAME.match(name)]
     faults += [] if entries else ["it holds no entries"]
     for number, entry in enumerate(entries):
         faults += [f"entry {number}: {fault}" for fault in _faults(entry)]

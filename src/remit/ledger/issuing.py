@@ -56,7 +56,7 @@ def _entry(connection: sa.Connection, row: Any) -> dict[str, Any]:
 def _opened(connection: sa.Connection, row: Any, key: HcpKey) -> dict[str, Any]:
     opened = unseal(key.key, seal_context(row.cycle, row.kind, row.schema), row.ciphertext)
     if opened is None:
-        raise LedgerError("the payload does not open", where=f"ledger.db, entry {row.seq}", do="Run `remit verify`.")
+        raise LedgerError("the payload does not open", where=f"entry {row.seq}", do="Run `remit verify`.")
     return {**_entry(connection, row), "payload": opened_payload(opened), "salt": opened[:SALT].hex()}
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from remit.ledger.databases import CHECKPOINTS, ENTRIES, NODES
+from remit.ledger.databases import CHECKPOINTS, ENTRIES, NODES, insert
+from remit.ledger.entries import NAME
 from remit.ledger.merkle import KEPT, Complete, Frontier, fold
 
 _COVERING = sa.select(sa.func.min(CHECKPOINTS.c.size)).where(CHECKPOINTS.c.size > ENTRIES.c.seq).correlate(ENTRIES).scalar_subquery()
@@ -40,6 +41,8 @@ def last_checkpoint(connection: sa.Connection) -> bytes | None:
 
 def batches(connection: sa.Connection, *, batch: str | None = None, cycle: str | None = None) -> list[Appended]:
     """The batches of the log in their order: all, the one of this name, or those of this cycle."""
+    if not all(NAME.match(value) for value in (batch, cycle) if value is not None):
+        return []  # such as text that no database would take
     earlier = CHECKPOINTS.alias()
     first = sa.select(sa.func.max(earlier.c.size)).where(earlier.c.size < CHECKPOINTS.c.size).correlate(CHECKPOINTS).scalar_subquery()
     query = sa.select(CHECKPOINTS, sa.func.coalesce(first, 0).label("first")).order_by(CHECKPOINTS.c.size)
@@ -66,8 +69,7 @@ def complete(connection: sa.Connection) -> Complete:
 def grow(connection: sa.Connection, size: int, leaves: Sequence[bytes]) -> bytes:
     """Stores the nodes that `leaves` complete in the log of `size` entries, and returns the new root."""
     edge = Frontier.of(size, complete(connection))
-    if nodes := edge.extend(leaves):
-        connection.exec_driver_sql("INSERT INTO nodes (height, position, hash) VALUES (?, ?, ?)", nodes)
+    insert(connection, NODES, edge.extend(leaves))
     return edge.root()
 
 

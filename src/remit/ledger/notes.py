@@ -88,6 +88,14 @@ def parse_checkpoint(text: str) -> Checkpoint:
     return Checkpoint(origin, int(size), root)
 
 
+def signers(note: bytes) -> set[str]:
+    """Who says to have signed a note, as `<name>+<8 hex digits>`, whether it is true or not; nobody where it is no note."""
+    try:
+        return {f"{name}+{key_id.hex()}" for name, key_id, _ in _parse_note(note)[1]}
+    except LedgerError:
+        return set()
+
+
 def _parse_note(note: bytes) -> tuple[str, list[tuple[str, bytes, bytes]]]:
     malformed = LedgerError("this is not a signed note: text, an empty line, and lines `\u2014 name signature`")
     try:

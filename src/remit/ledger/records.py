@@ -1,6 +1,7 @@
 """Reading the ledger: entries, rows, proofs."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -13,13 +14,15 @@ import polars as pl
 import sqlalchemy as sa
 
 from remit.ledger.actions import recorded
-from remit.ledger.databases import ENTRIES, check_revision, connect, reading
+from remit.ledger.databases import ENTRIES, check_revision, connect, connect_log, name_of, reading
 from remit.ledger.entries import SCHEMAS, Stored, opened_payload, seal_context
 from remit.ledger.errors import LedgerError
 from remit.ledger.issuing import issue
-from remit.ledger.keyfiles import vault_secret
+from remit.ledger.keyfiles import vault_secret, verifier_keys
 from remit.ledger.log import STORED, Appended, batches, complete, find_batch, last_checkpoint, log_size
 from remit.ledger.merkle import consistency_path, levels
+from remit.ledger.notes import signers
+from remit.ledger.places import Place, place_of
 from remit.ledger.sealing import HcpKey, unseal
 from remit.ledger.segments import Packed, Segment, open_rows, to_frame, unpack
 from remit.ledger.vault import Vault
@@ -42,15 +45,19 @@ class SegmentFrame:
 class Records:
     """A ledger open for reading. Close it, or use it in a `with`."""
 
-    def __init__(self, folder: Path, *, writing: bool = False, wait_s: float = 30.0) -> None:
-        self.folder = folder
-        for name in ("ledger.db", "vault.db"):
-            if not (folder / name).is_file():
-                raise LedgerError(f"there is no `{name}`", where=str(folder), do="Check the path, or restore the file from its backup.")
-        self.log = connect(folder / "ledger.db", writing=writing, wait_s=wait_s)
-        self.vault = Vault(connect(folder / "vault.db", writing=writing, wait_s=wait_s), vault_secret(folder))
-        check_revision(self.log, "ledger")
-        check_revision(self.vault.engine, "vault")
+    def __init__(self, where: Path | Place, *, writing: bool = False, wait_s: float = 30.0) -> None:
+        self.place = place = place_of(where)
+        self.folder = place.folder
+        for name, there in ((place.mark.name if place.url else "ledger.db", place.made), ("vault.db", (self.folder / "vault.db").is_file())):
+            if not there:
+                raise LedgerError(f"there is no `{name}`", where=str(self.folder), do="Check the path, or restore the file from its backup.")
+        self.log = connect_log(place, writing=writing, wait_s=wait_s)
+        self.vault = Vault(connect(self.folder / "vault.db", writing=writing, wait_s=wait_s), vault_secret(self.folder))
+        with self._closed_on_failure():
+            check_revision(self.log, "ledger")
+            check_revision(self.vault.engine, "vault")
+            if place.url is not None:
+                self._check_owner()
         self._unpacked = lru_cache(maxsize=4)(self._unpack)
         self._about = lru_cache(maxsize=4)(self._people)
         self._trees = lru_cache(maxsize=4)(lambda segment: levels(self._unpacked(segment).leaves()))
@@ -60,6 +67,21 @@ class Records:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    @contextmanager
+    def _closed_on_failure(self) -> Iterator[None]:
+        with ExitStack() as opened:
+            opened.callback(self.close)
+            yield
+            opened.pop_all()
+
+    def _check_owner(self) -> None:
+        """Raises `LedgerError` if the database holds the log of another ledger: one variable may name it for several folders."""
+        note = self.checkpoint()
+        owners, ours = signers(note or b""), set(verifier_keys(self.folder))
+        if owners and not any(key.startswith(f"{owner}+") for key in ours for owner in owners):
+            what = f"it holds the log of another ledger, signed by {', '.join(sorted(owners))}"
+            raise LedgerError(what, where=name_of(self.log), do="Name this ledger's own database, or restore its keys from their backup.")
 
     def close(self) -> None:
         """Lets go of the databases."""
@@ -209,6 +231,6 @@ def _stored(row: Any, key: HcpKey | None) -> Stored:
     if key is not None:
         opened = unseal(key.key, seal_context(cycle, kind, schema), ciphertext)
         if opened is None or sha256(opened).digest() != commitment:
-            raise LedgerError("the payload does not open", where=f"ledger.db, entry {seq}", do="Run `remit verify`; restore from the backup.")
+            raise LedgerError("the payload does not open", where=f"entry {seq}", do="Run `remit verify`; restore from the backup.")
         payload = opened_payload(opened)
     return Stored(seq, cycle, kind, schema, orjson.loads(body), hcp and hcp.hex(), key.hcp_id if key else None, payload, hcp is not None and key is None)

@@ -11,7 +11,7 @@ from itertools import islice
 
 import sqlalchemy as sa
 
-from remit.ledger.databases import ERASED, KEYS, SECRET, reading, truncate_wal, writing
+from remit.ledger.databases import ERASED, KEYS, SECRET, reading, settle, writing
 from remit.ledger.errors import LedgerError
 from remit.ledger.keyfiles import Entropy
 from remit.ledger.sealing import KEY, HcpKey, hcp_key, ref_of
@@ -83,7 +83,7 @@ class Vault:
 
     def wipe(self) -> None:
         """Empties the write-ahead log, where a destroyed key may still stand. Raises `LedgerError` if a reader kept it from doing so."""
-        if not truncate_wal(self.engine):
+        if not settle(self.engine):
             raise LedgerError("a reader keeps a destroyed key from being wiped", where="vault.db", do="Close other programs on this ledger, erase again.")
 
     def erasures(self) -> dict[bytes, bytes]:

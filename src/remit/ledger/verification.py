@@ -14,12 +14,13 @@ import sqlalchemy as sa
 
 from remit.ledger.appending import HEAD, grave
 from remit.ledger.checking import Found, Span, check_database, check_entries, check_segment
-from remit.ledger.databases import NODES, reading
+from remit.ledger.databases import ENTRIES, NODES, reading
 from remit.ledger.errors import Fault, LedgerError
 from remit.ledger.keyfiles import verifier_keys as accepted_keys
-from remit.ledger.log import Appended, batches
+from remit.ledger.log import Appended, batches, log_size
 from remit.ledger.merkle import EMPTY, Frontier
 from remit.ledger.notes import open_checkpoint
+from remit.ledger.places import Place, place_of
 from remit.ledger.records import Records
 from remit.ledger.segments import Segment
 
@@ -41,8 +42,8 @@ class Report:
     faults: tuple[Fault, ...]
 
 
-def verify(folder: Path, *, against: bytes | None = None, verifier_keys: Sequence[str] = (), deep: bool = True, workers: int = 1) -> Report:
-    """Verifies the ledger in `folder` as it stands now, also while it is being appended to. What is wrong with it is in the report, not raised.
+def verify(where: Path | Place, *, against: bytes | None = None, verifier_keys: Sequence[str] = (), deep: bool = True, workers: int = 1) -> Report:
+    """Verifies the ledger in a folder or at a place as it stands now, also while it is being appended to. What is wrong with it is in the report, not raised.
 
     Recomputes every leaf hash and every root that was ever signed, checks each signature under `verifier_keys` (default: those that the ledger keeps),
     the digest of each segment's file, keys against references, and tombstones against missing keys: a byte that was changed since it was written is
@@ -50,18 +51,19 @@ def verify(folder: Path, *, against: bytes | None = None, verifier_keys: Sequenc
     `against` is an older checkpoint, kept elsewhere: the log must begin with it. Only this finds out a holder of the signing key who has
     rewritten the log. `workers` is the number of processes.
     """
+    place = place_of(where)
     with _workers(workers) as each:
-        verification = _Verification(folder, verifier_keys, each)
+        verification = _Verification(place, verifier_keys, each)
         try:
             verification.run(against, deep=deep, shares=1 if workers == 1 else 3 * workers)
         except LedgerError as error:
-            verification.add(error.where or str(folder), error.what)
+            verification.add(error.where or str(place.folder), error.what)
     return verification.report()
 
 
 class _Verification:
-    def __init__(self, folder: Path, keys: Sequence[str], each: Callable[[Sequence[Check]], list[Found]]) -> None:
-        self.folder, self.verifiers, self.each = folder, keys, each
+    def __init__(self, place: Place, keys: Sequence[str], each: Callable[[Sequence[Check]], list[Found]]) -> None:
+        self.place, self.folder, self.verifiers, self.each = place, place.folder, keys, each
         self.faults: list[Fault] = []
         self.roots: dict[int, bytes] = {0: EMPTY}
         self.checks: list[Found] = []
@@ -77,7 +79,7 @@ class _Verification:
         return Report(size, self.roots[size].hex(), len(self.roots) - 1, len(self.segments), **counts, faults=faults)
 
     def run(self, against: bytes | None, *, deep: bool, shares: int) -> None:
-        with Records(self.folder) as records:
+        with Records(self.place) as records:
             self.verifiers = self.verifiers or accepted_keys(self.folder)
             try:
                 self.log(records, against, deep=deep, shares=shares)
@@ -85,21 +87,24 @@ class _Verification:
                 self.checks = self.each(self.databases())
                 if not any(check.faults for check in self.checks):
                     raise
-                # Rows are not what their table says, and SQLite has found out why.
+                # Rows are not what their table says, and the database has found out why.
                 self.add(str(self.folder), f"the rest could not be verified: {error}")
 
     def databases(self) -> list[Check]:
-        return [partial(check_database, self.folder, which) for which in ("ledger", "vault")]
+        return [partial(check_database, self.place, which) for which in ("ledger", "vault")]
 
     def log(self, records: Records, against: bytes | None, *, deep: bool, shares: int) -> None:
         with reading(records.log) as connection:
             log = batches(connection)
             nodes = {(row[0], row[1]): row[2] for row in connection.execute(sa.select(NODES))}
-        self.checks = self.each([*self.databases(), *(partial(check_entries, self.folder, share, deep=deep) for share in _shares(log, shares))])
+            loose = connection.execute(sa.select(ENTRIES.c.seq).where((ENTRIES.c.seq < 0) | (ENTRIES.c.seq >= log_size(connection))).limit(1)).scalar()
+        self.checks = self.each([*self.databases(), *(partial(check_entries, self.place, share, deep=deep) for share in _shares(log, shares))])
+        if loose is not None:
+            self.add(f"{self.place.log}, entry {loose}", "no checkpoint covers it: something else has written it")
         self.roots_of(log, nodes)
         self.heads(against)
         self.named()
-        self.checks += self.each([partial(check_segment, self.folder, seq, segment, deep=deep) for seq, segment in self.segments])
+        self.checks += self.each([partial(check_segment, self.place, seq, segment, deep=deep) for seq, segment in self.segments])
         self.erasures(records)
 
     def roots_of(self, log: Sequence[Appended], nodes: dict[tuple[int, int], bytes]) -> None:
@@ -110,11 +115,11 @@ class _Verification:
                 return  # a check has said why
             for height, position, value in edge.extend(leaves[edge.size : batch.size]):
                 if nodes.pop((height, position), None) != value:
-                    self.add(f"ledger.db, node {position} of height {height}", "it is not the hash of what lies under it")
+                    self.add(f"{self.place.log}, node {position} of height {height}", "it is not the hash of what lies under it")
             self.roots[batch.size] = edge.root()
-            self.signed(f"ledger.db, checkpoint {batch.size}", batch.checkpoint, batch.size)
+            self.signed(f"{self.place.log}, checkpoint {batch.size}", batch.checkpoint, batch.size)
         for height, position in nodes:
-            self.add(f"ledger.db, node {position} of height {height}", "nothing lies under it")
+            self.add(f"{self.place.log}, node {position} of height {height}", "nothing lies under it")
 
     def signed(self, where: str, note: bytes, size: int | None = None) -> None:
         """A signed note against the root that was computed at its size."""
@@ -152,7 +157,7 @@ class _Verification:
                 else:
                     self.tombstones[said["hcp"]] = (seq, said)
             except (ValueError, KeyError, TypeError):
-                self.add(f"ledger.db, entry {seq}", f"its body is not that of a {kind}")
+                self.add(f"{self.place.log}, entry {seq}", f"its body is not that of a {kind}")
 
     def erasures(self, records: Records) -> None:
         """Every missing key has an erasure, every erasure a tombstone, and the other way round."""
@@ -168,7 +173,7 @@ class _Verification:
                 self.add(f"vault.db, erasure of hcp {hcp}", f"it is not what its tombstone says (entry {self.tombstones[hcp][0]})")
         for hcp, (seq, _) in self.tombstones.items():
             if hcp not in erased or hcp in keys:
-                self.add(f"ledger.db, entry {seq}", f"hcp {hcp} was erased, but the vault does not say so: it may come from before the erasure")
+                self.add(f"{self.place.log}, entry {seq}", f"hcp {hcp} was erased, but the vault does not say so: it may come from before the erasure")
 
 
 def _shares(log: Sequence[Appended], count: int) -> list[list[Span]]:

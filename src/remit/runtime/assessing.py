@@ -69,7 +69,7 @@ def invariants_text(workspace: Workspace, file: Path | None = None) -> str:
 
 def upcoming(workspace: Workspace, settings: Settings) -> int:
     """When the next cycle is, in UTC microseconds; also where none was run yet."""
-    if (workspace.ledger / "ledger.db").is_file():
+    if workspace.ledger.made:
         with closing(read_ledger(workspace.ledger)) as records:
             return next_instant(records, settings, None)
     return settings.first if settings.stepped else time_ns() // 1000

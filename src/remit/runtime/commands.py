@@ -129,7 +129,7 @@ def migrate(workspace: Path) -> dict[str, Any]:
     place = open_workspace(workspace)
     with locked(place):
         read_config(config_texts(place))
-        if (place.ledger / "ledger.db").is_file():
+        if place.ledger.made:
             migrate_ledger(place.ledger)
     return {"workspace": str(workspace), "version": WORKSPACE_VERSION}
 

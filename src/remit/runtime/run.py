@@ -73,7 +73,7 @@ def run_cycle(workspace: Workspace, threads: int, stage: Stage, entropy: Entropy
 
 def open_or_create(workspace: Workspace, settings: Settings, entropy: Entropy) -> Ledger:
     """The workspace's ledger, made on the first run."""
-    if not (workspace.ledger / "ledger.db").is_file():
+    if not workspace.ledger.made:
         create_ledger(workspace.ledger, name=f"remit/{settings.name}", entropy=entropy)
     return open_ledger(workspace.ledger, entropy=entropy)
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.oversight import Oversight, read_oversight
+from remit.runtime.stores.postgresql import read_url_env
 from remit.terms.documents import Document
 from remit.terms.encoding import MICRO
 
@@ -65,7 +66,7 @@ class Settings:
 
     Models learn from the `history` before now, less the newest `settle`, whose reports still grow. `horizon` is over how many periods a touch's effect is
     counted; `train_on` how many HCPs at most are learnt from; `response` the estimator: `history` frees touches of what history explains, `panel` compares
-    an HCP's weeks with each other and finds how fast touches fade.
+    an HCP's weeks with each other and finds how fast touches fade. `ledger_url_env` names the environment variable with the URL of the log's database.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Settings:
     holdout: Holdout | None = None
     oversight: Oversight = field(default_factory=Oversight)
     market: Market | None = None
+    ledger_url_env: str = ""
 
 
 def read_settings(text: str, where: str) -> Settings:
@@ -122,6 +124,7 @@ def read_settings(text: str, where: str) -> Settings:
         holdout=_holdout(document.table("holdout"), channels) if "holdout" in document.names() else None,
         oversight=read_oversight(document.table("models", optional=True)),
         market=_market(document.table("market")) if "market" in document.names() else None,
+        ledger_url_env=read_url_env(document.table("ledger", optional=True)),
     )
     for part in (clock, contacts, training, document):
         part.close()

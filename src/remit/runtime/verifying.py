@@ -18,7 +18,7 @@ _WORTH_PROCESSES = 100_000
 
 def receipts(folder: Path, files: list[Path], key: Path | None) -> dict[str, Any]:
     """Verifies receipts with the keys in `key`, or the workspace's own."""
-    keys = key.read_text().split() if key else verifier_keys(open_workspace(folder).ledger)
+    keys = key.read_text().split() if key else verifier_keys(open_workspace(folder).ledger.folder)
     faults = []
     for file in files:
         found = verify_receipt(file.read_bytes(), keys)
@@ -29,7 +29,7 @@ def receipts(folder: Path, files: list[Path], key: Path | None) -> dict[str, Any
 
 def workspace(place: Workspace, against: Path | None, key: Path | None) -> dict[str, Any]:
     """Verifies everything that a workspace keeps."""
-    keys = key.read_text().split() if key else verifier_keys(place.ledger)
+    keys = key.read_text().split() if key else verifier_keys(place.ledger.folder)
     if against is not None and not against.is_file():
         raise WorkspaceError("the checkpoint is not there", where=str(against), do="Name a file that holds an older checkpoint.")
     with closing(read_ledger(place.ledger)) as records:

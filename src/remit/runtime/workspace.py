@@ -9,8 +9,10 @@ from pathlib import Path
 
 from remit.agents import read_charter, read_people
 from remit.authority import Layer, Stop, Table, load_table, stopped
+from remit.ledger import Place
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.settings import Settings, read_settings
+from remit.runtime.stores.postgresql import url_env_of, url_of
 from remit.terms.charters import Charter
 from remit.terms.encoding import digest
 from remit.terms.facts import FACTS
@@ -20,9 +22,10 @@ from remit.terms.people import People
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Where everything lies."""
+    """Where everything lies. `ledger_url_env` names the environment variable with the URL of the log's database, if it is not in the folder."""
 
     root: Path
+    ledger_url_env: str = ""
 
     @property
     def settings_file(self) -> Path:
@@ -41,8 +44,9 @@ class Workspace:
         return self.root / "models"
 
     @property
-    def ledger(self) -> Path:
-        return self.root / "ledger"
+    def ledger(self) -> Place:
+        """Raises `WorkspaceError` if the environment does not say where the log is."""
+        return Place(self.root / "ledger", url_of(self.ledger_url_env, os.environ))
 
     @property
     def objects(self) -> Path:
@@ -106,7 +110,10 @@ def open_workspace(root: Path) -> Workspace:
     """The workspace in `root`. Raises `WorkspaceError` if there is none."""
     if not (root / "remit.toml").is_file():
         raise WorkspaceError("there is no workspace here: `remit.toml` is missing", where=str(root), do="Make one with `remit init DIR --example two-brands`.")
-    return Workspace(root)
+    try:
+        return Workspace(root, url_env_of((root / "remit.toml").read_bytes().decode(), "remit.toml"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkspaceError("the workspace is not whole", where=str(root), faults=[f"`remit.toml` cannot be read: {error}"]) from None
 
 
 def config_texts(workspace: Workspace) -> dict[str, str]:
