@@ -15,6 +15,7 @@ from remit.runtime.errors import WorkspaceError
 from remit.runtime.init import EXAMPLES
 from remit.runtime.logs import stage_logger
 from remit.runtime.policies import POLICIES
+from remit.runtime.portfolio.commands import portfolio
 from remit.terms.errors import RemitError
 from remit.terms.proposals import DISPOSITIONS
 
@@ -28,6 +29,8 @@ app.add_typer(outcomes, name="outcomes")
 
 models = typer.Typer(no_args_is_help=True, help="What the models have shown, and who has signed for them.")
 app.add_typer(models, name="models")
+
+app.add_typer(portfolio, name="portfolio")
 
 _CORES = os.cpu_count() or 1
 

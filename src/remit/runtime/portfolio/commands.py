@@ -1,0 +1,118 @@
+"""The commands under `remit portfolio`, and what they print."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from remit.runtime import printing
+from remit.runtime.portfolio import overlaps, register
+
+portfolio = typer.Typer(invoke_without_command=True, help="Every pilot on file, where pilots collide, and what they do alone and together.")
+
+Folder = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@portfolio.callback()
+def list_pilots(
+    context: typer.Context,
+    workspace: Folder = Path(),
+    csv: Annotated[Path | None, typer.Option(help="Write the list as CSV here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every pilot on file, where pilots collide, and what they do alone and together; by itself: the list."""
+    if context.invoked_subcommand is None:
+        _say(register.listed(workspace, csv), as_json, _print_list)
+
+
+@portfolio.command("import")
+def import_list(
+    file: Annotated[Path, typer.Argument(help="A CSV in UTF-8, or an XLSX.")],
+    workspace: Folder = Path(),
+    column: Annotated[list[str] | None, typer.Option("--map", help="What a column is: `Their column=objective`, or `Their column=` to leave it out.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="The sheet, where several list pilots.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Put rows in the place of entries of the same id.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add a company's list of pilots to the register: every row, or none."""
+    _say(register.imported(workspace, file, column or [], sheet, replace=replace), as_json, _print_import)
+
+
+@portfolio.command("collisions")
+def show_collisions(
+    workspace: Folder = Path(),
+    limit: Annotated[int, typer.Option(min=1, help="How many of each kind to print.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show where pilots are in each other's way: HCPs, metrics, data, and what nobody has settled."""
+    _say(overlaps.told(workspace), as_json, lambda result: _print_collisions(result, limit))
+
+
+def _say(result: dict[str, Any], as_json: bool, render: Callable[[dict[str, Any]], None]) -> None:
+    if as_json:
+        sys.stdout.write(printing.to_json(result))
+    else:
+        render(result)
+
+
+def _print_list(result: dict[str, Any]) -> None:
+    for pilot in result["pilots"]:
+        printing.heading(f"{pilot['id']}: {pilot['status']}{', under a charter' if pilot['charter'] else ''}")
+        for name, value in _facts(pilot).items():
+            printing.line(f"  {name + ':':<15}{value or 'not said'}")
+    printing.line(f"{len(result['pilots'])} pilots as of {result['as_of']}.")
+    if result["csv"]:
+        printing.line(f"Written to {result['csv']}.")
+
+
+def _facts(pilot: dict[str, Any]) -> dict[str, str]:
+    metric, universe = pilot.get("metric"), pilot.get("universe", "")
+    if isinstance(universe, dict):
+        universe = "; ".join(f"{by} {', '.join(map(str, members)) if isinstance(members, list) else f'{members:,}'}" for by, members in universe.items())
+    sources = (f"{name} ({f'every {span}' if span else 'refresh not said'})" for name, span in pilot.get("sources", {}).items())
+    review = {True: "reviewed", False: "not reviewed"}.get(pilot.get("content_review"), "")  # type: ignore[arg-type]  # None has no entry
+    return {
+        "objective": pilot.get("objective", ""),
+        "metric": ", ".join(filter(None, (metric["name"], metric.get("direction"), metric.get("unit")))) if metric else "",
+        "owner": " at ".join(filter(None, (pilot.get("owner", ""), pilot.get("vendor", "")))),
+        "channels": ", ".join(pilot.get("channels", ())),
+        "products": ", ".join(pilot.get("products", ())),
+        "HCP universe": universe,
+        "data sources": ", ".join(sources),
+        "content": ", ".join(filter(None, (pilot.get("content", ""), review))),
+        "stop contact": pilot.get("stop_contact", ""),
+    }
+
+
+def _print_import(result: dict[str, Any]) -> None:
+    printing.line(f"Row {result['header_row']} names the columns: " + ", ".join(f"`{name}` is {key}" for name, key in result["columns"].items()) + ".")
+    if result["left_out"]:
+        printing.line(f"Left out: {', '.join(f'`{name}`' for name in result['left_out'])}.")
+    if result["cleaned_rows"]:
+        printing.line(f"Characters that cannot be seen were dropped in rows {', '.join(map(str, result['cleaned_rows']))}.")
+    printing.line(f"Added {len(result['added'])} pilots and replaced {len(result['replaced'])}; {result['register']} and the charters hold {result['pilots']}.")
+
+
+_TITLES = {
+    "contacts": "The same HCP, channel and week",
+    "metrics": "Opposed or incompatible metrics",
+    "refresh": "The same data, renewed at different times",
+    "governance": "Missing governance",
+}
+
+
+def _print_collisions(result: dict[str, Any], limit: int) -> None:
+    for kind, title in _TITLES.items():
+        found = [each for each in result["collisions"] if each["kind"] == kind]
+        printing.heading(f"{title}: {len(found)}")
+        for each in found[:limit]:
+            hcps = "" if each["hcps"] is None else f", {each['hcps']:,} HCPs"
+            printing.line(f"  {', '.join(each['pilots'])}{hcps}: {each['what']}.")
+            printing.line(f"      {each['why']} Ask {', '.join(each['ask'])}.")
+        if len(found) > limit:
+            printing.line(f"  ... and {len(found) - limit} more; --limit shows them.")
+    for said in result["says"]:
+        printing.line(said)
