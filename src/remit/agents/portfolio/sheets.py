@@ -43,7 +43,7 @@ def _xlsx(data: bytes, where: str) -> dict[str, Rows]:
             raise AgentError(f"the workbook unpacks to {unpacked:,} bytes; at most {MOST_UNPACKED:,}", where=where, do="Leave the list of pilots in it.")
         book = fastexcel.read_excel(data)
         frames = {name: book.load_sheet(name, header_row=None, skip_rows=0, dtypes="string").to_polars() for name in book.sheet_names}
-    except (zipfile.BadZipFile, fastexcel.FastExcelError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, fastexcel.FastExcelError) as error:
         raise AgentError(f"the workbook cannot be read: {str(error).splitlines()[0]}", where=where, do=do) from None
     return {name: [[cell or "" for cell in row] for row in frame.rows()] for name, frame in frames.items()}
 

@@ -1,5 +1,6 @@
 """The commands under `remit portfolio`, and what they print."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from remit.runtime import printing
-from remit.runtime.portfolio import overlaps, register
+from remit.runtime.portfolio import compare, overlaps, register
+from remit.runtime.portfolio.page import compare_page
+from remit.runtime.workspace import write_whole
+from remit.terms.encoding import MICRO
 
 portfolio = typer.Typer(invoke_without_command=True, help="Every pilot on file, where pilots collide, and what they do alone and together.")
 
@@ -49,6 +53,22 @@ def show_collisions(
 ) -> None:
     """Show where pilots are in each other's way: HCPs, metrics, data, and what nobody has settled."""
     _say(overlaps.told(workspace), as_json, lambda result: _print_collisions(result, limit))
+
+
+@portfolio.command("compare")
+def show_comparison(
+    workspace: Folder = Path(),
+    cycle: Annotated[str | None, typer.Option(help="The cycle; the last one if not given.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write a page with charts here.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads to use; the result is the same for any number.")] = os.cpu_count() or 1,
+    as_json: AsJson = False,
+) -> None:
+    """Show what each agent would do alone, what all do together, what each displaced of the others, and contacts per HCP before and after."""
+    with printing.Progress(quiet=as_json) as progress:
+        result = compare.compared(workspace, cycle, threads, progress)
+    if page is not None:
+        write_whole(page, compare_page(result).encode())
+    _say({**result, "page": None if page is None else str(page)}, as_json, _print_comparison)
 
 
 def _say(result: dict[str, Any], as_json: bool, render: Callable[[dict[str, Any]], None]) -> None:
@@ -116,3 +136,49 @@ def _print_collisions(result: dict[str, Any], limit: int) -> None:
             printing.line(f"  ... and {len(found) - limit} more; --limit shows them.")
     for said in result["says"]:
         printing.line(said)
+
+
+_MOST_SHOWN = 8
+
+
+def _print_comparison(result: dict[str, Any]) -> None:
+    for purpose in result["purposes"]:
+        rows = [row for row in result["agents"] if row["purpose"] == purpose["purpose"]]
+        unit = "points" if purpose["purpose"] == "medical" else result["currency"]
+        printing.heading(f"{result['cycle']} at {result['now']}: {purpose['purpose']}, {purpose['agents']} agents, values in {unit}")
+        printing.table(
+            ["agent", "value alone", "together", "displaced", "rent", "actions alone", "together", "contacts alone", "together"],
+            [
+                [
+                    row["agent"],
+                    _amount(row["alone"]["value"]),
+                    _amount(row["together"]["value"]),
+                    _amount(row["displaced"]),
+                    _amount(row["rent"]),
+                    *(row[when][what] for what in ("actions", "contacts") for when in ("alone", "together")),
+                ]
+                for row in rows
+            ],
+        )
+        alone, together = purpose["alone"], purpose["together"]
+        printing.line(f"Each alone, summed: {_amount(alone['value'])} {unit}, {alone['contacts']:,} contacts. Together: {_amount(together['value'])} {unit}.")
+        pairs = [(value, one, other) for one, row in result["displaces"][purpose["purpose"]].items() for other, value in row.items() if value > 0]
+        for value, one, other in sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))[:_MOST_SHOWN]:
+            printing.line(f"  Without {one}, {other} would have {_amount(value)} more.")
+    contacts = result["contacts"]
+    printing.heading(f"Contacts per HCP in the cycle, of {contacts['hcps']:,} whom an agent may contact")
+    printing.table(["contacts", "HCPs, each alone", "HCPs, together"], [[row["contacts"], row["before"], row["after"]] for row in contacts["distribution"]])
+    before, after = contacts["before"], contacts["after"]
+    printing.line(
+        f"Each alone, summed: {before['contacts']:,} contacts, {before['mean']:.2f} an HCP, at most {before['most']}; {before['over']:,} HCPs above the "
+        f"{result['per_cycle']} allowed. Together: {after['contacts']:,}, {after['mean']:.2f} an HCP, at most {after['most']}; {after['over']:,} above."
+    )
+    printing.line("displaced: what the others would have more without it. rent: price x use. Alone, an agent has all capacity and every HCP to itself.")
+    for said in result["says"]:
+        printing.line(f"  ! {said}")
+    if result["page"]:
+        printing.line(f"Charts are in {result['page']}.")
+
+
+def _amount(micro: int | None) -> str:
+    return "" if micro is None else f"{micro / MICRO:,.2f}"

@@ -1,0 +1,151 @@
+"""`remit portfolio compare`: what each agent would do alone, what all do together, and what each displaced of the others."""
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from remit.ledger import read_ledger
+from remit.runtime.cycle import COMPETES, Joint, choose
+from remit.runtime.errors import WorkspaceError
+from remit.runtime.portfolio.recorded import RecordedCycle, read_cycle
+from remit.runtime.reporting import last_cycle
+from remit.runtime.workspace import open_workspace
+from remit.terms.instants import format_instant
+
+_PLANNED = ("chosen", "waiting", "rested")
+"""Dispositions of what the arbiter chose."""
+_TEXTS = ("hcp_id", "agent", "channel", "product", "purpose", "territory", "exclusion", "ruling", "disposition")
+"""What a choice reads of a decision, beside its value."""
+
+
+def compared(folder: Path, cycle: str | None, threads: int, stage: Callable[[str], None]) -> dict[str, Any]:
+    """The agents of a cycle (None: the last), each alone and all together, from what the cycle recorded: its judged proposals, capacity and allowances.
+
+    Alone, an agent has every resource and every HCP's contacts to itself. All amounts are micro-units of a purpose's value. Raises `WorkspaceError` where there
+    is no such cycle, or it decided nothing.
+    """
+    workspace = open_workspace(folder)
+    stage("read the cycle")
+    with closing(read_ledger(workspace.ledger)) as records:
+        recorded = read_cycle(workspace, records, cycle or last_cycle(records))
+    if not recorded.decisions.height:
+        raise WorkspaceError(f"`{recorded.cycle}` holds no decision to compare", where=str(folder), do="Name another with --cycle.")
+    return of_cycle(recorded, threads, stage)
+
+
+def of_cycle(recorded: RecordedCycle, threads: int, stage: Callable[[str], None]) -> dict[str, Any]:
+    """As `compared`, of a cycle that has been read."""
+    settings, charters = recorded.config.settings, sorted(recorded.config.charters, key=lambda charter: charter.agent)
+    allowance = recorded.allowance
+    decisions = recorded.decisions.select(*(pl.col(name).cast(pl.String) for name in _TEXTS), "value", "mandatory")
+    judged = decisions.with_columns(number=pl.int_range(pl.len(), dtype=pl.Int64))
+    stage("choose together")
+    joint = choose(judged, recorded.config.charters, settings, allowance, recorded.free, displaced=True, threads=threads)
+    rows, before = [], []
+    accounts = {plan.agents[account.agent]: account for plan in joint.plans for account in plan.plan.accounts}
+    for charter in charters:
+        stage(f"choose for {charter.agent} alone")
+        own = judged.filter(pl.col("agent") == charter.agent)
+        at = own["number"].to_numpy()
+        own = own.with_columns(number=pl.int_range(pl.len(), dtype=pl.Int64))
+        alone = choose(own, (charter,), settings, allowance, recorded.free, displaced=False, threads=threads)
+        before.append(alone.taken.with_columns(agent=pl.lit(charter.agent)))
+        both = alone.chosen & joint.chosen[at]
+        account = accounts[charter.agent]
+        rows.append(
+            {
+                "agent": charter.agent,
+                "purpose": charter.purpose,
+                "proposed": own.height,
+                "may": own.filter(COMPETES).height,
+                "alone": _did(own, alone, alone.plans[0].plan.value),
+                "together": _together(own, joint, at, account.value),
+                "given_up": int(alone.chosen.sum() - both.sum()),
+                "gained": int(joint.chosen[at].sum() - both.sum()),
+                "rent": account.rent,
+                "displaced": account.displaced,
+            }
+        )
+    stage("count contacts")
+    return {
+        "cycle": recorded.cycle,
+        "now": format_instant(recorded.now),
+        "currency": settings.currency,
+        "per_cycle": settings.per_cycle,
+        "agents": rows,
+        "purposes": [_purpose(plan.purpose, [row for row in rows if row["purpose"] == plan.purpose], plan.plan.value, plan.plan.bound) for plan in joint.plans],
+        "displaces": {plan.purpose: _matrix(plan.agents, [account.displaces for account in plan.plan.accounts]) for plan in joint.plans},
+        "contacts": _contacts(judged, pl.concat(before), joint.taken, settings.per_cycle),
+        "says": _says(recorded, decisions, joint),
+    }
+
+
+def _did(rows: pl.DataFrame, plan: Joint, value: int) -> dict[str, int]:
+    hcps = rows.filter(pl.Series(plan.chosen))["hcp_id"].n_unique()
+    return {"value": value, "actions": int(plan.chosen.sum()), "contacts": int(plan.taken["contacts"].sum()), "hcps": hcps}
+
+
+def _together(own: pl.DataFrame, joint: Joint, at: np.ndarray[Any, np.dtype[np.int64]], value: int) -> dict[str, int]:
+    """An agent's part in the joint plan. A call that carries details of several agents is a contact of the one whose detail comes first."""
+    chosen = joint.chosen[at]
+    opens = chosen & (joint.position[at] <= 1)
+    return {"value": value, "actions": int(chosen.sum()), "contacts": int(opens.sum()), "hcps": own.filter(pl.Series(chosen))["hcp_id"].n_unique()}
+
+
+def _purpose(purpose: str, rows: list[dict[str, Any]], value: int, bound: int) -> dict[str, Any]:
+    """What the agents of one purpose would report together if each counted alone, and what they have together."""
+    alone = {name: sum(row["alone"][name] for row in rows) for name in ("value", "actions", "contacts")}
+    together = {name: sum(row["together"][name] for row in rows) for name in ("value", "actions", "contacts")}
+    return {"purpose": purpose, "agents": len(rows), "alone": alone, "together": {**together, "value": value}, "bound": bound}
+
+
+def _matrix(agents: tuple[str, ...], displaces: list[tuple[int, ...] | None]) -> dict[str, dict[str, int]]:
+    """Agent -> what each other would have more without it; empty where one agent has the purpose to itself."""
+    return {agent: dict(zip(agents, row, strict=True)) for agent, row in zip(agents, displaces, strict=True) if row is not None}
+
+
+def _contacts(judged: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame, per_cycle: int) -> dict[str, Any]:
+    """Contacts per HCP that any agent may contact: each agent's own plan summed, and the joint plan."""
+    hcps = judged.filter(COMPETES).select("hcp_id").unique()
+    counted = hcps.join(before.group_by("hcp_id").agg(before=pl.col("contacts").sum()), on="hcp_id", how="left")
+    counted = counted.join(after.group_by("hcp_id").agg(after=pl.col("contacts").sum()), on="hcp_id", how="left").with_columns(
+        pl.col("before", "after").fill_null(0)
+    )
+    each = {name: counted[name].to_numpy() for name in ("before", "after")}
+    most = max(int(found.max(initial=0)) for found in each.values())
+    numbers = {name: np.bincount(found, minlength=most + 1).tolist() for name, found in each.items()}
+    channels = before.group_by("channel").agg(before=pl.col("contacts").sum()).join(
+        after.group_by("channel").agg(after=pl.col("contacts").sum()), on="channel", how="full", coalesce=True
+    )  # fmt: skip
+    return {
+        "hcps": counted.height,
+        "distribution": [{"contacts": count, **{name: numbers[name][count] for name in numbers}} for count in range(most + 1)],
+        "channels": channels.with_columns(pl.col("before", "after").fill_null(0)).sort("channel").to_dicts(),
+        **{
+            name: {
+                "contacts": int(found.sum()),
+                "mean": float(found.mean()) if found.size else 0.0,
+                "most": int(found.max(initial=0)),
+                "over": int((found > per_cycle).sum()),
+            }
+            for name, found in each.items()
+        },
+    }
+
+
+def _says(recorded: RecordedCycle, decisions: pl.DataFrame, joint: Joint) -> list[str]:
+    """What a reader must know of the figures."""
+    said = []
+    was = decisions["disposition"].is_in(list(_PLANNED)).to_numpy()
+    if recorded.gone:
+        said.append(f"{recorded.gone:,} decisions of erased HCPs are gone: the joint choice is that among those who remain, not the one that was recorded.")
+    elif differ := int((was != joint.chosen).sum()):
+        said.append(f"This release chooses otherwise than the cycle recorded, in {differ:,} of {len(was):,} decisions; `together` is what it chooses now.")
+    tried = decisions.filter(pl.col("disposition").is_in(["tried", "rested"])).height
+    if tried:
+        said.append(f"{tried:,} contacts that chance tried or left out are not in these figures: they are of what was chosen.")
+    return said
