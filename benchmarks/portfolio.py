@@ -17,8 +17,10 @@ from remit.worlds import read_world
 
 PHYSICIANS, AGENTS = 50_000, 40
 PRODUCTS = ("alpha", "beta", "gamma", "delta")
-COSTS = (1.0, 0.7, 1.3, 0.5, 1.6)
-"""What the variants of a planner take a contact to cost, against what it costs."""
+UNIVERSES = ("", "", "family medicine", "cardiology", "endocrinology")
+"""The specialty that a variant of a planner may act on; none: all of them. The second that is for all may contact twice."""
+COSTS = (100, 90, 80, 110, 70)
+"""What each variant takes a contact to cost, in hundredths of what it costs."""
 
 COMPANY = """
 name: pilots
@@ -65,15 +67,16 @@ def measure(quick: bool) -> list[Row]:
     promotion = next(each for each in result["purposes"] if each["purpose"] == "promotional")
     before, after = result["contacts"]["before"], result["contacts"]["after"]
     share = promotion["together"]["value"] / max(promotion["alone"]["value"], 1)
-    told = f"{seconds:.0f} s, at most {peak_gb:.1f} GB in the cycle or the comparison; contacts of an HCP at most {before['most']} alone, {after['most']} together; "
-    told += f"{before['over']:,} HCPs above the {result['per_cycle']} allowed alone, {after['over']:,} together; together {share:.0%} of what each alone would claim"
+    told = f"{seconds:.0f} s, at most {peak_gb:.1f} GB in the cycle or the comparison; contacts of an HCP at most {before['most']} alone, {after['most']} "
+    told += f"together; {before['over']:,} HCPs above the {result['per_cycle']} allowed alone, {after['over']:,} together; together {share:.0%} of what each "
+    told += "alone would claim"
     work = f"`remit portfolio compare`, {len(result['agents'])} agents, {physicians:,} HCPs, {cycle['decisions']:,} proposals"
     return [Row(work, "reported", told, f"the cycle itself, which loads the history and trains: {sum(cycle['seconds'].values()):.0f} s", None)]
 
 
 def make(root: Path, physicians: int) -> None:
-    """A workspace of `AGENTS` agents: of each product call planners and e-mail agents that differ in what they take a contact to cost and how often they
-    contact, and a medical one; each may act by itself."""
+    """A workspace of `AGENTS` agents: of each product call planners and e-mail agents for all physicians and for one specialty each, which differ in what they
+    take a contact to cost, and a medical one; each may act by itself on its product and universe."""
     description = root.with_suffix(".yaml")
     description.write_text(COMPANY)
     create_world(root, str(description), physicians)
@@ -82,26 +85,29 @@ def make(root: Path, physicians: int) -> None:
         path.unlink()
     rows = []
     for product in PRODUCTS:
-        for number, cost in enumerate(COSTS):
-            for kind, text in (("calls", texts[f"agents/calls-{product}.yaml"]), ("email", texts["agents/email.yaml"])):
-                if kind == "calls" or number < len(COSTS) - 1:
-                    rows.append(_agent(root, text, f"{kind}-{product}-{number}", product, cost, 1 + number % 2))
-        rows.append(_agent(root, texts["agents/msl.yaml"], f"msl-{product}", product, 1.0, 1))
+        for number in range(len(UNIVERSES)):
+            rows.append(_agent(root, texts[f"agents/calls-{product}.yaml"], f"calls-{product}-{number}", product, number, 1 + (number == 1)))
+            if number != 1:
+                rows.append(_agent(root, texts["agents/email.yaml"], f"email-{product}-{number}", product, number, 1))
+        rows.append(_agent(root, texts["agents/msl.yaml"], f"msl-{product}", product, 0, 1))
     table = root / "authority.yaml"
-    kept = re.split(r"\n  - id: calls-alpha-calls\n", table.read_text())[0]
+    kept, found, _ = table.read_text().partition("\n  - id: calls-alpha-calls\n")
+    assert found  # noqa: S101 - the table of a world of ours
     table.write_text(kept + "".join(rows))
 
 
-def _agent(root: Path, text: str, name: str, product: str, cost: float, most: int) -> str:
+def _agent(root: Path, text: str, name: str, product: str, number: int, most: int) -> str:
     """Writes the agent's charter, and returns its row of the table."""
     text = re.sub(r"agent: .*", f"agent: {name}", text, count=1)
     text = re.sub(r"products: .*", f"products: [{product}]", text)
     text = re.sub(r"most_per_hcp: .*", f"most_per_hcp: {most}", text)
-    text = re.sub(r"cost_minor: (\d+)", lambda found: f"cost_minor: {round(int(found[1]) * cost)}", text)
+    text = re.sub(r"cost_minor: (\d+)", lambda found: f"cost_minor: {int(found[1]) * COSTS[number] // 100}", text)
     (root / "agents" / f"{name}.yaml").write_text(text)
     owner = re.search(r"owner: (.*)", text)
     assert owner is not None  # noqa: S101 - every charter names one
-    row = {"when": f"agent = '{name}' AND product = '{product}'", "verdict": "autonomous", "owner": owner[1], "reason": "A pilot may act on its product."}
+    specialty = UNIVERSES[number]
+    when = f"agent = '{name}' AND product = '{product}'" + (f" AND specialty = '{specialty}'" if specialty else "")
+    row = {"when": when, "verdict": "autonomous", "owner": owner[1], "reason": "A pilot may act on its product and universe."}
     return f"\n  - id: {name}-acts\n" + "".join(f"    {key}: {value}\n" for key, value in row.items())
 
 

@@ -109,6 +109,9 @@ def _compare_all(
     actions = action_entries(result, int(body["now"]), config.settings, config.charters, groups)
     given = ("now", "seed", "inputs", "models", "table", *(["watch"] if "watch" in body else []))
     fresh = cycle_entry(result, {name: body[name] for name in given} | watched, written, actions)
+    for purpose, plan in body["plans"].items():
+        if "displaces" not in plan and purpose in fresh.body["plans"]:  # recorded before it was kept who displaces whom
+            fresh.body["plans"][purpose].pop("displaces")
     differs += [f"`{name}` of the cycle" for name in fresh.body if canonical({name: fresh.body[name]}) != canonical({name: body.get(name)})]
     held = {canonical({"body": each.body, "payload": each.payload}) for each in ledger.entries(kind="action", cycle=cycle_id) if not each.gone}
     derived = {canonical({"body": each.body, "payload": each.payload}) for each in actions}

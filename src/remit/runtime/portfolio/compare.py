@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from remit.ledger import read_ledger
-from remit.runtime.cycle import COMPETES, Joint, choose
+from remit.runtime.cycle import COMPETES, Joint, choose, contacts
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.portfolio.recorded import RecordedCycle, read_cycle
 from remit.runtime.reporting import last_cycle
@@ -40,34 +40,32 @@ def compared(folder: Path, cycle: str | None, threads: int, stage: Callable[[str
 def of_cycle(recorded: RecordedCycle, threads: int, stage: Callable[[str], None]) -> dict[str, Any]:
     """As `compared`, of a cycle that has been read."""
     settings, charters = recorded.config.settings, sorted(recorded.config.charters, key=lambda charter: charter.agent)
-    allowance = recorded.allowance
-    decisions = recorded.decisions.select(*(pl.col(name).cast(pl.String) for name in _TEXTS), "value", "mandatory")
-    judged = decisions.with_columns(number=pl.int_range(pl.len(), dtype=pl.Int64))
-    stage("choose together")
-    joint = choose(judged, recorded.config.charters, settings, allowance, recorded.free, displaced=True, threads=threads)
-    rows, before = [], []
-    accounts = {plan.agents[account.agent]: account for plan in joint.plans for account in plan.plan.accounts}
+    planned = pl.col("disposition").is_in(list(_PLANNED))
+    judged = recorded.decisions.select(*(pl.col(name).cast(pl.String) for name in _TEXTS), "value", "mandatory", "call_number", "position").with_columns(
+        number=pl.int_range(pl.len(), dtype=pl.Int64), together=planned
+    )
+    after = contacts(judged.drop("call_number"), judged["together"].to_numpy(), judged["call_number"].to_numpy().astype(np.int64))
+    plans, rows, before = recorded.body["plans"], [], []
     for charter in charters:
         stage(f"choose for {charter.agent} alone")
-        own = judged.filter(pl.col("agent") == charter.agent)
-        at = own["number"].to_numpy()
-        own = own.with_columns(number=pl.int_range(pl.len(), dtype=pl.Int64))
-        alone = choose(own, (charter,), settings, allowance, recorded.free, displaced=False, threads=threads)
+        own = judged.filter(pl.col("agent") == charter.agent).with_columns(number=pl.int_range(pl.len(), dtype=pl.Int64))
+        alone = choose(own, (charter,), settings, recorded.allowance, recorded.free, displaced=False, threads=threads)
         before.append(alone.taken.with_columns(agent=pl.lit(charter.agent)))
-        both = alone.chosen & joint.chosen[at]
-        account = accounts[charter.agent]
+        both = int((alone.chosen & own["together"].to_numpy()).sum())
+        account = plans[charter.purpose]["accounts"][charter.agent]
+        together = _together(own.filter("together"), account["value"])
         rows.append(
             {
                 "agent": charter.agent,
                 "purpose": charter.purpose,
                 "proposed": own.height,
                 "may": own.filter(COMPETES).height,
-                "alone": _did(own, alone, alone.plans[0].plan.value),
-                "together": _together(own, joint, at, account.value),
-                "given_up": int(alone.chosen.sum() - both.sum()),
-                "gained": int(joint.chosen[at].sum() - both.sum()),
-                "rent": account.rent,
-                "displaced": account.displaced,
+                "alone": _alone(own, alone),
+                "together": together,
+                "given_up": int(alone.chosen.sum()) - both,
+                "gained": together["actions"] - both,
+                "rent": account["rent"],
+                "displaced": account["displaced"],
             }
         )
     stage("count contacts")
@@ -77,35 +75,27 @@ def of_cycle(recorded: RecordedCycle, threads: int, stage: Callable[[str], None]
         "currency": settings.currency,
         "per_cycle": settings.per_cycle,
         "agents": rows,
-        "purposes": [_purpose(plan.purpose, [row for row in rows if row["purpose"] == plan.purpose], plan.plan.value, plan.plan.bound) for plan in joint.plans],
-        "displaces": {plan.purpose: _matrix(plan.agents, [account.displaces for account in plan.plan.accounts]) for plan in joint.plans},
-        "contacts": _contacts(judged, pl.concat(before), joint.taken, settings.per_cycle),
-        "says": _says(recorded, decisions, joint),
+        "purposes": [_purpose(name, [row for row in rows if row["purpose"] == name], plan) for name, plan in plans.items()],
+        "displaces": {name: plan.get("displaces", {}) for name, plan in plans.items()},
+        "contacts": _contacts(judged, pl.concat(before), after, settings.per_cycle),
+        "says": _says(recorded),
     }
 
 
-def _did(rows: pl.DataFrame, plan: Joint, value: int) -> dict[str, int]:
-    hcps = rows.filter(pl.Series(plan.chosen))["hcp_id"].n_unique()
-    return {"value": value, "actions": int(plan.chosen.sum()), "contacts": int(plan.taken["contacts"].sum()), "hcps": hcps}
+def _alone(own: pl.DataFrame, plan: Joint) -> dict[str, int]:
+    hcps = own.filter(pl.Series(plan.chosen))["hcp_id"].n_unique()
+    return {"value": plan.plans[0].plan.value, "actions": int(plan.chosen.sum()), "contacts": int(plan.taken["contacts"].sum()), "hcps": hcps}
 
 
-def _together(own: pl.DataFrame, joint: Joint, at: np.ndarray[Any, np.dtype[np.int64]], value: int) -> dict[str, int]:
+def _together(chosen: pl.DataFrame, value: int) -> dict[str, int]:
     """An agent's part in the joint plan. A call that carries details of several agents is a contact of the one whose detail comes first."""
-    chosen = joint.chosen[at]
-    opens = chosen & (joint.position[at] <= 1)
-    return {"value": value, "actions": int(chosen.sum()), "contacts": int(opens.sum()), "hcps": own.filter(pl.Series(chosen))["hcp_id"].n_unique()}
+    return {"value": value, "actions": chosen.height, "contacts": chosen.filter(pl.col("position") <= 1).height, "hcps": chosen["hcp_id"].n_unique()}
 
 
-def _purpose(purpose: str, rows: list[dict[str, Any]], value: int, bound: int) -> dict[str, Any]:
+def _purpose(purpose: str, rows: list[dict[str, Any]], plan: dict[str, Any]) -> dict[str, Any]:
     """What the agents of one purpose would report together if each counted alone, and what they have together."""
-    alone = {name: sum(row["alone"][name] for row in rows) for name in ("value", "actions", "contacts")}
-    together = {name: sum(row["together"][name] for row in rows) for name in ("value", "actions", "contacts")}
-    return {"purpose": purpose, "agents": len(rows), "alone": alone, "together": {**together, "value": value}, "bound": bound}
-
-
-def _matrix(agents: tuple[str, ...], displaces: list[tuple[int, ...] | None]) -> dict[str, dict[str, int]]:
-    """Agent -> what each other would have more without it; empty where one agent has the purpose to itself."""
-    return {agent: dict(zip(agents, row, strict=True)) for agent, row in zip(agents, displaces, strict=True) if row is not None}
+    alone, together = ({name: sum(row[when][name] for row in rows) for name in ("value", "actions", "contacts")} for when in ("alone", "together"))
+    return {"purpose": purpose, "agents": len(rows), "alone": alone, "together": together, "bound": plan["bound"]}
 
 
 def _contacts(judged: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame, per_cycle: int) -> dict[str, Any]:
@@ -137,15 +127,13 @@ def _contacts(judged: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame, p
     }
 
 
-def _says(recorded: RecordedCycle, decisions: pl.DataFrame, joint: Joint) -> list[str]:
+def _says(recorded: RecordedCycle) -> list[str]:
     """What a reader must know of the figures."""
     said = []
-    was = decisions["disposition"].is_in(list(_PLANNED)).to_numpy()
     if recorded.gone:
-        said.append(f"{recorded.gone:,} decisions of erased HCPs are gone: the joint choice is that among those who remain, not the one that was recorded.")
-    elif differ := int((was != joint.chosen).sum()):
-        said.append(f"This release chooses otherwise than the cycle recorded, in {differ:,} of {len(was):,} decisions; `together` is what it chooses now.")
-    tried = decisions.filter(pl.col("disposition").is_in(["tried", "rested"])).height
-    if tried:
-        said.append(f"{tried:,} contacts that chance tried or left out are not in these figures: they are of what was chosen.")
+        said.append(f"{recorded.gone:,} decisions of erased HCPs are gone: values together and displaced are as recorded, all else is of those who remain.")
+    if chance := recorded.decisions.filter(pl.col("disposition").is_in(["tried", "rested"])).height:
+        said.append(f"{chance:,} contacts that chance made or left out count as the arbiter chose them.")
+    if any("displaces" not in plan for plan in recorded.body["plans"].values()):
+        said.append("The cycle was recorded before it was kept who displaces whom: only what each displaced of all others together is known.")
     return said
