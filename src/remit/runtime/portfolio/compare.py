@@ -29,6 +29,8 @@ def compared(folder: Path, cycle: str | None, threads: int, stage: Callable[[str
     is no such cycle, or it decided nothing.
     """
     workspace = open_workspace(folder)
+    if not (workspace.ledger / "ledger.db").is_file():
+        raise WorkspaceError("no cycle has been recorded", where=str(folder), do="Run one with `remit run`.")
     stage("read the cycle")
     with closing(read_ledger(workspace.ledger)) as records:
         recorded = read_cycle(workspace, records, cycle or last_cycle(records))

@@ -11,7 +11,7 @@ from remit.terms.encoding import MICRO
 _MOST_CONTACTS = 12
 _LEGEND = (
     "A row is the agent that is there, a column the one that would have more without it; the darker, the more. Blue: it would have less, because the "
-    "row's calls carry its details."
+    "row's calls carry its details, or others would take more of what both want."
 )
 
 
