@@ -4,6 +4,7 @@ import io
 import zipfile
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 import openpyxl
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from remit.agents import AgentError
 from remit.agents.portfolio import Metric, Pilot, Reach, Universe, collisions, import_rows, read_register, read_sheet, to_csv, with_entries
 from remit.agents.portfolio.collisions import opposed, pull
+from remit.agents.portfolio.columns import SYNONYMS
 from remit.agents.portfolio.importing import Imported
 from remit.agents.portfolio.sheets import MOST_ROWS
 from remit.terms.instants import parse_instant
@@ -402,3 +404,18 @@ def test_what_is_missing_of_a_pilot_that_acts_is_told(lacks: dict[str, object], 
 
 def test_medical_work_needs_no_holdout() -> None:
     assert found(governed("a", purpose="medical", holdout=None, content_review=None)) == []
+
+
+# The page
+
+
+def test_the_page_names_every_column_and_all_that_it_may_be_called() -> None:
+    page = (Path(__file__).parents[2] / "docs/concepts/portfolio.md").read_text()
+    assert [key for key, names in SYNONYMS.items() if f"| {key} | {', '.join(names)} |" not in page] == []
+
+
+def test_the_register_on_the_page_can_be_read() -> None:
+    page = (Path(__file__).parents[2] / "docs/concepts/portfolio.md").read_text()
+    text = page.partition("```yaml\n")[2].partition("```")[0]
+    pilots = read_register(text, "portfolio.yaml", {"email": Pilot("email", charter=True)})
+    assert (pilots["rep-copilot"].universe.members, pilots["email"].vendor) == (("8", "9", "10"), "acme")
