@@ -59,15 +59,15 @@ def measure(quick: bool) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "pilots"
         make(root, physicians)
-        ran, _ = _timed("run", "-w", root)
+        ran, _, _ = _timed("run", "-w", root)
         cycle = json.loads(ran)
-        out, seconds = _timed("portfolio", "compare", "-w", root, "--page", Path(folder) / "page.html")
+        out, seconds, processor = _timed("portfolio", "compare", "-w", root, "--page", Path(folder) / "page.html")
         peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     result = json.loads(out)
     promotion = next(each for each in result["purposes"] if each["purpose"] == "promotional")
     before, after = result["contacts"]["before"], result["contacts"]["after"]
     share = promotion["together"]["value"] / max(promotion["alone"]["value"], 1)
-    told = f"{seconds:.0f} s, at most {peak_gb:.1f} GB in the cycle or the comparison; contacts of an HCP at most {before['most']} alone, {after['most']} "
+    told = f"{seconds:.0f} s ({processor:.0f} s of processor time), at most {peak_gb:.1f} GB in the cycle or the comparison; contacts of an HCP at most {before['most']} alone, {after['most']} "
     told += f"together; {before['over']:,} HCPs above the {result['per_cycle']} allowed alone, {after['over']:,} together; together {share:.0%} of what each "
     told += "alone would claim"
     work = f"`remit portfolio compare`, {len(result['agents'])} agents, {physicians:,} HCPs, {cycle['decisions']:,} proposals"
@@ -111,7 +111,9 @@ def _agent(root: Path, text: str, name: str, product: str, number: int, most: in
     return f"\n  - id: {name}-acts\n" + "".join(f"    {key}: {value}\n" for key, value in row.items())
 
 
-def _timed(*arguments: Any) -> tuple[str, float]:
-    start = time.perf_counter()
+def _timed(*arguments: Any) -> tuple[str, float, float]:
+    """What a command prints, and its wall and processor time in seconds."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     ran = subprocess.run([sys.executable, "-m", "remit.runtime", *map(str, arguments), "--json"], stdout=subprocess.PIPE, text=True, check=True)
-    return ran.stdout, time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ran.stdout, time.perf_counter() - start, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -15,7 +15,7 @@ from remit.runtime.errors import WorkspaceError
 from remit.runtime.init import EXAMPLES
 from remit.runtime.logs import stage_logger
 from remit.runtime.policies import POLICIES
-from remit.runtime.portfolio.commands import portfolio
+from remit.runtime.portfolio.commands import portfolio, shadow
 from remit.terms.errors import RemitError
 from remit.terms.proposals import DISPOSITIONS
 
@@ -31,6 +31,7 @@ models = typer.Typer(no_args_is_help=True, help="What the models have shown, and
 app.add_typer(models, name="models")
 
 app.add_typer(portfolio, name="portfolio")
+app.command("shadow")(shadow)
 
 _CORES = os.cpu_count() or 1
 

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from remit.runtime import printing
+from remit.runtime.errors import WorkspaceError
 from remit.runtime.portfolio import compare, overlaps, register
+from remit.runtime.portfolio import shadow as shadows
 from remit.runtime.portfolio.page import compare_page
 from remit.runtime.workspace import write_whole
 from remit.terms.encoding import MICRO
@@ -69,6 +71,23 @@ def show_comparison(
     if page is not None:
         write_whole(page, compare_page(result).encode())
     _say({**result, "page": None if page is None else str(page)}, as_json, _print_comparison)
+
+
+def shadow(
+    workspace: Folder = Path(),
+    table: Annotated[Path | None, typer.Option(help="Another authority table.")] = None,
+    agent: Annotated[Path | None, typer.Option(help="The charter of an agent that is not there yet, or another charter of one that is.")] = None,
+    all_of_remit: Annotated[bool, typer.Option("--all-of-remit", help="What Remit planned, beside what the company did.")] = False,
+    cycles: Annotated[int | None, typer.Option(min=1, help="How many of the last cycles; all of them if not given.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads to use; the result is the same for any number.")] = os.cpu_count() or 1,
+    as_json: AsJson = False,
+) -> None:
+    """Show where a table, an agent or all of Remit would have differed from what was done, over recorded cycles, and what that was expected to be worth."""
+    if all_of_remit == (table is not None or agent is not None):
+        raise WorkspaceError("nothing to shadow, or two things at once", do="Give --all-of-remit alone, or --table FILE, --agent CHARTER or both.")
+    with printing.Progress(quiet=as_json) as progress:
+        result = shadows.today(workspace, cycles, progress) if all_of_remit else shadows.would(workspace, table, agent, cycles, threads, progress)
+    _say(result, as_json, _print_today if all_of_remit else _print_would)
 
 
 def _say(result: dict[str, Any], as_json: bool, render: Callable[[dict[str, Any]], None]) -> None:
@@ -178,6 +197,51 @@ def _print_comparison(result: dict[str, Any]) -> None:
         printing.line(f"  ! {said}")
     if result["page"]:
         printing.line(f"Charts are in {result['page']}.")
+
+
+_EXPECTED = "Values are what the models of each cycle expected, not what was measured; each cycle stands alone."
+
+
+def _print_would(result: dict[str, Any]) -> None:
+    what = " and ".join(filter(None, (result["table"] and f"the table {result['table']}", result["agent"] and f"the agent {result['agent']}")))
+    printing.heading(f"In the shadow: {what}")
+    rows = []
+    for cycle in result["cycles"]:
+        actions, waiting = cycle["actions"], cycle["waiting"]
+        for purpose, value in cycle["value"].items():
+            more = value["shadow"] - value["recorded"]
+            rows.append([cycle["cycle"], purpose, _amount(value["recorded"]), _amount(value["shadow"]), _amount(more), *actions.values(), waiting["shadow"]])
+    printing.table(["cycle", "purpose", "value recorded", "in the shadow", "more", "actions", "in the shadow", "added", "dropped", "waiting then"], rows)
+    for cycle in result["cycles"]:
+        if "agent" in cycle:
+            own = cycle["agent"]
+            rulings = ", ".join(f"{count:,} {ruling}" for ruling, count in own["rulings"].items())
+            told = f"{own['proposed']:,} proposals ({rulings}), given {_amount(own['value'])}, displacing {_amount(own['displaced'])} of the others"
+            printing.line(f"{cycle['cycle']}: {told}.")
+        for agent in cycle["agents"]:
+            if agent["added"] or agent["dropped"]:
+                printing.line(f"{cycle['cycle']}: {agent['agent']} would do {agent['added']:,} actions more and {agent['dropped']:,} fewer.")
+        if cycle["gone"]:
+            printing.line(f"  ! {cycle['cycle']}: {cycle['gone']:,} decisions of erased HCPs are gone; the value recorded counts them, the shadow's does not.")
+    printing.line(f"{_EXPECTED} Actions and waiting are of all purposes together. Nothing was acted on.")
+
+
+def _print_today(result: dict[str, Any]) -> None:
+    for cycle in result["cycles"]:
+        printing.heading(f"{cycle['cycle']} at {cycle['now']}")
+        columns = ["purpose", "channel", "remit", "today", "both", "not_proposed", "forbidden"]
+        names = ["purpose", "channel", "Remit planned", "done today", "of both", "done, proposed by nobody", "done, forbidden here"]
+        printing.table(names, [[row[name] for name in columns] for row in cycle["channels"]])
+        for purpose, value in cycle["value"].items():
+            unit = "points" if purpose == "medical" else result["currency"]
+            printing.line(f"{purpose.capitalize()}: Remit's plan {_amount(value['remit'])} {unit}; what was done {_amount(value['today'])}.")
+        if cycle["asked_by_remit"]:
+            printing.line(f"  ! {cycle['asked_by_remit']:,} of what was done had been asked for by Remit: it did not run in the shadow.")
+        if cycle["gone"]:
+            printing.line(f"  ! {cycle['gone']:,} decisions of erased HCPs are gone.")
+    for name in result["untold"]:
+        printing.line(f"{name}: the company has not told yet what it did.")
+    printing.line(f"{_EXPECTED} A contact that nobody proposed counts as nothing. Nothing was acted on.")
 
 
 def _amount(micro: int | None) -> str:

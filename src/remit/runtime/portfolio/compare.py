@@ -16,7 +16,7 @@ from remit.runtime.reporting import last_cycle
 from remit.runtime.workspace import open_workspace
 from remit.terms.instants import format_instant
 
-_PLANNED = ("chosen", "waiting", "rested")
+PLANNED = ("chosen", "waiting", "rested")
 """Dispositions of what the arbiter chose."""
 _TEXTS = ("hcp_id", "agent", "channel", "product", "purpose", "territory", "exclusion", "ruling", "disposition")
 """What a choice reads of a decision, beside its value."""
@@ -42,7 +42,7 @@ def compared(folder: Path, cycle: str | None, threads: int, stage: Callable[[str
 def of_cycle(recorded: RecordedCycle, threads: int, stage: Callable[[str], None]) -> dict[str, Any]:
     """As `compared`, of a cycle that has been read."""
     settings, charters = recorded.config.settings, sorted(recorded.config.charters, key=lambda charter: charter.agent)
-    planned = pl.col("disposition").is_in(list(_PLANNED))
+    planned = pl.col("disposition").is_in(list(PLANNED))
     judged = recorded.decisions.select(*(pl.col(name).cast(pl.String) for name in _TEXTS), "value", "mandatory", "call_number", "position").with_columns(
         number=pl.int_range(pl.len(), dtype=pl.Int64), together=planned
     )
