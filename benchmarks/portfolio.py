@@ -67,9 +67,11 @@ def measure(quick: bool) -> list[Row]:
     promotion = next(each for each in result["purposes"] if each["purpose"] == "promotional")
     before, after = result["contacts"]["before"], result["contacts"]["after"]
     share = promotion["together"]["value"] / max(promotion["alone"]["value"], 1)
-    told = f"{seconds:.0f} s ({processor:.0f} s of processor time), at most {peak_gb:.1f} GB in the cycle or the comparison; contacts of an HCP at most {before['most']} alone, {after['most']} "
-    told += f"together; {before['over']:,} HCPs above the {result['per_cycle']} allowed alone, {after['over']:,} together; together {share:.0%} of what each "
-    told += "alone would claim"
+    told = f"{seconds:.0f} s ({processor:.0f} s of processor time), at most {peak_gb:.1f} GB in the cycle or the comparison; contacts of an HCP at most "
+    told += (
+        f"{before['most']} alone, {after['most']} together; {before['over']:,} HCPs above the {result['per_cycle']} allowed alone, {after['over']:,} together; "
+    )
+    told += f"together {share:.0%} of what each alone would claim"
     work = f"`remit portfolio compare`, {len(result['agents'])} agents, {physicians:,} HCPs, {cycle['decisions']:,} proposals"
     return [Row(work, "reported", told, f"the cycle itself, which loads the history and trains: {sum(cycle['seconds'].values()):.0f} s", None)]
 
