@@ -8,7 +8,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.agents import AgentError
@@ -132,6 +132,7 @@ def test_writing_entries_keeps_what_a_person_wrote_beside_them() -> None:
 _TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp")), max_size=30).map(lambda text: " ".join(text.split()))
 
 
+@settings(deadline=None)
 @given(objective=_TEXTS.filter(bool), owner=_TEXTS, content=_TEXTS, metric=_TEXTS.filter(bool))
 def test_whatever_text_a_pilot_holds_it_is_read_back_as_it_was(objective: str, owner: str, content: str, metric: str) -> None:
     pilot = Pilot("a", objective, owner=owner, content=content, metric=Metric(metric, "", ""), status="live")
@@ -299,6 +300,7 @@ def test_an_import_drops_characters_that_cannot_be_seen_and_says_in_which_rows()
     assert (found.pilots[0].id, found.pilots[0].objective, found.cleaned) == ("a", "More", (2,))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.text(max_size=12), min_size=1, max_size=6), max_size=6))
 def test_whatever_a_sheet_holds_it_is_taken_whole_or_refused(rows: list[list[str]]) -> None:
     told: tuple[str, ...] = ()
