@@ -122,8 +122,9 @@ def pairs(rows: Sequence[tuple[str, int, int]], names: tuple[str, str], says: st
         for place, count in enumerate(counts):
             tall, x = (bottom - top) * count / highest, middle + (place - 1) * wide
             parts.append(f'<rect x="{x + 1:.1f}" y="{bottom - tall:.1f}" width="{wide - 2:.1f}" height="{tall:.1f}" fill="{COLOURS[1 - place]}"/>')
-            if count:
-                parts.append(f'<text x="{x + wide / 2:.1f}" y="{bottom - tall - 5:.1f}" text-anchor="middle" font-size="11">{_short(count)}</text>')
+            if count:  # beside another count, each is written away from it
+                at, anchor = ((middle - 2, "end"), (middle + 2, "start"))[place] if counts[1 - place] else (x + wide / 2, "middle")
+                parts.append(f'<text x="{at:.1f}" y="{bottom - tall - 5:.1f}" text-anchor="{anchor}" font-size="11">{_short(count)}</text>')
         parts.append(f'<text x="{middle:.1f}" y="{bottom + 20}" text-anchor="middle">{escape(label)}</text>')
     parts.append(f'<path d="M{left} {bottom}H{_WIDTH - right}" stroke="#888"/>')
     parts.append(f'<text x="{_WIDTH / 2}" y="{height - 6}" text-anchor="middle">{escape(x_says)}</text>')
