@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from problems import MICRO, Problem, Shape, draw, exact, faults
 
 from remit.arbiter import ArbiterError, arbitrate, arbitrate_one
-from remit.terms.problems import Plan
+from remit.terms.problems import Calls, Candidates, Limits, Plan, Resources, Usage
 
 SHAPES = {
     "plain": Shape(kinds=0, negative=0.0, groups=0.0),
@@ -116,6 +116,35 @@ def test_rents_add_up_to_price_times_use_and_values_to_the_plans() -> None:
         priced = sum(int(price) * int(used) for price, used in zip(np.asarray(plan.price), np.asarray(plan.used), strict=True)) / MICRO
         assert abs(sum(account.rent for account in plan.accounts) - priced) <= 20 * 6 * 10
         assert all(account.displaced is not None for account in plan.accounts)
+
+
+def test_what_an_agent_displaces_of_each_other_adds_up_to_what_it_displaces() -> None:
+    for seed in range(60):
+        plan = solved(draw(Shape(hcps=20, resources=6, agents=3), seed), displaced=True)
+        for account in plan.accounts:
+            assert account.displaces is not None
+            assert (sum(account.displaces), account.displaces[account.agent]) == (account.displaced, 0)
+
+
+def test_an_agent_displaces_the_one_that_would_have_its_place_and_no_other() -> None:
+    """One HCP with one contact that agents 0 and 1 want, another HCP that agent 2 has to itself."""
+    nothing = Usage(np.zeros(4, np.int64), np.empty(0, np.int32), np.empty(0, np.int64))
+    no_calls = Calls(np.zeros(3, np.int64), np.empty(0, np.int32), np.empty(0, np.int32), Usage(np.zeros(1, np.int64), nothing.resource, nothing.amount))
+    each = np.arange(3, dtype=np.int32)
+    candidates = Candidates(
+        start=np.array([0, 2, 3]),
+        value=np.array([5, 3, 2]) * MICRO,
+        agent=each,
+        channel=np.zeros(3, np.int32),
+        product=each,
+        call=np.full(3, -1, np.int32),
+        exclusion=np.full(3, -1, np.int32),
+        mandatory=np.zeros(3, np.bool_),
+        usage=nothing,
+    )
+    one = np.ones(2, np.int32)
+    plan = arbitrate(candidates, no_calls, Resources((), np.empty(0, np.int64), np.empty(0, np.int64)), Limits(one, one, 1), agents=3, displaced=True)
+    assert [account.displaces for account in plan.accounts] == [(0, 3 * MICRO, 0), (0, 0, 0), (0, 0, 0)]
 
 
 def test_a_shortfall_says_what_and_by_how_much() -> None:

@@ -47,7 +47,7 @@ def arbitrate(candidates: Candidates, calls: Calls, resources: Resources, limits
         raise ArbiterError(f"cannot work with `{threads}` threads", where="arbitrate", do="Give at least 1.")
     with ThreadPoolExecutor(threads) as pool:
         solved = _solve(rows, scarce, pool, threads, None)
-        others = [_others(rows, scarce, agent, each, pool, threads, solved) for each in range(agents)] if displaced else None
+        others = [_others(rows, scarce, agent, each, agents, pool, threads, solved) for each in range(agents)] if displaced else None
     return _plan(scarce, agent, agents, solved, others)
 
 
@@ -113,12 +113,15 @@ def _relaxed(rows: Rows, scarce: Scarce, draft: Draft, pool: ThreadPoolExecutor,
     return prices, draft if shortfalls(met, again, reached) else again
 
 
-def _others(rows: Rows, scarce: Scarce, agent: Shorts, each: int, pool: ThreadPoolExecutor, threads: int, solved: _Solved) -> int:
-    """What the other agents' candidates are worth in the plan solved without agent `each`."""
+def _others(rows: Rows, scarce: Scarce, agent: Shorts, each: int, agents: int, pool: ThreadPoolExecutor, threads: int, solved: _Solved) -> Ints:
+    """What each agent's candidates are worth in the plan solved without agent `each`; nothing for itself."""
     own = agent == each
     without = rows._replace(value=read_only(np.where(own, -LARGEST_VALUE, rows.value)), mandatory=read_only(rows.mandatory & ~own))
     reachable = scarce._replace(floor=np.minimum(scarce.floor, _most_used(rows, ~own, len(scarce.floor))))
-    return int(_solve(without, reachable, pool, threads, solved.prices.price).settled.value[~own].sum())
+    settled = _solve(without, reachable, pool, threads, solved.prices.price).settled
+    value = np.zeros(agents, dtype=np.int64)
+    np.add.at(value, agent[~own], settled.value[~own])
+    return value
 
 
 def _most_used(rows: Rows, allowed: Flags, resources: int) -> Ints:
@@ -128,26 +131,31 @@ def _most_used(rows: Rows, allowed: Flags, resources: int) -> Ints:
     return used.astype(np.int64)
 
 
-def _plan(scarce: Scarce, agent: Shorts, agents: int, solved: _Solved, others: list[int] | None) -> Plan:
+def _plan(scarce: Scarce, agent: Shorts, agents: int, solved: _Solved, others: list[Ints] | None) -> Plan:
     settled, draft = solved.settled, solved.draft
     value, rent = np.zeros(agents, dtype=np.int64), np.zeros(agents, dtype=np.int64)
     np.add.at(value, agent, settled.value)
     np.add.at(rent, agent, settled.rent)
-    total = int(value.sum())
-    accounts = tuple(
-        Account(each, int(value[each]), int(rent[each]), None if others is None else others[each] - (total - int(value[each]))) for each in range(agents)
-    )
+    accounts = tuple(_account(each, value, int(rent[each]), None if others is None else others[each]) for each in range(agents))
     return Plan(
         chosen=draft.rank > 0,
         call_number=settled.call_number,
         position=settled.position,
         price=solved.prices.price,
         used=scarce.capacity - draft.left,
-        value=total,
+        value=int(value.sum()),
         bound=solved.prices.bound,
         accounts=accounts,
         shortfalls=solved.shortfalls,
     )
+
+
+def _account(agent: int, value: Ints, rent: int, without: Ints | None) -> Account:
+    if without is None:
+        return Account(agent, int(value[agent]), rent, None)
+    more = without - value
+    more[agent] = 0
+    return Account(agent, int(value[agent]), rent, int(more.sum()), tuple(more.tolist()))
 
 
 def _bounded(price: Ints, rows: Rows, count: int) -> Ints:

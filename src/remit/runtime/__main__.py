@@ -19,6 +19,7 @@ from remit.runtime.logs import stage_logger
 from remit.runtime.options import AsJson, Folder
 from remit.runtime.options import say as _say
 from remit.runtime.policies import POLICIES
+from remit.runtime.portfolio.commands import portfolio, shadow
 from remit.terms.errors import RemitError
 from remit.terms.proposals import DISPOSITIONS
 
@@ -34,6 +35,8 @@ models = typer.Typer(no_args_is_help=True, help="What the models have shown, and
 app.add_typer(models, name="models")
 
 app.add_typer(authority, name="authority")
+app.add_typer(portfolio, name="portfolio")
+app.command("shadow")(shadow)
 
 _CORES = os.cpu_count() or 1
 

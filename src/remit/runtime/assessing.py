@@ -6,7 +6,7 @@ from pathlib import Path
 from time import time_ns
 from typing import Any
 
-from remit.authority import Idle, Proof, Table, authorize, gaps, leaving, load_invariants, load_table, overlaps, prove, unreached
+from remit.authority import Idle, Proof, Table, authorize, gaps, leaving, load_invariants, overlaps, prove, unreached
 from remit.ledger import read_ledger
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.run import next_instant
@@ -26,7 +26,7 @@ def checked(workspace: Workspace) -> dict[str, Any]:
     config = read_config(config_texts(workspace))
     now = upcoming(workspace, config.settings)
     staying = {name: replace(person, until=None) for name, person in config.people.items()}
-    table = load_table(config.table_text, staying, FACTS, now)
+    table = replace(config, people=staying).read_table(now)
     idle, without = unreached(table.rules), gaps(table.rules, config.charters)
     ends = leaving(table, config.charters, config.people, now, SOON)
     faults = [one.why is not Idle.COVERED for one in idle] + [one.ruling is Ruling.FORBIDDEN for one in without] + [one.gone for one in ends]

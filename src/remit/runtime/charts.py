@@ -105,3 +105,57 @@ def _short(value: float) -> str:
 def _svg(parts: list[str], height: int, says: str, more: str = "") -> str:
     inner = "".join(parts)
     return f'<svg{more} role="img" aria-label="{escape(says)}" viewBox="0 0 {_WIDTH} {height}" xmlns="http://www.w3.org/2000/svg">{inner}</svg>'
+
+
+def pairs(rows: Sequence[tuple[str, int, int]], names: tuple[str, str], says: str, x_says: str) -> str:
+    """Two columns of counts side by side for each row (label, first, second), with a legend and every count written above its column."""
+    left, right, top, bottom, height = 16, 16, 52, 250, 302
+    highest = max((max(first, second) for _, first, second in rows), default=0) or 1
+    step = (_WIDTH - left - right) / max(len(rows), 1)
+    wide = min(step * 0.4, 60)
+    parts = []
+    for place, name in enumerate(names):
+        parts.append(f'<rect x="{left + 210 * place}" y="8" width="14" height="14" fill="{COLOURS[1 - place]}"/>')
+        parts.append(f'<text x="{left + 210 * place + 20}" y="20">{escape(name)}</text>')
+    for number, (label, *counts) in enumerate(rows):
+        middle = left + step * (number + 0.5)
+        for place, count in enumerate(counts):
+            tall, x = (bottom - top) * count / highest, middle + (place - 1) * wide
+            parts.append(f'<rect x="{x + 1:.1f}" y="{bottom - tall:.1f}" width="{wide - 2:.1f}" height="{tall:.1f}" fill="{COLOURS[1 - place]}"/>')
+            if count:  # beside another count, each is written away from it
+                at, anchor = ((middle - 2, "end"), (middle + 2, "start"))[place] if counts[1 - place] else (x + wide / 2, "middle")
+                parts.append(f'<text x="{at:.1f}" y="{bottom - tall - 5:.1f}" text-anchor="{anchor}" font-size="11">{_short(count)}</text>')
+        parts.append(f'<text x="{middle:.1f}" y="{bottom + 20}" text-anchor="middle">{escape(label)}</text>')
+    parts.append(f'<path d="M{left} {bottom}H{_WIDTH - right}" stroke="#888"/>')
+    parts.append(f'<text x="{_WIDTH / 2}" y="{height - 6}" text-anchor="middle">{escape(x_says)}</text>')
+    return _svg(parts, height, says)
+
+
+def grid(names: Sequence[str], cells: Sequence[Sequence[float | None]], says: str, unit: str) -> str:
+    """A square of coloured cells, a row and a column for each name: red above nothing, blue below, the darker the further; each cell tells its amount to who
+    points at it, and writes it where there is room. None is left blank."""
+    left, top = 150, 150
+    side = (_WIDTH - left - 8) / max(len(names), 1)
+    side = min(side, 60.0)
+    most = max((abs(value) for row in cells for value in row if value is not None), default=0.0) or 1.0
+    size = min(13.0, side * 0.85)
+    parts = []
+    for number, name in enumerate(names):
+        middle = side * (number + 0.5)
+        said = escape(name if len(name) <= 20 else f"{name[:19]}\u2026")
+        parts.append(f'<text x="{left - 8}" y="{top + middle + size / 3:.1f}" text-anchor="end" font-size="{size:.1f}">{said}</text>')
+        at = f"{left + middle + size / 3:.1f} {top - 8}"
+        parts.append(f'<text transform="translate({at}) rotate(-90)" font-size="{size:.1f}">{said}</text>')
+    for row, values in enumerate(cells):
+        for column, value in enumerate(values):
+            x, y = left + side * column, top + side * row
+            if value is None:
+                continue
+            told = f"{escape(names[row])} displaces {value:,.2f} {escape(unit)} of {escape(names[column])}"
+            fill = COLOURS[1] if value > 0 else COLOURS[0]
+            shade = 0.0 if value == 0 else 0.08 + 0.92 * abs(value) / most
+            parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{side:.1f}" height="{side:.1f}" fill="{fill}" fill-opacity="{shade:.3f}" stroke="#888" ')
+            parts.append(f'stroke-opacity=".35"><title>{told}</title></rect>')
+            if side >= 40 and value:
+                parts.append(f'<text x="{x + side / 2:.1f}" y="{y + side / 2 + 4:.1f}" text-anchor="middle" font-size="11">{_short(value)}</text>')
+    return _svg(parts, round(top + side * len(names) + 6), says)

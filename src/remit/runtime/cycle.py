@@ -161,45 +161,72 @@ def _reasons(decisions: pl.DataFrame, inputs: Inputs) -> dict[int, list[str]]:
     return dict(texts.iter_rows())
 
 
-def _choose(judged: pl.DataFrame, inputs: Inputs) -> tuple[pl.DataFrame, tuple[PurposePlan, ...], Mapping[str, int]]:
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """What was chosen of judged proposals: `chosen`, `call_number` and `position` per row, a plan per purpose, the contacts taken (hcp_id, channel, contacts;
+    a call once, whatever it carries) and what is left of each resource (micro-units)."""
+
+    chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    call_number: np.ndarray[tuple[int], np.dtype[np.int64]]
+    position: np.ndarray[tuple[int], np.dtype[np.int64]]
+    plans: tuple[PurposePlan, ...]
+    taken: pl.DataFrame
+    free: Mapping[str, int]
+
+
+def choose(
+    judged: pl.DataFrame,
+    charters: tuple[Charter, ...],
+    settings: Settings,
+    allowance: pl.DataFrame,
+    free: Mapping[str, int],
+    *,
+    displaced: bool,
+    threads: int,
+) -> Joint:
+    """Chooses jointly among `judged` proposals (with `number`, their place, and `ruling`), one purpose after another. `allowance` (hcp_id, allowance) holds the
+    contacts of HCPs that have fewer than the settings allow, `free` what there is of each resource (micro-units)."""
     height = judged.height
     chosen, call_number, position = np.zeros(height, bool), np.zeros(height, np.int64), np.zeros(height, np.int64)
-    free = {name: max(0, capacity - inputs.taken.get(name, 0)) for name, capacity in inputs.capacity.items()}
-    allowance = allowances(inputs)
+    free, plans = dict(free), []
     taken: pl.DataFrame | None = None
-    plans = []
     for purpose in PURPOSES:
-        charters = [charter for charter in inputs.charters if charter.purpose == purpose]
-        if not charters:
+        own = [charter for charter in charters if charter.purpose == purpose]
+        if not own:
             continue
-        rows = candidates(judged, purpose, allowance, taken, inputs.settings.per_cycle)
-        problem = build(rows, charters, inputs.settings, free, taken)
+        rows = candidates(judged, purpose, allowance, taken, settings.per_cycle)
+        problem = build(rows, own, settings, free, taken)
         plan = arbitrate(
             problem.candidates,
             problem.calls,
             problem.resources,
             problem.limits,
             agents=len(problem.agents),
-            displaced=inputs.displaced and len(charters) > 1,
-            threads=inputs.threads,
+            displaced=displaced and len(own) > 1,
+            threads=threads,
         )
         at = problem.rows
         chosen[at], call_number[at], position[at] = np.asarray(plan.chosen), np.asarray(plan.call_number), np.asarray(plan.position)
         used = dict(zip(problem.resources.names, np.asarray(plan.used).tolist(), strict=True))
         free = {name: capacity - used.get(name, 0) for name, capacity in free.items()}
-        taken = _contacts(judged, chosen, call_number)
+        taken = contacts(judged, chosen, call_number)
         plans.append(_named(purpose, plan, problem))
+    return Joint(chosen, call_number, position, tuple(plans), contacts(judged, chosen, call_number) if taken is None else taken, free)
+
+
+def _choose(judged: pl.DataFrame, inputs: Inputs) -> tuple[pl.DataFrame, tuple[PurposePlan, ...], Mapping[str, int]]:
+    free = {name: max(0, capacity - inputs.taken.get(name, 0)) for name, capacity in inputs.capacity.items()}
+    allowance = allowances(inputs)
+    joint = choose(judged, inputs.charters, inputs.settings, allowance, free, displaced=inputs.displaced, threads=inputs.threads)
     planned = judged.join(allowance, on="hcp_id", how="left", maintain_order="left").with_columns(
         pl.col("allowance").fill_null(inputs.settings.per_cycle),
-        chosen=pl.Series(chosen),
-        call_number=pl.Series(call_number),
-        position=pl.Series(position),
+        chosen=pl.Series(joint.chosen),
+        call_number=pl.Series(joint.call_number),
+        position=pl.Series(joint.position),
     )
-    if taken is None:
-        taken = _contacts(judged, chosen, call_number)
-    explored = explore(planned, taken, inputs.table, inputs.charters, inputs.settings, free, inputs.responses, inputs.values, inputs.known.now)
+    explored = explore(planned, joint.taken, inputs.table, inputs.charters, inputs.settings, joint.free, inputs.responses, inputs.values, inputs.known.now)
     decided = planned.with_columns(tried=pl.Series(explored.tried), rested=pl.Series(explored.rested), probability=pl.Series(explored.probability))
-    return decided.with_columns(disposition=_DISPOSITION), tuple(plans), explored.used
+    return decided.with_columns(disposition=_DISPOSITION), joint.plans, explored.used
 
 
 _DISPOSITION = (
@@ -239,9 +266,7 @@ def allowances(inputs: Inputs) -> pl.DataFrame:
     return recent.group_by("hcp_id").agg(allowance=left.cast(pl.Int64))
 
 
-def _contacts(
-    judged: pl.DataFrame, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], call_number: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> pl.DataFrame:
+def contacts(judged: pl.DataFrame, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], call_number: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pl.DataFrame:
     """Contacts chosen so far: a call once, whatever it carries."""
     rows = judged.select("hcp_id", "channel", "territory", "number").with_columns(call=pl.Series(call_number)).filter(pl.Series(chosen))
     single = pl.when(pl.col("call") == 0).then(pl.col("number")).otherwise(-1)

@@ -8,15 +8,15 @@ from typing import Any
 
 import polars as pl
 
-from remit.authority import Judgement, Table, judge, load_table
+from remit.authority import Judgement, Table, judge, stopped
 from remit.ledger import Records, Stored, read_ledger
 from remit.runtime import reporting
 from remit.runtime.cycle import TAKEN
 from remit.runtime.errors import WorkspaceError
+from remit.runtime.stopping import stops_at
 from remit.runtime.weighing import decided, table_text
 from remit.runtime.workspace import Workspace, config_texts, read_config, recall
 from remit.terms.encoding import digest
-from remit.terms.facts import FACTS
 from remit.terms.instants import format_instant, parse_instant
 from remit.terms.verdicts import Ruling, Verdict
 
@@ -37,7 +37,8 @@ def differed(workspace: Workspace, was: str, then: str, since: str | None) -> di
         frames, cycles, decisions = [], 0, 0
         for entry, rows in decided(records, start):
             cycles, decisions = cycles + 1, decisions + rows.height
-            frames.append(_changed(entry, rows, *tables))
+            stops = stops_at(records, int(entry.body["inputs"]["log"]))
+            frames.append(_changed(entry, rows, *(stopped(table, stops) for table in tables)))
     if not cycles:
         raise WorkspaceError(f"no decision was recorded since {since}", where="--since", do=f"The last cycle was at {format_instant(last)}.")
     changed = pl.concat(frames)
@@ -55,7 +56,7 @@ def differed(workspace: Workspace, was: str, then: str, since: str | None) -> di
 def _table(workspace: Workspace, records: Records, name: str, now: int) -> Table:
     """The table in a file, by the people on file now; or of a version, by the people who were on file in the first cycle that recorded it."""
     if not re.fullmatch(r"v[0-9]+", name) or Path(name).is_file():
-        return load_table(table_text(Path(name)), read_config(config_texts(workspace)).people, FACTS, now)
+        return read_config(config_texts(workspace)).with_table(table_text(Path(name))).read_table(now)
     found = _versions(workspace, records, now)
     named = {key: table for key, table in found.items() if f"v{table.version}" == name}
     if not named:
@@ -75,10 +76,10 @@ def _versions(workspace: Workspace, records: Records, now: int) -> dict[str, Tab
         digests = entry.body["inputs"]["config"]
         if digests["authority.yaml"] not in found:
             config = read_config(recall(workspace, digests))
-            found[digests["authority.yaml"]] = load_table(config.table_text, config.people, FACTS, int(entry.body["now"]))
+            found[digests["authority.yaml"]] = config.read_table(int(entry.body["now"]))
     own = read_config(config_texts(workspace))
     if digest(own.table_text.encode()) not in found:
-        table = load_table(own.table_text, own.people, FACTS, now)
+        table = own.read_table(now)
         found[table.digest] = table
     return found
 

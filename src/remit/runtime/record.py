@@ -88,10 +88,14 @@ def _plan(plan: PurposePlan) -> dict[str, Any]:
     accounts = {plan.agents[account.agent]: {"value": account.value, "rent": account.rent, "displaced": account.displaced} for account in plan.plan.accounts}
     shortfalls = [asdict(shortfall) for shortfall in plan.plan.shortfalls]
     capacity = dict(zip(plan.resources, plan.capacity, strict=True))
+    displaces = {
+        plan.agents[account.agent]: dict(zip(plan.agents, account.displaces, strict=True)) for account in plan.plan.accounts if account.displaces is not None
+    }
     return {
         "value": plan.plan.value,
         "bound": plan.plan.bound,
         "accounts": accounts,
+        "displaces": displaces,
         "shortfalls": shortfalls,
         "capacity": capacity,
         "unknown": list(plan.unknown),

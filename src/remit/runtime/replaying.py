@@ -2,27 +2,67 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from remit.intake import replaced
-from remit.ledger import Ledger
+from remit.ledger import Ledger, Records
 from remit.models.bases import alike, dump_shared, load_shared
 from remit.runtime import grouping, registry, stopping, training
 from remit.runtime.carry import carry
-from remit.runtime.cycle import DECISION_COLUMNS, Result, cycle
+from remit.runtime.cycle import DECISION_COLUMNS, Inputs, Result, cycle
 from remit.runtime.enrolment import enrolled
-from remit.runtime.inputs import Warehouse, assemble, observe
+from remit.runtime.inputs import Observed, Warehouse, assemble, observe
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
 from remit.runtime.reporting import cycle_body
 from remit.runtime.run import Stage
 from remit.runtime.workspace import Config, Workspace, read_config, recall
+from remit.terms.charters import Charter
 from remit.terms.encoding import canonical
 
 _BY_HCP = tuple(name for name in DECISION_COLUMNS if name not in {"number", "disposition", "call_number", "position", "probability"})
 """What of a decision depends on its own HCP alone; the rest depends on everybody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a recorded cycle was given: its entry's `body` and `inputs` (with the configuration, models, warehouse segments `only`, what was `seen`, who was in
+    which segment); `bases` as they were recorded (None: they were not), and whether HCPs were `erased` since."""
+
+    body: dict[str, Any]
+    config: Config
+    models: training.Models
+    only: list[str]
+    seen: Observed
+    members: pl.DataFrame
+    bases: dict[str, Any] | None
+    erased: bool
+    inputs: Inputs
+
+
+def restore(workspace: Workspace, records: Records, cycle_id: str, threads: int, charters: tuple[Charter, ...] = ()) -> Restored:
+    """The inputs of `cycle_id` from its record; `charters` act beside those that were recorded, in place of those of their names. It never trains."""
+    body = cycle_body(records, cycle_id)
+    now, upto = int(body["now"]), int(body["inputs"]["log"])
+    config = stopping.applied(read_config(recall(workspace, body["inputs"]["config"])), records, upto)
+    names = {charter.agent for charter in charters}
+    config = replace(config, charters=(*(charter for charter in config.charters if charter.agent not in names), *charters))
+    newer = replaced(workspace.warehouse)
+    only = [newer.get(commitment, commitment) for commitment in body["inputs"]["warehouse"]]
+    models = training.load(workspace, body["models"])
+    source = Warehouse(workspace, only)
+    stated = dict(source.state("resources", now).select("resource", "valid_from").iter_rows())
+    carried = carry(records, upto, now, config.settings, stated)
+    seen, erased = observe(source, config.settings, now), any(entry.seq >= upto for entry in records.entries(kind="tombstone"))
+    bases: dict[str, Any] | None = None
+    if "bases" in body["inputs"]:
+        bases = json.loads(recall(workspace, {"bases": body["inputs"]["bases"]})["bases"])
+        seen = replace(seen, shared=load_shared(bases))
+    draws, members = enrolled(records, config.settings, upto, cycle_id), grouping.recorded(records, upto, cycle_id)
+    inputs = assemble(source, seen, config, models, carried, draws, members, now, threads)
+    return Restored(body, config, models, only, seen, members, bases, erased, inputs)
 
 
 def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, stage: Stage) -> dict[str, Any]:
@@ -31,22 +71,10 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
     Where inputs were erased, the joint choice cannot be derived again; then proposals, facts and verdicts of everybody else are compared, from what their
     bases took from everybody as it was recorded. It never trains, and writes nothing.
     """
-    body = cycle_body(ledger, cycle_id)
-    now, upto = int(body["now"]), int(body["inputs"]["log"])
-    config = stopping.applied(read_config(recall(workspace, body["inputs"]["config"])), ledger, upto)
-    newer = replaced(workspace.warehouse)
-    only = [newer.get(commitment, commitment) for commitment in body["inputs"]["warehouse"]]
-    models = training.load(workspace, body["models"])
-    source = Warehouse(workspace, only)
-    stated = dict(source.state("resources", now).select("resource", "valid_from").iter_rows())
-    carried = carry(ledger, upto, now, config.settings, stated)
-    seen, erased = observe(source, config.settings, now), any(entry.seq >= upto for entry in ledger.entries(kind="tombstone"))
-    bases: dict[str, Any] | None = None
-    if "bases" in body["inputs"]:
-        bases = json.loads(recall(workspace, {"bases": body["inputs"]["bases"]})["bases"])
-        seen = replace(seen, shared=load_shared(bases))
-    draws, members = enrolled(ledger, config.settings, upto, cycle_id), grouping.recorded(ledger, upto, cycle_id)
-    result = cycle(assemble(source, seen, config, models, carried, draws, members, now, threads), stage)
+    restored = restore(workspace, ledger, cycle_id, threads)
+    body, config, models, seen, members, bases = restored.body, restored.config, restored.models, restored.seen, restored.members, restored.bases
+    upto = int(body["inputs"]["log"])
+    result = cycle(restored.inputs, stage)
     stage("compare")
     found = [ledger.read_segment(segment) for segment in ledger.segments(cycle_id, STREAM)]
     recorded = pl.concat([each.frame for each in found]) if found else result.decisions.clear()
@@ -60,11 +88,11 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
             "gone": gone,
             "differs": differs,
         }
-    watched = _watched(workspace, ledger, body, config, models, only, upto)
+    watched = _watched(workspace, ledger, body, config, models, restored.only, upto)
     differs = _compare_all(ledger, cycle_id, body, result, recorded, config, threads, watched, grouping.named(models, members))
-    if bases is not None and not erased and not alike(bases, dump_shared(models.shared(seen.features, seen.panel))):
+    if bases is not None and not restored.erased and not alike(bases, dump_shared(models.shared(seen.features, seen.panel))):
         differs.append("what bases take from everybody")
-    if models.segments is not None and not erased:
+    if models.segments is not None and not restored.erased:
         again = grouping.placed(models, seen.features, config.settings, grouping.recorded(ledger, upto))
         differs += [] if grouping.moved(again, members).is_empty() else ["who is in which segment"]
     return {"cycle": cycle_id, "compared": "every decision, price and action, to the byte", "rows": recorded.height, "gone": 0, "differs": differs}
@@ -109,6 +137,9 @@ def _compare_all(
     actions = action_entries(result, int(body["now"]), config.settings, config.charters, groups)
     given = ("now", "seed", "inputs", "models", "table", *(["watch"] if "watch" in body else []))
     fresh = cycle_entry(result, {name: body[name] for name in given} | watched, written, actions)
+    for purpose, plan in body["plans"].items():
+        if "displaces" not in plan and purpose in fresh.body["plans"]:  # recorded before it was kept who displaces whom
+            fresh.body["plans"][purpose].pop("displaces")
     differs += [f"`{name}` of the cycle" for name in fresh.body if canonical({name: fresh.body[name]}) != canonical({name: body.get(name)})]
     held = {canonical({"body": each.body, "payload": each.payload}) for each in ledger.entries(kind="action", cycle=cycle_id) if not each.gone}
     derived = {canonical({"body": each.body, "payload": each.payload}) for each in actions}

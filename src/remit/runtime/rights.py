@@ -5,7 +5,7 @@ their digests. `authority.yaml` is where people write; until a text is approved,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from remit.authority import Table, broken, load_invariants
@@ -44,7 +44,7 @@ def governed(workspace: Workspace, records: Records, config: Config, now: int) -
     if held is None or held == digest(config.table_text.encode()):
         return config
     text = recall(workspace, {FILE: held})[FILE]
-    return replace(config, table_text=text, texts={**config.texts, FILE: text})
+    return config.with_table(text)
 
 
 def in_force(records: Records, now: int) -> str | None:
@@ -142,7 +142,7 @@ def _missing(found: list[Change], old: Table, proposer: str, given: list[str]) -
 
 def _read(config: Config, text: str, now: int) -> Table:
     """The table of a text when it comes into force."""
-    proposed = replace(config, table_text=text, texts={**config.texts, FILE: text})
+    proposed = config.with_table(text)
     begins = proposed.read_table(now).since
     return proposed.table(max(now, begins or now))
 

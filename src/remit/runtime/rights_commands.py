@@ -73,7 +73,7 @@ def status(workspace: Path) -> dict[str, Any]:
     place = open_workspace(workspace)
     with closing(read_ledger(place.ledger)) as records:
         now, config = _now(records), read_config(config_texts(place))
-        stops = [{**row, "at": format_instant(row["at"])} for row in stopping.status(records, config)]
+        stops = [{**row, "at": format_instant(row["at"])} for row in stopping.status(records)]
         held = rights.in_force(records, now)
         draft = held is not None and held != digest(config.table_text.encode())
         waiting = sum(1 for _ in unsettled(records))

@@ -18,13 +18,21 @@ COMPLIANCE = "compliance"
 
 def applied(config: Config, records: Records, upto: int) -> Config:
     """`config` with the stops in force after the log's first `upto` entries."""
-    ended = {str(entry.body["stop"]) for entry in records.entries(kind="start") if entry.seq < upto and entry.body["step"] == "yes"}
-    stops = [entry for entry in records.entries(kind="stop") if entry.seq < upto and entry.body["stop"] not in ended]
-    holds = [entry for entry in records.entries(kind="hold") if entry.seq < upto and entry.body["stop"] not in ended]
-    found = [Stop(*(str(entry.body[name]) for name in ("stop", "scope", "of", "by", "reason"))) for entry in stops]
-    if holds:
+    holds = (str(entry.payload["hcp_id"]) for entry in _in_force(records, "hold", upto) if entry.payload)
+    return replace(config, stops=stops_at(records, upto), holds=tuple(sorted(holds)))
+
+
+def stops_at(records: Records, upto: int) -> tuple[Stop, ...]:
+    """The stops in force after the log's first `upto` entries; all those of HCPs are one."""
+    found = [Stop(*(str(entry.body[name]) for name in ("stop", "scope", "of", "by", "reason"))) for entry in _in_force(records, "stop", upto)]
+    if _in_force(records, "hold", upto):
         found.append(Stop("stop-hcp", "hcp", "", "", "this physician is to be left alone"))
-    return replace(config, stops=tuple(found), holds=tuple(sorted(str(entry.payload["hcp_id"]) for entry in holds if entry.payload)))
+    return tuple(found)
+
+
+def _in_force(records: Records, kind: str, upto: int) -> list[Stored]:
+    ended = {str(entry.body["stop"]) for entry in records.entries(kind="start") if entry.seq < upto and entry.body["step"] == "yes"}
+    return [entry for entry in records.entries(kind=kind) if entry.seq < upto and entry.body["stop"] not in ended]
 
 
 def stop(workspace: Workspace, ledger: Ledger, config: Config, scope: str, of: str, by: str, reason: str, now: int) -> dict[str, Any]:
@@ -69,9 +77,9 @@ def start(ledger: Ledger, config: Config, name: str, by: str, reason: str, now: 
     return {"stop": name, "step": step, "by": by, "others": sorted(allowed - {by, *asked})}
 
 
-def status(records: Records, config: Config) -> list[dict[str, Any]]:
+def status(records: Records) -> list[dict[str, Any]]:
     """Every stop in force: what, who, why, who has asked for a start, and the last action that was recorded as handed over before it."""
-    names = {each.id for each in applied(config, records, records.size).stops} - {"stop-hcp"}
+    names = {each.id for each in stops_at(records, records.size)}
     acted = list(records.entries(kind="acted"))
     asked = {entry.body["stop"]: entry.body["by"] for entry in records.entries(kind="start")}
     ended = {entry.body["stop"] for entry in records.entries(kind="start") if entry.body["step"] == "yes"}

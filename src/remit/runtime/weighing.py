@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from remit.authority import Table, judge, limits, load_table
+from remit.authority import Table, judge, limits, stopped
 from remit.features import Panel
 from remit.intake import state
 from remit.ledger import Records, Stored, read_ledger
@@ -19,6 +19,7 @@ from remit.runtime.cycle import TAKEN
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.inputs import tables
 from remit.runtime.record import STREAM
+from remit.runtime.stopping import stops_at
 from remit.runtime.training import panel_of
 from remit.runtime.trials import LEVEL, rewarded
 from remit.runtime.workspace import Config, Workspace, config_texts, read_config, recall
@@ -38,7 +39,7 @@ def told(workspace: Workspace, file: Path, periods: int | None) -> dict[str, Any
     config = read_config(config_texts(workspace))
     with closing(read_ledger(workspace.ledger)) as records:
         now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
-        other = load_table(text, config.people, FACTS, now)
+        other = config.with_table(text).read_table(now)
         rows, counts = _decisions(workspace, records, other)
     if rows.is_empty():
         do = (
@@ -90,7 +91,8 @@ def _decisions(workspace: Workspace, records: Records, other: Table) -> tuple[pl
         config = configs[key]
         costs = {charter.agent: int(charter.settings.get("cost_minor", 0)) for charter in config.charters}
         rows = frame.with_columns(at=pl.lit(at, pl.Int64), done=TAKEN, cost_minor=pl.col("agent").replace_strict(costs, return_dtype=pl.Int64))
-        rows = rows.with_columns(targets(rows, config.table(at), other))
+        stops = stops_at(records, int(entry.body["inputs"]["log"]))
+        rows = rows.with_columns(targets(rows, config.table(at), stopped(other, stops)))
         certain = rows.filter(pl.col("probability").is_in([0, MICRO]))
         counts["stopped"] += certain.filter(pl.col("done") & (pl.col("target") == 0)).height
         counts["opened"] += certain.filter((pl.col("ruling") == Ruling.FORBIDDEN) & (pl.col("ruling_then") != Ruling.FORBIDDEN)).height

@@ -4,7 +4,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from remit.agents import read_charter, read_people
@@ -69,6 +69,10 @@ class Config:
     texts: Mapping[str, str]
     stops: tuple[Stop, ...] = ()
     holds: tuple[str, ...] = ()
+
+    def with_table(self, text: str) -> "Config":
+        """With another authority table's text."""
+        return replace(self, table_text=text, texts={**self.texts, "authority.yaml": text})
 
     def read_table(self, now: int) -> Table:
         """The authority table, whose owners must be on file at `now`, in force then or not. Raises `AuthorityError` with every fault."""

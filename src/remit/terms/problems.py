@@ -68,12 +68,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One agent in a plan: value it was given, rent of what it uses, and the others' value that it displaces, all in micro-units."""
+    """One agent in a plan: value it was given, rent of what it uses, and the others' value that it displaces, all in micro-units; `displaces` is the latter by
+    agent (0 for itself), below nothing where another has more because of it."""
 
     agent: int
     value: int
     rent: int
     displaced: int | None
+    displaces: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
