@@ -1,18 +1,20 @@
 """The door: what the ledger holds is checked again and cleared, or stopped with a reason."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from remit.authority import Table, judge
 from remit.gateway.facts import Known, gather
+from remit.gateway.queue import Heard, lacking
 from remit.ledger import Records
 from remit.terms.charters import Charter
 from remit.terms.people import People
 from remit.terms.proposals import PROPOSAL_COLUMNS, Cleared, Recorded
-from remit.terms.verdicts import Ruling
+from remit.terms.verdicts import Ruling, Verdict
 
+_ELSEWHERE = "somebody else covers this HCP now"
 _KINDS = {"text": pl.String, "int": pl.Int64, "number": pl.Int64, "bool": pl.Boolean}
 
 
@@ -35,17 +37,43 @@ def clear(
     recorded = [action for action in records.recorded(cycle) if action.chosen.judged.verdict.ruling is Ruling.AUTONOMOUS and action.entry not in done]
     if not recorded:
         return [], []
+    cleared, stopped = [], []
+    for action, verdict, rep in _judged_again(recorded, known, table, charters, people):
+        if verdict.ruling is not Ruling.AUTONOMOUS:
+            stopped.append(Stopped(action, f"{verdict.ruling.value}: {', '.join(verdict.rules) or 'no row of the table applies'}"))
+        elif rep != action.chosen.rep_id:
+            stopped.append(Stopped(action, _ELSEWHERE))
+        else:
+            cleared.append(Cleared(action, verdict, known.now))
+    return cleared, stopped
+
+
+def clear_approved(
+    records: Records, entry: int, heard: Heard, known: Known, table: Table, charters: Sequence[Charter], people: People
+) -> Cleared | Stopped | tuple[str, ...]:
+    """Judges an action that waited for people once more, by what is known now: cleared if those whose yes it takes now have said yes to exactly this entry;
+    else the roles that are missing, or what forbids it."""
+    action, stored = records.action(entry), records.entry(entry)
+    ((_, verdict, rep),) = _judged_again([action], known, table, charters, people)
+    if verdict.ruling is Ruling.FORBIDDEN:
+        return Stopped(action, f"forbidden: {', '.join(verdict.rules) or 'no row of the table applies'}")
+    if rep != action.chosen.rep_id:
+        return Stopped(action, _ELSEWHERE)
+    owners = {charter.agent: charter.owner for charter in charters}
+    # INVARIANT (stricter wins): what it was recorded to need, and what the table asks for now.
+    roles = dict.fromkeys((*action.chosen.judged.verdict.roles, *verdict.roles))
+    proposer = owners[action.chosen.judged.proposal.agent]
+    missing = lacking(roles, heard.given(stored), heard.escalated.get(entry), proposer, people, known.now)
+    return tuple(missing) if missing else Cleared(action, verdict, known.now)
+
+
+def _judged_again(
+    recorded: Sequence[Recorded], known: Known, table: Table, charters: Iterable[Charter], people: People
+) -> list[tuple[Recorded, Verdict, str | None]]:
+    """Each action with the verdict on it by what is known now, and who covers the HCP now."""
     said = [action.chosen.judged.proposal for action in recorded]
     proposals = pl.DataFrame([pl.Series(name, [getattr(each, name) for each in said], _KINDS[kind]) for name, kind in PROPOSAL_COLUMNS])
     facts = gather(proposals, known, charters, people)
     judgement = judge(facts, table)
-    cleared, stopped = [], []
-    for action, code, rep in zip(recorded, judgement.columns["verdict"].to_list(), facts["rep_id"].to_list(), strict=True):
-        verdict = judgement.verdicts[code]
-        if verdict.ruling is not Ruling.AUTONOMOUS:
-            stopped.append(Stopped(action, f"{verdict.ruling.value}: {', '.join(verdict.rules) or 'no row of the table applies'}"))
-        elif rep != action.chosen.rep_id:
-            stopped.append(Stopped(action, "somebody else covers this HCP now"))
-        else:
-            cleared.append(Cleared(action, verdict, known.now))
-    return cleared, stopped
+    verdicts = (judgement.verdicts[code] for code in judgement.columns["verdict"].to_list())
+    return list(zip(recorded, verdicts, facts["rep_id"].to_list(), strict=True))

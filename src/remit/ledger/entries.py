@@ -45,6 +45,9 @@ SCHEMAS: Mapping[str, Schema] = {
     "remit.model/1": Schema("model", ("model", "digest", "stage", "evidence", "at")),
     "remit.signoff/1": Schema("signoff", ("model", "digest", "person", "role", "at")),
     "remit.rights/1": Schema("rights", ("step", "table", "at")),
+    "remit.approval/1": Schema("approval", ("action", "digest", "by", "role", "at")),
+    "remit.escalated/1": Schema("escalated", ("action", "to", "deadline", "at")),
+    "remit.remark/1": Schema("remark", ("action",), ("hcp_id", "text")),
     "remit.stop/1": Schema("stop", ("stop", "scope", "of", "by", "reason", "at")),
     "remit.hold/1": Schema("hold", ("stop", "by", "reason", "at"), ("hcp_id",)),
     "remit.start/1": Schema("start", ("stop", "step", "by", "reason", "at")),
@@ -65,7 +68,7 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Stored:
     """An entry as the log holds it at number `seq`. `hcp` is the opaque reference (hexadecimal) of the HCP it is about; `gone` says that an erasure
-    has taken who that was and the payload."""
+    has taken who that was and the payload; `leaf` is its digest (hexadecimal), which commits to all of it."""
 
     seq: int
     cycle: str
@@ -76,6 +79,7 @@ class Stored:
     hcp_id: str | None
     payload: dict[str, Any] | None
     gone: bool
+    leaf: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,10 @@ class Records:
         actions = (recorded(stored) for stored in self.entries(kind="action", cycle=cycle) if not stored.gone)
         return sorted(actions, key=lambda action: action.chosen.number)
 
+    def action(self, seq: int) -> Recorded:
+        """The action that the log holds at number `seq`. Raises `LedgerError` if it holds none, or the HCP was erased."""
+        return recorded(self.entry(seq))
+
     def segments(self, cycle: str, stream: str | None = None) -> list[Segment]:
         """The segments of a cycle, of one stream if it is named, in the order of their rows."""
         named = (Segment.from_body(cycle, stored.body) for stored in self.entries(kind="segment", cycle=cycle))
@@ -226,11 +230,13 @@ class Records:
 
 
 def _stored(row: Any, key: HcpKey | None) -> Stored:
-    seq, kind, schema, _, hcp, commitment, body, ciphertext, _, cycle = row
+    seq, kind, schema, leaf, hcp, commitment, body, ciphertext, _, cycle = row
     payload = None
     if key is not None:
         opened = unseal(key.key, seal_context(cycle, kind, schema), ciphertext)
         if opened is None or sha256(opened).digest() != commitment:
             raise LedgerError("the payload does not open", where=f"entry {seq}", do="Run `remit verify`; restore from the backup.")
         payload = opened_payload(opened)
-    return Stored(seq, cycle, kind, schema, orjson.loads(body), hcp and hcp.hex(), key.hcp_id if key else None, payload, hcp is not None and key is None)
+    return Stored(
+        seq, cycle, kind, schema, orjson.loads(body), hcp and hcp.hex(), key.hcp_id if key else None, payload, hcp is not None and key is None, leaf.hex()
+    )

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from remit.authority import SCOPES
-from remit.runtime import commands, printing, render, render_findings, render_rights, rights_commands
+from remit.gateway import REASONS
+from remit.runtime import commands, printing, queue_commands, render, render_findings, render_queue, render_rights, rights_commands
 from remit.runtime.asking import QUESTIONS
 from remit.runtime.authority_commands import authority
 from remit.runtime.countries import bundled
@@ -212,6 +213,12 @@ def outcomes_tried(
         _say(commands.outcomes_tried_by(workspace, table, periods), as_json, render_findings.outcomes_tried_by)
 
 
+@outcomes.command("overrides")
+def outcomes_overrides(workspace: Folder = Path(), as_json: AsJson = False) -> None:
+    """Show what people overrule, by agent, rule, team and reason; never by person."""
+    _say(queue_commands.overrides(workspace), as_json, render_queue.overrides)
+
+
 @models.command("show")
 def models_show(workspace: Folder = Path(), as_json: AsJson = False) -> None:
     """Show each model's stage, held-out metrics, calibration, drift, bias audit and signatures."""
@@ -264,6 +271,38 @@ def start(
 ) -> None:
     """Start again what was stopped: one person asks, another says yes, each with a reason."""
     _say(rights_commands.start(workspace, name, by, reason), as_json, render_rights.start)
+
+
+@app.command()
+def queue(workspace: Folder = Path(), as_json: AsJson = False) -> None:
+    """Show what waits for people: what, why, whose yes is missing, until when, and what then."""
+    _say(queue_commands.queue(workspace), as_json, render_queue.queue)
+
+
+@app.command()
+def approve(
+    digest: Annotated[str, typer.Argument(help="The action's digest, as `remit queue` shows it, or how it begins.")],
+    by: Annotated[str, typer.Option(help="Who says yes: an id in people.yaml.")],
+    role: Annotated[str | None, typer.Option(help="In which role; the first that is missing and that they hold if not given.")] = None,
+    workspace: Folder = Path(),
+    threads: Threads = _CORES,
+    as_json: AsJson = False,
+) -> None:
+    """Say yes to exactly one action; with the last yes it is checked again and handed over."""
+    _say(queue_commands.approve(workspace, digest, by, role, threads), as_json, render_queue.approve)
+
+
+@app.command()
+def decline(
+    digest: Annotated[str, typer.Argument(help="The action's digest, as `remit queue` shows it, or how it begins.")],
+    by: Annotated[str, typer.Option(help="Who says no: an id in people.yaml.")],
+    because: Annotated[str, typer.Option(help=f"Why: {', '.join(REASONS)}.")],
+    text: Annotated[str, typer.Option(help="Why, in words; kept sealed with the physician's record.")] = "",
+    workspace: Folder = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Overrule the machine: the action is refused, with the reason on record."""
+    _say(queue_commands.decline(workspace, digest, by, because, text), as_json, render_queue.decline)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from remit.gateway import Heard, heard
 from remit.ledger import Records, Stored
 from remit.runtime.settings import Settings
 from remit.terms.instants import DAY, add_span
@@ -37,12 +38,14 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     """What the log's first `upto` entries leave for a cycle at `now`. `valid_from` says, per resource, when the capacity that holds now began."""
     cycles = [entry for entry in records.entries(kind="cycle") if entry.seq < upto]
     refused = {int(entry.body["action"]): entry for entry in records.entries(kind="refused") if entry.seq < upto}
+    said = heard(records, upto)
+    escalated = {records.entry(seq).cycle: until for seq, (_, until) in said.escalated.items()}
     horizon = min(add_span(now, settings.window, -1), now - 28 * DAY)
     contacts: dict[tuple[str, str, str, int], tuple[str, str, str, int, str]] = {}
     waiting: list[Waiting] = []
     for cycle in cycles:
         since = int(cycle.body["now"])
-        if since < horizon and int(cycle.body["waiting_until"]) <= now:
+        if since < horizon and max(int(cycle.body["waiting_until"]), escalated.get(cycle.cycle, 0)) <= now:
             continue
         for action, payload in opened(records, cycle.cycle):
             if action.seq in refused:
@@ -52,8 +55,8 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
             key, decision = (proposal["hcp_id"], proposal["channel"], cycle.cycle, contact), f"{cycle.cycle}/{payload['number']}"
             if key not in contacts or payload["selection"]["position"] <= 1:  # a call comes back under the detail that opened it
                 contacts[key] = (proposal["hcp_id"], proposal["channel"], proposal["purpose"], since, decision)
-            if action.body.get("deadline", now) > now:
-                waiting.append(Waiting(action.seq, since, action.body["deadline"], context["uses"]))
+            if "deadline" in action.body and action.seq not in said.settled and said.deadline(action) > now:
+                waiting.append(Waiting(action.seq, since, said.deadline(action), context["uses"]))
     spent = [(int(cycle.body["now"]), cycle.body["used"], 1) for cycle in cycles]
     given_back = [(int(entry.body["since"]), entry.body["uses"], -1) for entry in refused.values()]
     reserved = [(item.since, item.uses, 1) for item in waiting]
@@ -63,19 +66,11 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     return Carried(pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row"), taken, tuple(waiting))
 
 
-def overdue(records: Records, now: int) -> Iterator[Waiting]:
-    """Proposals that waited past their deadline and have no entry that says so."""
-    since = {entry.cycle: int(entry.body["now"]) for entry in records.entries(kind="cycle")}
-    for action, payload in unsettled(records):
-        if action.body["deadline"] <= now:
-            yield Waiting(action.seq, since[action.cycle], action.body["deadline"], payload["context"]["uses"])
-
-
-def unsettled(records: Records) -> Iterator[tuple[Stored, dict[str, Any]]]:
-    """Actions that wait for a person, with their payloads: no entry says that they were refused."""
-    refused = {int(entry.body["action"]) for entry in records.entries(kind="refused")}
+def unsettled(records: Records, said: Heard | None = None) -> Iterator[tuple[Stored, dict[str, Any]]]:
+    """Actions that wait for a person, with their payloads: no entry says that they were refused, or handed over with a yes. `said` is what was `heard`."""
+    settled = (said or heard(records)).settled
     for cycle in [entry for entry in records.entries(kind="cycle") if entry.body["waiting_until"]]:
-        yield from ((action, payload) for action, payload in opened(records, cycle.cycle, waiting=True) if action.seq not in refused)
+        yield from ((action, payload) for action, payload in opened(records, cycle.cycle, waiting=True) if action.seq not in settled)
 
 
 def opened(records: Records, cycle: str, *, waiting: bool = False) -> Iterator[tuple[Stored, dict[str, Any]]]:

@@ -10,7 +10,7 @@ from remit.runtime.countries import company_texts, world_text
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.workspace import Workspace, write_whole
 from remit.terms.instants import format_instant
-from remit.terms.proposals import Cleared
+from remit.terms.proposals import Recorded
 from remit.worlds import ACTIONS, Delivery, World, read_world
 
 _SEED = 20260105
@@ -59,7 +59,7 @@ def check_clock(workspace: Workspace, now: int) -> None:
         raise WorkspaceError(f"the world stands at {there}, and the cycle would be at {here}", where="remit.toml", do=do)
 
 
-def live_on(workspace: Workspace, cleared: Iterable[Cleared], now: int, stage: Callable[[str], None]) -> None:
+def live_on(workspace: Workspace, acted: Iterable[Recorded], now: int, stage: Callable[[str], None]) -> None:
     """Lets the world live the week of the cycle at `now`, with what was acted, and hand over its files; never twice for one week.
 
     The files come first and the state last, so that a week that was broken off is lived again, to the same files. Does nothing where the country is not
@@ -69,17 +69,17 @@ def live_on(workspace: Workspace, cleared: Iterable[Cleared], now: int, stage: C
     if world is None or world.now != now:
         return
     stage("live a week")
-    week = world.step(_actions(cleared))
+    week = world.step(_actions(acted))
     _hand_over(workspace.feeds, week.deliveries)
     write_whole(workspace.root / "world" / "state.npz", world.dump())
 
 
-def _actions(cleared: Iterable[Cleared]) -> pl.DataFrame:
+def _actions(acted: Iterable[Recorded]) -> pl.DataFrame:
     rows = []
-    for action in cleared:
-        chosen = action.recorded.chosen
+    for action in acted:
+        chosen = action.chosen
         proposal = chosen.judged.proposal
-        decision = f"{action.recorded.cycle}/{chosen.number}"
+        decision = f"{action.cycle}/{chosen.number}"
         rows.append((proposal.hcp_id, proposal.channel, proposal.product, proposal.content_id, chosen.position or None, decision))
     return pl.DataFrame(rows, schema=ACTIONS, orient="row")
 

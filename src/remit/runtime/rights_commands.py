@@ -11,6 +11,7 @@ from remit.ledger import Ledger, open_ledger, read_ledger
 from remit.runtime import asking, reporting, rights, stopping
 from remit.runtime.carry import unsettled
 from remit.runtime.errors import WorkspaceError
+from remit.runtime.run import present
 from remit.runtime.workspace import Config, Workspace, config_texts, locked, open_workspace, read_config, write_whole
 from remit.terms.encoding import digest
 from remit.terms.instants import format_instant
@@ -39,7 +40,7 @@ def log(workspace: Path) -> dict[str, Any]:
     """Every version of the table that was proposed or in force, with who said what and when."""
     place = open_workspace(workspace)
     with closing(read_ledger(place.ledger)) as records:
-        now = _now(records)
+        now = present(records, read_config(config_texts(place)).settings)
         told = {"at", "from"}
         steps = [{key: format_instant(value) if key in told else value for key, value in step.items()} for step in rights.history(records)]
         return {"in_force": rights.in_force(records, now), "now": format_instant(now), "steps": steps}
@@ -49,8 +50,9 @@ def who(workspace: Path, kind: str, name: str) -> dict[str, Any]:
     """Who answers for a decision, a threshold, a row, a model or an agent."""
     place = open_workspace(workspace)
     with closing(read_ledger(place.ledger)) as records:
-        now = _now(records)
-        config = rights.governed(place, records, read_config(config_texts(place)), now)
+        config = read_config(config_texts(place))
+        now = present(records, config.settings)
+        config = rights.governed(place, records, config, now)
         return asking.who(kind, name, records, config, config.table(now), now)
 
 
@@ -58,21 +60,24 @@ def stop(workspace: Path, scope: str, of: str, by: str, reason: str) -> dict[str
     """Stops at once, also while a cycle runs."""
     place = open_workspace(workspace)
     with closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
-        return stopping.stop(place, ledger, read_config(config_texts(place)), scope, of, by, reason, _now(ledger))
+        config = read_config(config_texts(place))
+        return stopping.stop(place, ledger, config, scope, of, by, reason, present(ledger, config.settings))
 
 
 def start(workspace: Path, name: str, by: str, reason: str) -> dict[str, Any]:
     """Asks for a start, or says yes to one that another person asked for."""
     place = open_workspace(workspace)
     with closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
-        return stopping.start(ledger, read_config(config_texts(place)), name, by, reason, _now(ledger))
+        config = read_config(config_texts(place))
+        return stopping.start(ledger, config, name, by, reason, present(ledger, config.settings))
 
 
 def status(workspace: Path) -> dict[str, Any]:
     """What is stopped, what waits for a person, which table is in force and what it ran last."""
     place = open_workspace(workspace)
     with closing(read_ledger(place.ledger)) as records:
-        now, config = _now(records), read_config(config_texts(place))
+        config = read_config(config_texts(place))
+        now = present(records, config.settings)
         stops = [{**row, "at": format_instant(row["at"])} for row in stopping.status(records)]
         held = rights.in_force(records, now)
         draft = held is not None and held != digest(config.table_text.encode())
@@ -94,9 +99,5 @@ def pack(workspace: Path, market: str) -> dict[str, Any]:
 
 def _changing(place: Workspace, change: Callable[[Ledger, Config, int], dict[str, Any]]) -> dict[str, Any]:
     with locked(place), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
-        return change(ledger, read_config(config_texts(place)), _now(ledger))
-
-
-def _now(records: Any) -> int:
-    """The instant of the last cycle: a workspace's clock stands there until the next."""
-    return int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
+        config = read_config(config_texts(place))
+        return change(ledger, config, present(ledger, config.settings))

@@ -10,26 +10,24 @@ from typing import Any
 
 import polars as pl
 
-from remit.gateway import Known, Stopped, clear, deliver, lists, take_back
+from remit.gateway import Known, Stopped
 from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Records, Segment, create_ledger, open_ledger
 from remit.models.bases import dump_shared, load_shared
 from remit.models.segments import Segments
-from remit.runtime import grouping, registry, rights, stopping, training
-from remit.runtime.carry import carry, overdue
-from remit.runtime.cycle import Inputs, Result, cycle
+from remit.runtime import confirming, grouping, registry, rights, stopping, training
+from remit.runtime.cycle import Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import check_unit, draw, enrolled, stream
 from remit.runtime.errors import WorkspaceError
-from remit.runtime.inputs import Observed, Warehouse, assemble, observe, tables
-from remit.runtime.living import check_clock, live_on
+from remit.runtime.handing import batch_of, hand_over, inputs_at
+from remit.runtime.inputs import Warehouse, observe, tables
+from remit.runtime.living import check_clock
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
 from remit.runtime.settings import Settings
-from remit.runtime.workspace import Config, Workspace, config_texts, keep, locked, read_config, write_whole
-from remit.terms.charters import Charter
+from remit.runtime.workspace import Config, Workspace, config_texts, keep, locked, read_config
 from remit.terms.encoding import canonical
 from remit.terms.instants import add_span
-from remit.terms.proposals import Acted, Cleared
 
 Stage = Callable[[str], None]
 Entropy = Callable[[int], bytes]
@@ -67,6 +65,8 @@ def run_cycle(workspace: Workspace, threads: int, stage: Stage, entropy: Entropy
             if open_cycle is not None:
                 done = _finish(workspace, config, ledger, open_cycle, threads, stage, entropy)
             else:
+                at = present(ledger, config.settings)
+                confirming.finish(workspace, ledger, rights.governed(workspace, ledger, config, at), threads, at)
                 done = _new(workspace, config, ledger, next_instant(ledger, config.settings, clock), threads, stage, entropy)
             return replace(done, draft=rights.governed(workspace, ledger, config, done.now) is not config)
 
@@ -81,11 +81,7 @@ def open_or_create(workspace: Workspace, settings: Settings, entropy: Entropy) -
 def unfinished(ledger: Ledger) -> str | None:
     """The last cycle, if it was recorded and its actions were not handed over to the end."""
     last = max((entry.cycle for entry in ledger.entries(kind="cycle")), default=None)
-    return last if last is not None and ledger.appended(_handed_over(last)) is None else None
-
-
-def _handed_over(cycle_id: str) -> str:
-    return f"{cycle_id}:handed-over"
+    return last if last is not None and ledger.appended(batch_of(last)) is None else None
 
 
 def next_instant(records: Records, settings: Settings, clock: Callable[[], int] | None) -> int:
@@ -99,12 +95,18 @@ def next_instant(records: Records, settings: Settings, clock: Callable[[], int] 
     return now
 
 
+def present(records: Records, settings: Settings) -> int:
+    """Where the workspace's clock stands, in UTC microseconds: at its last cycle, where it moves by cycles, else now."""
+    instants = [int(entry.body["now"]) for entry in records.entries(kind="cycle")] or [settings.first]
+    return max(instants) if settings.stepped else max(*instants, time_ns() // 1000)
+
+
 def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads: int, stage: Stage, entropy: Entropy) -> Done:
     config = rights.governed(workspace, ledger, config, now)
     settings = config.settings
     cycle_id = f"cycle-{sum(1 for _ in ledger.entries(kind='cycle')) + 1:04d}"
     stage("load feeds")
-    loaded = _load(workspace, config, ledger, now, entropy)
+    loaded = load_feeds(workspace, config, ledger, now, entropy)
     table = config.table(now)
     check_clock(workspace, now)
     _check_holdout(workspace, settings, ledger, now)
@@ -125,14 +127,17 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     bases = canonical(dump_shared(models.shared(seen.features, seen.panel)))
     seen = replace(seen, shared=load_shared(json.loads(bases)))
     stage("refuse what waited too long")  # after everything that a person may have to mend
-    refused = _refuse_overdue(ledger, cycle_id, now)
+    late = confirming.overdue(ledger, config, now)
+    if late:
+        ledger.append(f"{cycle_id}:overdue", late, cycle=cycle_id)
+    refused = sum(entry.kind == "refused" for entry in late)
     stage("score")
     log_size = ledger.size
     config = stopping.applied(config, ledger, log_size)
     before = enrolled(ledger, settings, log_size)
     new = draw(source, settings, before, ledger.draw_key(), now)
     members = grouping.placed(models, seen.features, settings, held)
-    inputs = _inputs(workspace, config, ledger, models, log_size, pl.concat([before, new]), seen, members, now, threads)
+    inputs = inputs_at(workspace, config, ledger, models, log_size, pl.concat([before, new]), seen, members, now, threads)
     result = cycle(inputs, stage)
     stage("watch the models")
     recorded: dict[str, Any] = {
@@ -160,7 +165,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     told = [*rights.establish(ledger, table, now), *registry.new_models(workspace, ledger, log_size, models, settings, now), *failures]
     entries = [cycle_entry(result, recorded, written, actions), *told, *actions]
     ledger.append(cycle_id, entries, cycle=cycle_id, segments=(*written, *draws, *places), expected_size=log_size)
-    stopped, files = _hand_over(workspace, config, ledger, cycle_id, inputs, stage)
+    stopped, files = hand_over(workspace, config, ledger, cycle_id, inputs, stage)
     return Done(cycle_id, now, loaded, result, inputs.known, settings, trained, refused, stopped, files, ledger.size, recorded["watch"])
 
 
@@ -176,126 +181,16 @@ def _finish(workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str,
     now = int(body["now"])
     config = rights.governed(workspace, ledger, config, now)
     stage("load feeds")
-    loaded = _load(workspace, config, ledger, now, entropy)
+    loaded = load_feeds(workspace, config, ledger, now, entropy)
     stage("read the warehouse")
     upto = int(body["inputs"]["log"])
     draws = enrolled(ledger, config.settings, upto, cycle_id)
     seen, members = observe(Warehouse(workspace), config.settings, now), grouping.recorded(ledger, upto, cycle_id)
-    inputs = _inputs(workspace, config, ledger, training.load(workspace, body["models"]), upto, draws, seen, members, now, threads)
-    stopped, files = _hand_over(workspace, config, ledger, cycle_id, inputs, stage)
+    inputs = inputs_at(workspace, config, ledger, training.load(workspace, body["models"]), upto, draws, seen, members, now, threads)
+    stopped, files = hand_over(workspace, config, ledger, cycle_id, inputs, stage)
     return Done(cycle_id, now, loaded, None, inputs.known, config.settings, False, 0, stopped, files, ledger.size, body.get("watch", {}))
 
 
-def _load(workspace: Workspace, config: Config, ledger: Ledger, now: int, entropy: Entropy) -> LoadReport:
+def load_feeds(workspace: Workspace, config: Config, ledger: Ledger, now: int, entropy: Entropy) -> LoadReport:
+    """Loads what arrived by `now`."""
     return load(workspace.feeds, workspace.warehouse, now, entropy, ledger.erased_among, zone=config.settings.zone)
-
-
-def _inputs(
-    workspace: Workspace,
-    config: Config,
-    ledger: Ledger,
-    models: training.Models,
-    upto: int,
-    draws: pl.DataFrame,
-    seen: Observed,
-    members: pl.DataFrame,
-    now: int,
-    threads: int,
-) -> Inputs:
-    source = Warehouse(workspace)
-    stated = dict(source.state("resources", now).select("resource", "valid_from").iter_rows())
-    return assemble(source, seen, config, models, carry(ledger, upto, now, config.settings, stated), draws, members, now, threads)
-
-
-def _refuse_overdue(ledger: Ledger, cycle_id: str, now: int) -> int:
-    late = list(overdue(ledger, now))
-    entries = [_refusal(item.entry, "nobody said yes before the deadline", now, item.since, item.uses) for item in late]
-    if entries:
-        ledger.append(f"{cycle_id}:overdue", entries, cycle=cycle_id)
-    return len(entries)
-
-
-def _refusal(action: int, reason: str, at: int, since: int, uses: Mapping[str, int]) -> Entry:
-    return Entry("refused", "remit.refused/1", {"action": action, "reason": reason, "at": at, "since": since, "uses": dict(uses)})
-
-
-def _hand_over(
-    workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str, inputs: Inputs, stage: Stage
-) -> tuple[tuple[Stopped, ...], tuple[tuple[str, int], ...]]:
-    """Clears what the ledger holds, gives it to the channel, and records both; with nothing to hand over, that is recorded too."""
-    now = inputs.known.now
-    while True:
-        stage("check at the door")
-        size = ledger.size
-        config = stopping.applied(config, ledger, size)
-        cleared, stopped = clear(ledger, cycle_id, replace(inputs.known, stopped=config.holds), config.table(now), config.charters, config.people)
-        stage("act")
-        files = {name: data for channel in config.settings.channels.values() for name, data in lists(rows_of(cleared, channel.name), channel.list_by).items()}
-        files |= lists(_notices(cleared, config.charters), "owner")
-        folder = workspace.out / cycle_id
-        take_back(folder, {path.name for path in folder.glob("*.csv")} - files.keys())  # of an attempt that was not recorded
-        deliveries = deliver(folder, files, write_whole)
-        if ledger.size == size:
-            break
-        # Something was recorded meanwhile, which may be a stop.
-    acted = [Acted(action, "files", now) for action in cleared]
-    entries = [
-        Entry(
-            "acted",
-            "remit.acted/1",
-            {
-                "actions": [item.cleared.recorded.entry for item in acted],
-                "channel": "files",
-                "at": now,
-                "files": {delivery.name: {"digest": delivery.digest, "rows": delivery.rows} for delivery in deliveries},
-            },
-        )
-    ]
-    entries += [_refusal(item.recorded.entry, item.reason, now, now, _reserved(ledger, item)) for item in stopped]
-    live_on(workspace, cleared, now, stage)
-    ledger.append(_handed_over(cycle_id), entries, cycle=cycle_id, expected_size=size)
-    return tuple(stopped), tuple((delivery.name, delivery.rows) for delivery in deliveries)
-
-
-def _reserved(ledger: Ledger, item: Stopped) -> Mapping[str, int]:
-    payload = ledger.entry(item.recorded.entry).payload or {}
-    return dict(payload["context"]["uses"])
-
-
-def rows_of(cleared: list[Cleared], channel: str) -> list[Mapping[str, str]]:
-    """What the reader of a list sees, HCPs in order of id: no figure, no rank, no value, and no reason that rests on prescribing."""
-    rows: list[Mapping[str, str]] = []
-    for action in sorted(cleared, key=lambda action: _list_order(action)):
-        chosen = action.recorded.chosen
-        proposal = chosen.judged.proposal
-        if proposal.channel == channel:
-            rows.append(
-                {
-                    "channel": channel,
-                    "rep": chosen.rep_id or "",
-                    "hcp_id": proposal.hcp_id,
-                    "call": str(chosen.call_number or ""),
-                    "position": str(chosen.position or ""),
-                    "product": proposal.product,
-                    "content_id": proposal.content_id or "",
-                    "must": " ".join(action.verdict.obligations),
-                    "decision": f"{action.recorded.cycle}/{chosen.number}",
-                }
-            )
-    return rows
-
-
-def _notices(cleared: list[Cleared], charters: tuple[Charter, ...]) -> list[Mapping[str, str]]:
-    """Of the actions whose agent's owner must be told, which they are."""
-    owners = {charter.agent: charter.owner for charter in charters}
-    told = [action for action in sorted(cleared, key=_list_order) if "notify-owner" in action.verdict.obligations]
-    agents = [(action, action.recorded.chosen.judged.proposal.agent) for action in told]
-    return [
-        {"channel": "notice", "owner": owners[agent], "agent": agent, "decision": f"{action.recorded.cycle}/{action.recorded.chosen.number}"}
-        for action, agent in agents
-    ]
-
-
-def _list_order(action: Cleared) -> tuple[str, int, int, str]:
-    chosen = action.recorded.chosen
-    return chosen.judged.proposal.hcp_id, chosen.call_number, chosen.position, chosen.judged.proposal.product

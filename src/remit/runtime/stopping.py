@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from remit.authority import SCOPES, Stop
-from remit.gateway import lists
+from remit.gateway import lists, refusal
 from remit.ledger import Entry, Ledger, Records, Stored
 from remit.runtime.carry import opened, unsettled
 from remit.runtime.errors import WorkspaceError
@@ -134,7 +134,7 @@ def _within(action: Stored, payload: Mapping[str, Any], scope: str, of: str, con
 
 def _refused(action: Stored, payload: Mapping[str, Any], reason: str, now: int, records: Records) -> Entry:
     since = int(next(records.entries(kind="cycle", cycle=action.cycle)).body["now"])
-    return Entry("refused", "remit.refused/1", {"action": action.seq, "reason": reason, "at": now, "since": since, "uses": dict(payload["context"]["uses"])})
+    return refusal(action.seq, reason, now, since, payload["context"]["uses"])
 
 
 def _recall(workspace: Workspace, records: Records, config: Config, name: str, scope: str, of: str) -> int:
@@ -142,7 +142,8 @@ def _recall(workspace: Workspace, records: Records, config: Config, name: str, s
     last = max(records.entries(kind="acted"), key=lambda entry: entry.seq, default=None)
     if last is None:
         return 0
-    handed, cycle = set(last.body["actions"]), last.cycle
+    cycle = last.cycle
+    handed = {seq for entry in records.entries(kind="acted", cycle=cycle) for seq in entry.body["actions"]}
     rows = [
         {"channel": "recall", "stop": name, "hcp_id": payload["hcp_id"], "action": payload["proposal"]["channel"], "decision": f"{cycle}/{payload['number']}"}
         for action, payload in opened(records, cycle)

@@ -1,0 +1,206 @@
+"""What waits for people in a workspace: shown, approved, declined, escalated, and handed over once everybody has said yes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from remit.gateway import REASONS, Heard, Stopped, Yes, approval, clear_approved, escalation, heard, lacking, may_say, refusal, remark
+from remit.ledger import Entry, Ledger, Records, Stored
+from remit.runtime import stopping
+from remit.runtime.carry import unsettled
+from remit.runtime.errors import WorkspaceError
+from remit.runtime.handing import hand_over_approved, known_at
+from remit.runtime.workspace import Config, Workspace
+from remit.terms.instants import format_instant
+
+LEAST = 5
+"""Groups of fewer are not shown: of so few, anybody could tell who it was."""
+_PREFIX = 8
+
+
+def listed(records: Records, config: Config, now: int) -> list[dict[str, Any]]:
+    """Everything that waits, the earliest deadline first, with whose yes is missing and who may give it."""
+    said = heard(records)
+    rows = [_told(action, payload, said, config, now) for action, payload in unsettled(records, said)]
+    return sorted(rows, key=lambda row: (row["deadline"], row["decision"]))
+
+
+def approve(workspace: Workspace, ledger: Ledger, config: Config, asked: str, by: str, role: str | None, threads: int, now: int) -> dict[str, Any]:
+    """Records that `by` says yes to the action whose digest begins with `asked`, in `role` (None: the first that is missing and that `by` holds). When nobody's
+    yes is missing, the action is checked again and handed over; what may not be done any more is refused.
+
+    Raises `WorkspaceError` with why the yes cannot be given.
+    """
+    said = heard(ledger)
+    action, payload = _waiting(ledger, said, asked)
+    _not_late(said, action, now)
+    able = _able(action, payload, said, config, now)
+    may = [name for name, people in able.items() if by in people and role in (None, name)]
+    if not may:
+        _refuse(action, payload, said, config, by, role, able)
+    yes = Yes(by, may[0], now)
+    ledger.append(f"{action.cycle}:yes:{action.seq}:{by}", [approval(action, action.leaf, yes)], cycle=action.cycle)
+    return {"by": by, "role": may[0], **settle(workspace, ledger, config, action.seq, threads, now)}
+
+
+def decline(ledger: Ledger, config: Config, asked: str, by: str, because: str, text: str, now: int) -> dict[str, Any]:
+    """Records that `by` overrules the machine, with a reason of `REASONS` and words of their own: the action is refused. Raises `WorkspaceError`."""
+    said = heard(ledger)
+    action, payload = _waiting(ledger, said, asked)
+    _not_late(said, action, now)
+    able = _able(action, payload, said, config, now)
+    role = next((name for name, people in able.items() if by in people), None)
+    if because not in REASONS:
+        raise WorkspaceError(f"`{because}` is no reason to overrule", do=f"Give one of: {'; '.join(f'{code} ({what})' for code, what in REASONS.items())}.")
+    if role is None:
+        _refuse(action, payload, said, config, by, None, able)
+    body = refusal(
+        action.seq, f"overruled: {REASONS[because]}", now, _since(ledger, action), payload["context"]["uses"], by=by, role=str(role), because=because
+    )
+    entries = [body, remark(action, text)] if text else [body]
+    ledger.append(f"{action.cycle}:no:{action.seq}", entries, cycle=action.cycle)
+    return {"decision": _decision(action, payload), "by": by, "role": role, "because": because, "says": REASONS[because]}
+
+
+def settle(workspace: Workspace, ledger: Ledger, config: Config, seq: int, threads: int, now: int) -> dict[str, Any]:
+    """Checks an action with everybody's yes again and hands it over; refuses it if it may not be done now. Says what became of it."""
+    action = ledger.entry(seq)
+    payload: dict[str, Any] = action.payload or {}
+    told = {"decision": _decision(action, payload), "digest": action.leaf}
+    said = heard(ledger)
+    if missing := _missing(action, payload, said, config, now):
+        return {**told, "became": "waits", "missing": missing, "may": _able(action, payload, said, config, now)}
+    config = stopping.applied(config, ledger, ledger.size)
+    known = known_at(workspace, config, ledger, now, threads, but=told["decision"])
+    found = clear_approved(ledger, seq, said, known, config.table(now), config.charters, config.people)
+    if isinstance(found, tuple):
+        return {
+            **told,
+            "became": "waits",
+            "missing": list(found),
+            "may": may_say(found, said.given(action), None, _proposer(payload, config), config.people, now),
+        }
+    if isinstance(found, Stopped):
+        entry = refusal(seq, found.reason, now, _since(ledger, action), payload["context"]["uses"])
+        ledger.append(f"{action.cycle}:refused:{seq}", [entry], cycle=action.cycle)
+        return {**told, "became": "refused", "reason": found.reason}
+    files = hand_over_approved(workspace, config, ledger, found, now)
+    return {**told, "became": "handed over", "files": [{"name": name, "rows": rows} for name, rows in files]}
+
+
+def finish(workspace: Workspace, ledger: Ledger, config: Config, threads: int, now: int) -> None:
+    """Hands over what has everybody's yes and was not handed over, because the machine stopped in between."""
+    said = heard(ledger)
+    waiting = [(action, payload) for action, payload in unsettled(ledger, said) if said.deadline(action) > now and said.given(action)]
+    for action, payload in waiting:
+        if not _missing(action, payload, said, config, now):
+            settle(workspace, ledger, config, action.seq, threads, now)
+
+
+def overdue(ledger: Records, config: Config, now: int) -> list[Entry]:
+    """What becomes of everything that has waited past its deadline: it is taken to the person accountable, once and if the table says so, or refused."""
+    said, owner = heard(ledger), config.read_table(now).owner
+    entries = []
+    for action, payload in unsettled(ledger, said):
+        if said.deadline(action) > now:
+            continue
+        verdict, proposer = payload["verdict"], _proposer(payload, config)
+        to = next((name for name in (verdict["owner"], owner) if name != proposer and name in config.people and config.people[name].active(now)), None)
+        if verdict["on_timeout"] == "escalate" and action.seq not in said.escalated and to is not None:
+            entries.append(escalation(action, to, now + int(verdict["deadline_us"]), now))
+        else:
+            entries.append(refusal(action.seq, "nobody said yes before the deadline", now, _since(ledger, action), payload["context"]["uses"]))
+    return entries
+
+
+def overruled(records: Records, config: Config) -> dict[str, Any]:
+    """What people overruled, by agent, rule, team and reason: yes and no. Never by person: groups of fewer than `LEAST` are counted and not shown."""
+    given: dict[int, dict[str, Any]] = {}
+    for kind in ("approval", "refused"):
+        for entry in records.entries(kind=kind):
+            if kind == "approval" or "because" in entry.body:
+                given.setdefault(int(entry.body["action"]), {"roles": set(), "because": None})
+                given[int(entry.body["action"])]["roles"].add(str(entry.body["role"]))
+                given[int(entry.body["action"])]["because"] = entry.body.get("because")
+    groups: dict[tuple[str, str], list[bool]] = {}
+    for seq, each in given.items():
+        action = records.entry(seq)
+        if action.payload is None:
+            continue
+        no = each["because"] is not None
+        names = [("agent", action.payload["proposal"]["agent"]), *(("rule", rule) for rule in action.payload["verdict"]["rules"])]
+        names += [("team", role) for role in each["roles"] if sum(role in person.roles for person in config.people.values()) >= LEAST]
+        for group in names + ([("reason", str(each["because"]))] if no else []):
+            groups.setdefault(group, []).append(no)
+    shown = {group: cases for group, cases in groups.items() if len(cases) >= LEAST}
+    rows = [{"by": by, "name": name, "decided": len(cases), "overruled": sum(cases)} for (by, name), cases in sorted(shown.items())]
+    return {"decided": len(given), "groups": rows, "too_few": len(groups) - len(shown), "least": LEAST}
+
+
+def _told(action: Stored, payload: Mapping[str, Any], said: Heard, config: Config, now: int) -> dict[str, Any]:
+    proposal, verdict = payload["proposal"], payload["verdict"]
+    names = ("hcp_id", "agent", "channel", "product", "content_id", "purpose")
+    return {
+        "digest": action.leaf,
+        "decision": _decision(action, payload),
+        **{name: proposal[name] for name in names},
+        "rules": list(verdict["rules"]),
+        "reasons": list(verdict["reasons"]),
+        "on_timeout": verdict["on_timeout"],
+        "given": [{"by": yes.by, "role": yes.role} for yes in said.given(action)],
+        "missing": _missing(action, payload, said, config, now),
+        "may": _able(action, payload, said, config, now),
+        "escalated_to": said.escalated[action.seq][0] if action.seq in said.escalated else None,
+        "deadline": format_instant(said.deadline(action)),
+        "late": said.deadline(action) <= now,
+    }
+
+
+def _waiting(records: Records, said: Heard, asked: str) -> tuple[Stored, dict[str, Any]]:
+    """The one action that waits and whose digest begins with `asked`."""
+    found = [(action, payload) for action, payload in unsettled(records, said) if len(asked) >= _PREFIX and action.leaf.startswith(asked)]
+    if len(found) != 1:
+        what = f"{len(found)} actions that wait begin with `{asked}`" if found else f"no action `{asked}` waits for a person"
+        raise WorkspaceError(what, do=f"`remit queue` lists what waits; give its digest, or at least {_PREFIX} of its first characters.")
+    return found[0]
+
+
+def _not_late(said: Heard, action: Stored, now: int) -> None:
+    if said.deadline(action) <= now:
+        what = f"its deadline passed at {format_instant(said.deadline(action))}"
+        raise WorkspaceError(what, where=action.leaf[:16], do="The next `remit run` refuses it, or takes it to the person accountable.")
+
+
+def _refuse(action: Stored, payload: Mapping[str, Any], said: Heard, config: Config, by: str, role: str | None, able: Mapping[str, list[str]]) -> None:
+    if by not in config.people:
+        what = f"`{by}` is not a person on file"
+    elif by == _proposer(payload, config):
+        what = f"`{by}` owns the agent that proposed it: another person must decide"
+    elif by in {yes.by for yes in said.given(action)}:
+        what = f"`{by}` has said yes to it already"
+    else:
+        what = f"`{by}` may not decide it" + (f" as `{role}`" if role else "")
+    others = "; ".join(f"as {name}: {', '.join(people) or 'nobody on file'}" for name, people in able.items())
+    raise WorkspaceError(what, where=action.leaf[:16], do=f"Its yes is missing {others}.")
+
+
+def _missing(action: Stored, payload: Mapping[str, Any], said: Heard, config: Config, now: int) -> list[str]:
+    roles, proposer = payload["verdict"]["roles"], _proposer(payload, config)
+    return lacking(roles, said.given(action), said.escalated.get(action.seq), proposer, config.people, now)
+
+
+def _able(action: Stored, payload: Mapping[str, Any], said: Heard, config: Config, now: int) -> dict[str, list[str]]:
+    roles, proposer = payload["verdict"]["roles"], _proposer(payload, config)
+    return may_say(roles, said.given(action), said.escalated.get(action.seq), proposer, config.people, now)
+
+
+def _proposer(payload: Mapping[str, Any], config: Config) -> str:
+    """The person who answers for the agent that proposed."""
+    return next((charter.owner for charter in config.charters if charter.agent == payload["proposal"]["agent"]), "")
+
+
+def _decision(action: Stored, payload: Mapping[str, Any]) -> str:
+    return f"{action.cycle}/{payload['number']}"
+
+
+def _since(records: Records, action: Stored) -> int:
+    return int(next(records.entries(kind="cycle", cycle=action.cycle)).body["now"])
