@@ -1,19 +1,22 @@
 """Who may decide it? Decision-rights tables: read and checked, then judging one proposal or a million, always with the rules that made the verdict."""
 
 from remit.authority.checking import Gap, Idle, Leaving, Overlap, Unreached, gaps, leaving, overlaps, unreached
+from remit.authority.conditions import Facts
 from remit.authority.errors import AuthorityError
 from remit.authority.exploring import limits
 from remit.authority.invariants import Invariant, load_invariants
 from remit.authority.judging import Judgement, authorize, judge
 from remit.authority.loading import Layer, load_table
 from remit.authority.proving import Proof, Refutation, broken, prove
-from remit.authority.stops import SCOPES, Stop, stopped
+from remit.authority.stops import LEFT_ALONE, SCOPES, Stop, stopped
 from remit.authority.tables import Exploration, Rule, Table
 
 __all__ = [
+    "LEFT_ALONE",
     "SCOPES",
     "AuthorityError",
     "Exploration",
+    "Facts",
     "Gap",
     "Idle",
     "Invariant",

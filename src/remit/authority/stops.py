@@ -33,6 +33,10 @@ class Stop:
     reason: str
 
 
+LEFT_ALONE = Stop("stop-hcp", "hcp", "", "", "this physician is to be left alone")
+"""All stops of HCPs together: whom they leave alone is sealed."""
+
+
 def stopped(table: Table, stops: Iterable[Stop]) -> Table:
     """`table` with a forbidden row for each stop. Where a fact of the scope is not known, the stop holds."""
     rules = tuple(_rule(stop, table.owner) for stop in stops)

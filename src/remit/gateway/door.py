@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from remit.authority import Table, judge
+from remit.authority import Facts, Table, authorize, judge
 from remit.gateway.facts import Known, gather
 from remit.gateway.queue import Heard, lacking
 from remit.ledger import Records
@@ -65,6 +65,14 @@ def clear_approved(
     proposer = owners[action.chosen.judged.proposal.agent]
     missing = lacking(roles, heard.given(stored), heard.escalated.get(entry), proposer, people, known.now)
     return tuple(missing) if missing else Cleared(action, verdict, known.now)
+
+
+def clear_one(recorded: Recorded, facts: Facts, rep: str | None, table: Table, now: int) -> Cleared | str:
+    """Judges one autonomous action once more, by its `facts` and who covers the HCP now (`rep`): cleared, or what stops it."""
+    verdict = authorize(facts, table)
+    if verdict.ruling is not Ruling.AUTONOMOUS:
+        return f"{verdict.ruling.value}: {', '.join(verdict.rules) or 'no row of the table applies'}"
+    return _ELSEWHERE if rep != recorded.chosen.rep_id else Cleared(recorded, verdict, now)
 
 
 def _judged_again(

@@ -1,7 +1,7 @@
 """What happened, provably: the append-only record, its Merkle log, receipts and verification."""
 
 from remit.ledger.actions import action_entry
-from remit.ledger.appending import Erasure, Ledger, create_ledger, migrate_ledger, open_ledger, read_ledger
+from remit.ledger.appending import Erasure, Fresh, Ledger, Turn, create_ledger, migrate_ledger, open_ledger, read_ledger
 from remit.ledger.entries import SCHEMAS, Entry, Stored
 from remit.ledger.errors import Fault, LedgerError
 from remit.ledger.keyfiles import Entropy, rotate_key, verifier_keys
@@ -19,6 +19,7 @@ __all__ = [
     "Entry",
     "Erasure",
     "Fault",
+    "Fresh",
     "Ledger",
     "LedgerError",
     "Place",
@@ -27,6 +28,7 @@ __all__ = [
     "Segment",
     "SegmentFrame",
     "Stored",
+    "Turn",
     "Verified",
     "action_entry",
     "create_ledger",

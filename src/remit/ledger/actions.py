@@ -17,10 +17,10 @@ SCHEMA = "remit.action/1"
 _PROPOSAL, _VERDICT = (tuple(field.name for field in fields(kind)) for kind in (Proposal, Verdict))
 
 
-def action_entry(chosen: Chosen, context: Mapping[str, Any] | None = None, deadline: int | None = None) -> Entry:
+def action_entry(chosen: Chosen, context: Mapping[str, Any] | None = None, deadline: int | None = None, said: Mapping[str, Any] | None = None) -> Entry:
     """The entry of a chosen action. All of it is sealed under the HCP's key, with `context`: what else a reader must know of it, such as facts,
     reasons and prices, as null, booleans, int64, text, and lists and mappings of these. Only the `deadline` (UTC microseconds) of an action that waits for a
-    person stands in the clear, so that what waits is found without opening the rest."""
+    person stands in the clear, so that what waits is found without opening the rest, and what is `said` besides: it must hold nothing personal."""
     payload = {
         "hcp_id": chosen.judged.proposal.hcp_id,
         "number": chosen.number,
@@ -29,7 +29,7 @@ def action_entry(chosen: Chosen, context: Mapping[str, Any] | None = None, deadl
         "selection": {name: getattr(chosen, name) for name in ("call_number", "position", "probability", "selection", "rep_id")},
         "context": dict(context or {}),
     }
-    return Entry("action", SCHEMA, {} if deadline is None else {"deadline": deadline}, chosen.judged.proposal.hcp_id, payload)
+    return Entry("action", SCHEMA, {**(said or {}), **({} if deadline is None else {"deadline": deadline})}, chosen.judged.proposal.hcp_id, payload)
 
 
 def recorded(stored: Stored) -> Recorded:

@@ -1,10 +1,10 @@
 """Writing the ledger: segments, batches, erasures. The commit of a batch with its signed checkpoint is the only commit point."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing import get_context
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import polars as pl
 import sqlalchemy as sa
 
@@ -25,6 +26,7 @@ from remit.ledger.notes import Checkpoint, open_checkpoint, sign
 from remit.ledger.places import Place, place_of
 from remit.ledger.records import Records
 from remit.ledger.rows import check_frame
+from remit.ledger.sealing import HcpKey
 from remit.ledger.segments import Segment, pack
 from remit.ledger.vault import Vault
 from remit.terms.encoding import canonical
@@ -36,6 +38,40 @@ _ROWS = 1 << 17
 _FEW = 4
 """Segments that are written before other processes would have started."""
 _TOMBSTONE = "remit.tombstone/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """What an entry says in the clear: its number, its kind, the opaque reference of the HCP it is about (None: it is about nobody), its body."""
+
+    seq: int
+    kind: str
+    hcp: bytes | None
+    body: dict[str, Any]
+
+
+class Turn:
+    """A write transaction: the log stands still, and what is decided from it is recorded before anybody else reads or writes. `fresh` are its entries
+    from a number on, up to its `size`."""
+
+    def __init__(self, ledger: "Ledger", connection: sa.Connection, since: int) -> None:
+        self._ledger, self._connection = ledger, connection
+        self.size = log_size(connection)
+        query = sa.select(ENTRIES.c.seq, ENTRIES.c.kind, ENTRIES.c.hcp, ENTRIES.c.body).where(ENTRIES.c.seq >= since, ENTRIES.c.seq < self.size)
+        self.fresh = [Fresh(seq, kind, hcp, orjson.loads(body)) for seq, kind, hcp, body in connection.execute(query.order_by(ENTRIES.c.seq))]
+
+    def refs(self, hcp_ids: Iterable[str]) -> dict[str, bytes]:
+        """The opaque reference of each HCP. Raises `LedgerError` if some were erased."""
+        return {hcp_id: key.ref for hcp_id, key in self._ledger.keys(hcp_ids).items()}
+
+    def append(self, batch: str, entries: Sequence[Entry], *, cycle: str) -> list[int]:
+        """As `Ledger.append`, in this turn, and committed with it. Returns the number of each entry."""
+        check_entries(batch, cycle, entries)
+        made = self._ledger.leaves(batch, cycle, entries)
+        order = in_order(made)
+        first = self._ledger.commit(self._connection, batch, cycle, [made[place] for place in order], None).first
+        numbers = {place: first + number for number, place in enumerate(order)}
+        return [numbers[place] for place in range(len(made))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +181,27 @@ class Ledger(Records):
         has another size by now. Raises `LedgerError`; the log is then as it was.
         """
         check_entries(batch, cycle, entries)
-        named = [Entry("segment", "remit.segment/1", segment.body()) for segment in segments]
-        keys = self.vault.of_people({entry.hcp_id for entry in entries if entry.hcp_id is not None}, self._entropy)
-        leaves = [make_leaf(batch, cycle, entry, keys.get(entry.hcp_id or "")) for entry in [*entries, *named]]
-        leaves.sort(key=lambda leaf: leaf.sealed.commitment if leaf.sealed else b"")
+        leaves = self.leaves(batch, cycle, [*entries, *(Entry("segment", "remit.segment/1", segment.body()) for segment in segments)])
         with writing(self.log) as connection:
-            result = self._commit(connection, batch, cycle, leaves, expected_size)
-        self._settle()
+            result = self.commit(connection, batch, cycle, [leaves[place] for place in in_order(leaves)], expected_size)
+        self.settle()
         return result
+
+    @contextmanager
+    def turn(self, since: int) -> Iterator[Turn]:
+        """Takes a turn at the log, whose entries from number `since` on are read; leaving it commits what was appended, and an error in it leaves the log as
+        it was. What is committed is safe, and `settle` publishes it. Raises `LedgerError`."""
+        with writing(self.log) as connection:
+            yield Turn(self, connection, since)
+
+    def keys(self, hcp_ids: Iterable[str]) -> dict[str, HcpKey]:
+        """The key of each HCP, made where there is none. Raises `LedgerError` if some were erased."""
+        return self.vault.of_people(set(hcp_ids), self._entropy)
+
+    def leaves(self, batch: str, cycle: str, entries: Sequence[Entry]) -> list[Leaf]:
+        """Entries made ready."""
+        keys = self.keys(entry.hcp_id for entry in entries if entry.hcp_id is not None)
+        return [make_leaf(batch, cycle, entry, keys.get(entry.hcp_id or "")) for entry in entries]
 
     def erase(self, hcp_id: str, *, now: int, reason: str, replaced: Sequence[tuple[str, str]] = ()) -> Erasure:
         """Destroys the HCP's key, and with it every salt and payload about the HCP, then appends a tombstone. Again, it changes nothing.
@@ -174,7 +223,7 @@ class Ledger(Records):
                 raise
             what = f"the key is destroyed, but its tombstone is not in the log yet: {error.what}"
             raise LedgerError(what, where=error.where, do="Mend that, and erase again or open the ledger: it is completed.") from None
-        self._settle()
+        self.settle()
         return Erasure(ref.hex(), graves[ref])
 
     def _unburied(self) -> bool:
@@ -188,10 +237,11 @@ class Ledger(Records):
         for ref, body in self.vault.erasures().items():
             batch = grave(ref.hex())
             leaf = make_leaf(batch, batch, Entry("tombstone", _TOMBSTONE, json.loads(body)), None)
-            graves[ref] = (find_batch(connection, batch) or self._commit(connection, batch, batch, [leaf], None)).first
+            graves[ref] = (find_batch(connection, batch) or self.commit(connection, batch, batch, [leaf], None)).first
         return graves
 
-    def _commit(self, connection: sa.Connection, batch: str, cycle: str, leaves: Sequence[Leaf], expected_size: int | None) -> Appended:
+    def commit(self, connection: sa.Connection, batch: str, cycle: str, leaves: Sequence[Leaf], expected_size: int | None) -> Appended:
+        """Records a batch of leaves in the write transaction of `connection`."""
         old = log_size(connection)
         if known := find_batch(connection, batch):
             return self._same(connection, known, leaves)
@@ -224,7 +274,7 @@ class Ledger(Records):
             what = f"the log has {size} entries, but {published} were signed and published: some are lost"
             raise LedgerError(what, where=str(self.folder), do=f"Restore {self.place.log} from its newest backup. Nothing is appended to a shortened log.")
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Publishes the checkpoint and moves what was committed out of the write-ahead log, where a changed byte would cut it off unseen."""
         try:
             self._publish()
@@ -241,6 +291,11 @@ class Ledger(Records):
         if head != note:
             with writing(self.log) as connection:  # or an older one could take the place of a newer
                 write_whole(self.folder / HEAD, last_checkpoint(connection) or note)
+
+
+def in_order(leaves: Sequence[Leaf]) -> list[int]:
+    """The order of a batch's leaves in the log: those about nobody as given, then those about HCPs, by what tells nothing about them."""
+    return sorted(range(len(leaves)), key=lambda place: leaves[place].sealed.commitment if leaves[place].sealed else b"")  # type: ignore[union-attr]  # asked before
 
 
 def _packed(part: tuple[Any, ...]) -> tuple[Segment, bytes]:

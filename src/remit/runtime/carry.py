@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from remit.gateway import Heard, heard
+from remit.gateway import Heard, between, heard
 from remit.ledger import Records, Stored
 from remit.runtime.settings import Settings
 from remit.terms.instants import DAY, add_span
@@ -43,21 +43,26 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     horizon = min(add_span(now, settings.window, -1), now - 28 * DAY)
     contacts: dict[tuple[str, str, str, int], tuple[str, str, str, int, str]] = {}
     waiting: list[Waiting] = []
-    for cycle in cycles:
-        since = int(cycle.body["now"])
-        if since < horizon and max(int(cycle.body["waiting_until"]), escalated.get(cycle.cycle, 0)) <= now:
+    given: list[tuple[int, Mapping[str, int], int]] = []
+    for label, began, ended in _spans(cycles, now):
+        if ended < min(horizon, *valid_from.values()) and max(_waiting_until(cycles, label), escalated.get(label, 0)) <= now:
             continue
-        for action, payload in opened(records, cycle.cycle):
+        for action, payload in opened(records, label):
+            since = int(action.body.get("at", began))
+            if action.seq >= upto:
+                continue
+            if "uses" in action.body:
+                given.append((since, action.body["uses"], 1))
             if action.seq in refused:
                 continue
             proposal, call, context = payload["proposal"], payload["selection"]["call_number"], payload["context"]
             contact = action.seq if call == 0 else -call
-            key, decision = (proposal["hcp_id"], proposal["channel"], cycle.cycle, contact), f"{cycle.cycle}/{payload['number']}"
+            key, decision = (proposal["hcp_id"], proposal["channel"], label, contact), f"{label}/{payload['number']}"
             if key not in contacts or payload["selection"]["position"] <= 1:  # a call comes back under the detail that opened it
                 contacts[key] = (proposal["hcp_id"], proposal["channel"], proposal["purpose"], since, decision)
             if "deadline" in action.body and action.seq not in said.settled and said.deadline(action) > now:
                 waiting.append(Waiting(action.seq, since, said.deadline(action), context["uses"]))
-    spent = [(int(cycle.body["now"]), cycle.body["used"], 1) for cycle in cycles]
+    spent = [*given, *((int(cycle.body["now"]), cycle.body["used"], 1) for cycle in cycles)]
     given_back = [(int(entry.body["since"]), entry.body["uses"], -1) for entry in refused.values()]
     reserved = [(item.since, item.uses, 1) for item in waiting]
     taken = dict.fromkeys(valid_from, 0)
@@ -66,11 +71,26 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     return Carried(pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row"), taken, tuple(waiting))
 
 
+def _spans(cycles: list[Stored], now: int) -> Iterator[tuple[str, int, int]]:
+    """The names under which actions stand, with when the first and the last of them may have been decided."""
+    ends = [*(int(cycle.body["now"]) for cycle in cycles[1:]), now]
+    for cycle, end in zip(cycles, ends, strict=False):
+        since = int(cycle.body["now"])
+        yield cycle.cycle, since, since
+        yield between(cycle.cycle), since, end
+
+
+def _waiting_until(cycles: list[Stored], label: str) -> int:
+    return next((int(cycle.body["waiting_until"]) for cycle in cycles if cycle.cycle == label), 0)
+
+
 def unsettled(records: Records, said: Heard | None = None) -> Iterator[tuple[Stored, dict[str, Any]]]:
     """Actions that wait for a person, with their payloads: no entry says that they were refused, or handed over with a yes. `said` is what was `heard`."""
     settled = (said or heard(records)).settled
-    for cycle in [entry for entry in records.entries(kind="cycle") if entry.body["waiting_until"]]:
-        yield from ((action, payload) for action, payload in opened(records, cycle.cycle, waiting=True) if action.seq not in settled)
+    for cycle in list(records.entries(kind="cycle")):
+        for label in [cycle.cycle] * bool(cycle.body["waiting_until"]) + [between(cycle.cycle)]:
+            found = opened(records, label, waiting=True)
+            yield from ((action, payload) for action, payload in found if "deadline" in action.body and action.seq not in settled)
 
 
 def opened(records: Records, cycle: str, *, waiting: bool = False) -> Iterator[tuple[Stored, dict[str, Any]]]:

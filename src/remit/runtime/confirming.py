@@ -8,7 +8,7 @@ from remit.ledger import Entry, Ledger, Records, Stored
 from remit.runtime import stopping
 from remit.runtime.carry import unsettled
 from remit.runtime.errors import WorkspaceError
-from remit.runtime.handing import hand_over_approved, known_at
+from remit.runtime.handing import hand_over_approved, standing_inputs
 from remit.runtime.workspace import Config, Workspace
 from remit.terms.instants import format_instant
 
@@ -70,7 +70,7 @@ def settle(workspace: Workspace, ledger: Ledger, config: Config, seq: int, threa
     if missing := _missing(action, payload, said, config, now):
         return {**told, "became": "waits", "missing": missing, "may": _able(action, payload, said, config, now)}
     config = stopping.applied(config, ledger, ledger.size)
-    known = known_at(workspace, config, ledger, now, threads, but=told["decision"])
+    known = standing_inputs(workspace, config, ledger, now, threads, but=told["decision"]).known
     found = clear_approved(ledger, seq, said, known, config.table(now), config.charters, config.people)
     if isinstance(found, tuple):
         return {

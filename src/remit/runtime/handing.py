@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from remit.gateway import Delivery, Known, Stopped, clear, deliver, handed_over, lists, refusal, take_back
+from remit.gateway import Delivery, Stopped, clear, deliver, handed_over, lists, refusal, take_back
 from remit.ledger import Entry, Ledger
 from remit.runtime import grouping, stopping, training
 from remit.runtime.carry import carry
@@ -40,13 +40,13 @@ def inputs_at(
     return assemble(source, seen, config, models, carried, draws, members, now, threads)
 
 
-def known_at(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads: int, but: str) -> Known:
-    """What is known at `now`, without the contact that the decision `but` asks for, by the models of the last cycle."""
+def standing_inputs(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads: int, but: str | None = None) -> Inputs:
+    """What is known at `now` by the models of the last cycle, without the contact that the decision `but` asks for."""
     last = max(ledger.entries(kind="cycle"), key=lambda entry: entry.seq)
     upto, source = ledger.size, Warehouse(workspace)
     draws = enrolled(ledger, config.settings, upto, last.cycle)
     seen, members = observe(source, config.settings, now), grouping.recorded(ledger, upto, last.cycle)
-    return inputs_at(workspace, config, ledger, training.load(workspace, last.body["models"]), upto, draws, seen, members, now, threads, but).known
+    return inputs_at(workspace, config, ledger, training.load(workspace, last.body["models"]), upto, draws, seen, members, now, threads, but)
 
 
 def hand_over(
@@ -61,7 +61,7 @@ def hand_over(
         cleared, stopped = clear(ledger, cycle_id, replace(inputs.known, stopped=config.holds), config.table(now), config.charters, config.people)
         stage("act")
         files = {name: data for channel in config.settings.channels.values() for name, data in lists(rows_of(cleared, channel.name), channel.list_by).items()}
-        files |= lists(_notices(cleared, config.charters), "owner")
+        files |= lists(notices(cleared, config.charters), "owner")
         folder = workspace.out / cycle_id
         take_back(folder, {path.name for path in folder.glob("*.csv")} - files.keys())  # of an attempt that was not recorded
         deliveries = deliver(folder, files, write_whole)
@@ -79,7 +79,7 @@ def hand_over_approved(workspace: Workspace, config: Config, ledger: Ledger, cle
     """Gives one approved action to its channel, in a folder of its own beside the lists of its cycle, and records it; again, it changes nothing."""
     cycle, entry = cleared.recorded.cycle, cleared.recorded.entry
     channel = config.settings.channels[cleared.recorded.chosen.judged.proposal.channel]
-    files = lists(rows_of([cleared], channel.name), channel.list_by) | lists(_notices([cleared], config.charters), "owner")
+    files = lists(rows_of([cleared], channel.name), channel.list_by) | lists(notices([cleared], config.charters), "owner")
     deliveries = deliver(workspace.out / cycle / f"approved-{entry}", files, write_whole)
     ledger.append(handed_over(cycle, entry), [_acted([Acted(cleared, "files", now)], deliveries, now)], cycle=cycle)
     return tuple((f"{cycle}/approved-{entry}/{delivery.name}", delivery.rows) for delivery in deliveries)
@@ -133,7 +133,7 @@ def rows_of(cleared: list[Cleared], channel: str) -> list[Mapping[str, str]]:
     return rows
 
 
-def _notices(cleared: list[Cleared], charters: tuple[Charter, ...]) -> list[Mapping[str, str]]:
+def notices(cleared: list[Cleared], charters: tuple[Charter, ...]) -> list[Mapping[str, str]]:
     """Of the actions whose agent's owner must be told, which they are."""
     owners = {charter.agent: charter.owner for charter in charters}
     told = [action for action in sorted(cleared, key=_list_order) if "notify-owner" in action.verdict.obligations]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from remit.authority import SCOPES, Stop
+from remit.authority import LEFT_ALONE, SCOPES, Stop
 from remit.gateway import lists, refusal
 from remit.ledger import Entry, Ledger, Records, Stored
 from remit.runtime.carry import opened, unsettled
@@ -26,8 +26,13 @@ def stops_at(records: Records, upto: int) -> tuple[Stop, ...]:
     """The stops in force after the log's first `upto` entries; all those of HCPs are one."""
     found = [Stop(*(str(entry.body[name]) for name in ("stop", "scope", "of", "by", "reason"))) for entry in _in_force(records, "stop", upto)]
     if _in_force(records, "hold", upto):
-        found.append(Stop("stop-hcp", "hcp", "", "", "this physician is to be left alone"))
+        found.append(LEFT_ALONE)
     return tuple(found)
+
+
+def held_at(records: Records, upto: int) -> dict[str, bytes]:
+    """The references of the HCPs whom a stop in force after the log's first `upto` entries leaves alone, by the stop's name."""
+    return {str(entry.body["stop"]): bytes.fromhex(entry.hcp) for entry in _in_force(records, "hold", upto) if entry.hcp}
 
 
 def _in_force(records: Records, kind: str, upto: int) -> list[Stored]:

@@ -1,0 +1,173 @@
+"""Decisions between cycles: one proposal at a time is judged, and chosen at the prices of the last cycle within what capacity is left."""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from remit.authority import LEFT_ALONE, Table, authorize, stopped
+from remit.gateway.single import Single
+from remit.gateway.tally import Tally
+from remit.ledger import Entry, action_entry
+from remit.terms.charters import Charter
+from remit.terms.encoding import MICRO, canonical
+from remit.terms.instants import add_span
+from remit.terms.proposals import Chosen, Judged, Proposal
+from remit.terms.verdicts import Ruling, Verdict
+
+DECLINED = "remit.declined/1"
+_SELECTION = "prices of the last cycle"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A proposal as an agent sent it under a `key` of its own, by which it is answered once: value in micro-units."""
+
+    key: str
+    hcp_id: str
+    channel: str
+    product: str
+    communication_type: str
+    value: int
+    content_id: str | None = None
+
+    def digest(self, secret: bytes) -> str:
+        """The keyed digest of what is asked: it stands in the clear, and tells nobody who lacks the secret whom it is about."""
+        return _keyed(secret, {name: getattr(self, name) for name in self.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a channel takes of which resource and how often it may reach an HCP in a cycle; `details`: its action opens a call."""
+
+    uses: Mapping[str, int]
+    most: int
+    details: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a cycle has left things, for decisions until the next: its `table` (stops since are the tally's to tell), `charters`, prices by purpose and
+    resource (micro-units of value per unit), capacity `free` (micro-units), contacts per cycle and window, what is known of every HCP, and the `secret` of
+    keyed digests."""
+
+    cycle: str
+    table: Table
+    charters: Mapping[str, Charter]
+    channels: Mapping[str, Room]
+    prices: Mapping[str, Mapping[str, int]]
+    free: Mapping[str, int]
+    per_cycle: int
+    per_window: int
+    window: str
+    single: Single
+    secret: bytes = field(repr=False)
+
+    @property
+    def label(self) -> str:
+        """The name under which the ledger holds what is decided after this cycle."""
+        return between(self.cycle)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a proposal stands in the plan: its worth net of the `rent` of what it `uses` at current prices (micro-units), and why it was not chosen."""
+
+    net: int
+    rent: int
+    uses: Mapping[str, int]
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of a proposal: `chosen`, `waiting`, `outbid` or `forbidden`, with its verdict, its place (None: forbidden), and the entry that records it."""
+
+    id: str
+    disposition: str
+    verdict: Verdict
+    place: Place | None
+    entry: Entry
+    facts: Mapping[str, Any] = field(repr=False)
+
+
+def between(cycle: str) -> str:
+    """The name under which the ledger holds what is decided after a cycle, and before the next."""
+    return f"{cycle}.between"
+
+
+def proposal_id(secret: bytes, agent: str, key: str) -> str:
+    """By what name a proposal is asked after: of the same agent and key, always the same."""
+    return _keyed(secret, {"agent": agent, "key": key})[:32]
+
+
+def _keyed(secret: bytes, body: Mapping[str, Any]) -> str:
+    return hmac.digest(secret, b"remit/proposal/1\x00" + canonical(body), "sha256").hex()
+
+
+def in_force(standing: Standing, tally: Tally) -> Table:
+    """The table with the stops of the tally."""
+    return stopped(standing.table, [*tally.stops.values(), *([LEFT_ALONE] if tally.held else [])])
+
+
+def decide(asked: Asked, charter: Charter, standing: Standing, table: Table, tally: Tally, ref: bytes, number: int, now: int) -> Decision:
+    """Judges one proposal of `charter`'s agent about the HCP with the ledger's reference `ref`, by `table` and all that was counted, and chooses. `number`
+    names it among those of its cycle. Records nothing: the caller holds the turn."""
+    single, agent = standing.single, charter.agent
+    touch = 1 + tally.touches.get((ref, agent, asked.channel, asked.product), 0)
+    what = (asked.hcp_id, agent, asked.channel, asked.product, asked.content_id, asked.communication_type, charter.purpose)
+    proposal = Proposal(*what, touch, asked.value, exclusion=None, mandatory=False)
+    more = tally.contacts.get(ref, ())
+    facts = single.facts(proposal, now, more, stopped=ref in tally.held.values())
+    verdict = authorize(facts, table)
+    name = proposal_id(standing.secret, agent, asked.key)
+    said = {"id": name, "agent": agent, "channel": asked.channel, "product": asked.product, "asked": asked.digest(standing.secret), "at": now}
+    if verdict.ruling is Ruling.FORBIDDEN:
+        return Decision(name, "forbidden", verdict, None, _not_done(proposal, verdict, said, "forbidden", facts, None), facts)
+    rep, territory = single.covered(asked.hcp_id, asked.product, asked.channel)
+    place = _place(proposal, charter, standing, tally, more, territory or "", now)
+    if place.why is not None:
+        return Decision(name, "outbid", verdict, place, _not_done(proposal, verdict, said, "outbid", facts, place), facts)
+    opens = standing.channels[asked.channel].details
+    chosen = Chosen(Judged(proposal, verdict), number, number if opens else 0, 1 if opens else 0, MICRO, _SELECTION, rep)
+    context = {"territory": territory, "uses": dict(place.uses), "reasons": [], "facts": facts, "rent": place.rent, "net": place.net}
+    waits = verdict.ruling is Ruling.CONFIRM
+    deadline = now + verdict.deadline_us if waits and verdict.deadline_us is not None else None
+    entry = action_entry(chosen, context, deadline, {**said, "uses": dict(place.uses)})
+    return Decision(name, "waiting" if waits else "chosen", verdict, place, entry, facts)
+
+
+def _not_done(proposal: Proposal, verdict: Verdict, said: Mapping[str, Any], disposition: str, facts: Mapping[str, Any], place: Place | None) -> Entry:
+    context = {"facts": dict(facts), **({} if place is None else {"uses": dict(place.uses), "rent": place.rent, "net": place.net, "why": place.why})}
+    payload = {"hcp_id": proposal.hcp_id, "rules": list(verdict.rules), "ruling": verdict.ruling.value, "table": verdict.table, "context": context}
+    return Entry("declined", DECLINED, {**said, "disposition": disposition}, proposal.hcp_id, payload)
+
+
+def _place(proposal: Proposal, charter: Charter, standing: Standing, tally: Tally, more: Sequence[tuple[int, str]], territory: str, now: int) -> Place:
+    """Chosen is what is worth more than the rent of what it uses, if that is left, and the HCP has a contact left for it."""
+    room = standing.channels[proposal.channel]
+    templates = dict(charter.uses) | dict(room.uses)
+    uses = {name.replace("{territory}", territory).replace("{product}", proposal.product): amount for name, amount in templates.items()}
+    prices = standing.prices.get(proposal.purpose, {})
+    rent = sum(prices.get(name, 0) * amount // MICRO for name, amount in uses.items())
+    net = proposal.value - rent
+    return Place(net, rent, uses, _why_not(proposal, standing, tally, more, uses, net, now))
+
+
+def _why_not(proposal: Proposal, standing: Standing, tally: Tally, more: Sequence[tuple[int, str]], uses: Mapping[str, int], net: int, now: int) -> str | None:
+    single = standing.single
+    begun, window = single.known.now, add_span(now, standing.window, -1)
+    made = [*single.contacts(proposal.hcp_id), *more]
+    cycle = [channel for at, channel in made if at >= begun]
+    if len(cycle) >= standing.per_cycle:
+        return "the physician has had all contacts of this cycle"
+    if sum(at >= window for at, _ in made) >= standing.per_window:
+        return f"the physician has had all contacts of {standing.window}"
+    if cycle.count(proposal.channel) >= standing.channels[proposal.channel].most:
+        return f"the physician has had all contacts of this cycle through {proposal.channel}"
+    short = [name for name, amount in uses.items() if standing.free.get(name, 0) - tally.used.get(name, 0) < amount]
+    if short:
+        return f"nothing is left of {', '.join(short)}"
+    if net <= 0 and (proposal.purpose == "promotional" or net < 0):
+        return "other uses of what it takes are worth more"
+    return None

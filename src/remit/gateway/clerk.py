@@ -1,0 +1,182 @@
+"""The clerk: answers proposals between cycles, many in one turn at the log, and hands over what is autonomous, each checked again at the door."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from remit.authority import Table
+from remit.gateway.between import Asked, Standing, decide, in_force, proposal_id
+from remit.gateway.door import clear_one
+from remit.gateway.errors import GatewayError
+from remit.gateway.queue import refusal
+from remit.gateway.tally import Given, Tally
+from remit.ledger import Entry, Fresh, Ledger, Turn
+from remit.terms.charters import Charter
+from remit.terms.encoding import canonical
+from remit.terms.proposals import Acted, Cleared, Recorded
+
+Deliver = Callable[[str, int, Sequence[Cleared]], Mapping[str, Mapping[str, Any]]]
+"""Gives cleared actions to their channels: of a label and the number of the first, the files by name with digest and rows. Again, it changes nothing."""
+
+
+class Renewed(Exception):  # noqa: N818 - no error: what is known must be taken anew
+    """A cycle, a table or a model has come since what is known was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an agent is told of a proposal: `body` and `payload` are those of the entry that records it; `disposition` is what became of it by now."""
+
+    id: str
+    disposition: str
+    entry: int
+    body: Mapping[str, Any]
+    payload: Mapping[str, Any] | None
+
+
+class Clerk:
+    """One worker's place at the log. Not for two threads at once; for any number of processes.
+
+    `fresh` is the tally of what was known when `standing` was taken. `gate` is held during every turn: whoever plans a cycle holds it against the clerks.
+    `clock` tells UTC microseconds.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        standing: Standing,
+        fresh: Callable[[], Tally],
+        gate: Callable[[], AbstractContextManager[None]],
+        clock: Callable[[], int],
+    ) -> None:
+        self.standing = standing
+        self._ledger, self._gate, self._clock = ledger, gate, clock
+        self._fresh, self._tally = fresh, fresh()
+        self._table: tuple[int, Table] = (-1, standing.table)
+
+    def answer(self, asks: Sequence[tuple[Charter, Asked]]) -> list[Answer | GatewayError]:
+        """Decides each in its order, and records all with one commit; a key that was answered before is told the same again. An HCP whom the charter does not
+        cover, or a key used for something else, is that proposal's `GatewayError` alone. Raises `Renewed`, `LedgerError`."""
+        with self._turn() as (turn, tally, now):
+            table, entries, answers = self._in_force(tally), list[Entry](), list[Answer | GatewayError | None]()
+            refs = turn.refs({asked.hcp_id for charter, asked in asks if self.may_see(charter, asked)})
+            noted: dict[int, int] = {}
+            for place, (charter, asked) in enumerate(asks):
+                given = tally.given.get(proposal_id(self.standing.secret, charter.agent, asked.key))
+                if given is not None:
+                    answers.append(self._again(asked, given))
+                elif not self.may_see(charter, asked):
+                    answers.append(_unseen(charter, asked))
+                else:
+                    made = decide(asked, charter, self.standing, table, tally, refs[asked.hcp_id], turn.size + len(entries), now)
+                    noted[place] = -1 - len(entries)
+                    tally.note([Fresh(noted[place], made.entry.kind, refs[asked.hcp_id], dict(made.entry.body))])
+                    entries.append(made.entry)
+                    answers.append(Answer(made.id, made.disposition, noted[place], made.entry.body, made.entry.payload))
+            numbers = turn.append(f"{self.standing.label}:{turn.size}", entries, cycle=self.standing.label) if entries else []
+            tally.settle({-1 - place: number for place, number in enumerate(numbers)}, turn.size + len(numbers))
+        return [_numbered(answer, numbers) for answer in answers if answer is not None]
+
+    def may_see(self, charter: Charter, asked: Asked) -> bool:
+        """Whether the charter lets its agent speak of this HCP: one who is served with one of its products."""
+        return self.standing.single.serves(asked.hcp_id, charter.products)
+
+    def status(self, agent: str, name: str) -> Answer | None:
+        """What became of an agent's proposal; None if it made none of this id since the cycle before last."""
+        given = self._tally.given.get(name)
+        if given is None or given.agent != agent:
+            with self._turn():
+                given = self._tally.given.get(name)
+        return None if given is None or given.agent != agent else self._told(given)
+
+    def withdraw(self, agent: str, name: str) -> Answer | None:
+        """Takes an agent's proposal back, if it was not acted on yet; says what became of it either way, None if it made none."""
+        with self._turn() as (turn, tally, now):
+            given = tally.given.get(name)
+            if given is not None and given.agent == agent and given.disposition in ("chosen", "waiting"):
+                entry = refusal(given.entry, "withdrawn by the agent", now, given.at, given.uses, because="withdrawn")
+                (number,) = turn.append(f"{self.standing.label}:{turn.size}", [entry], cycle=self.standing.label)
+                tally.take([Fresh(number, entry.kind, None, dict(entry.body))])
+        return self.status(agent, name)
+
+    def act(self, deliver: Deliver, most: int = 1000) -> tuple[int, int]:
+        """Hands over what is autonomous and due: found in the ledger, judged again by what is known now, given to its channel and recorded before anybody else
+        gets a turn, so that no stop can come in between. Returns how many were handed over and how many refused."""
+        if not self._tally.due and not self.waits():
+            return 0, 0
+        with self._turn() as (turn, tally, now):
+            due = sorted(tally.due)[:most]
+            if not due:
+                return 0, 0
+            table = self._in_force(tally)
+            cleared, refused = [], []
+            for seq in due:
+                recorded = self._ledger.action(seq)
+                found = self._clear(recorded, tally, table, now)
+                if isinstance(found, Cleared):
+                    cleared.append(found)
+                else:
+                    given = tally.given[tally.due[seq]]
+                    refused.append(refusal(seq, found, now, given.at, given.uses))
+            entries = list(refused)
+            if cleared:
+                acted = [Acted(item, "files", now) for item in cleared]
+                files = deliver(self.standing.label, cleared[0].recorded.entry, cleared)
+                body = {"actions": [item.cleared.recorded.entry for item in acted], "channel": "files", "at": now, "files": dict(files)}
+                entries.append(Entry("acted", "remit.acted/1", body))
+            numbers = turn.append(f"{self.standing.label}:{turn.size}", entries, cycle=self.standing.label)
+            tally.take([Fresh(number, entry.kind, None, json.loads(canonical(entry.body))) for number, entry in zip(numbers, entries, strict=True)])
+            return len(cleared), len(refused)
+
+    def waits(self) -> bool:
+        """Whether others have recorded something that is not counted yet."""
+        return self._ledger.size > self._tally.seq
+
+    @contextmanager
+    def _turn(self) -> Iterator[tuple[Turn, Tally, int]]:
+        try:
+            with self._gate(), self._ledger.turn(self._tally.seq) as turn:
+                self._tally.take(turn.fresh)
+                if self._tally.renewed:
+                    raise Renewed
+                yield turn, self._tally, self._clock()
+        except BaseException:
+            self._tally = self._fresh()  # what was noted may not have been recorded: all is read again
+            raise
+
+    def _clear(self, recorded: Recorded, tally: Tally, table: Table, now: int) -> Cleared | str:
+        proposal = recorded.chosen.judged.proposal
+        given = tally.given[tally.due[recorded.entry]]
+        more = list(tally.contacts.get(given.hcp or b"", ()))
+        if (given.at, given.channel) in more:
+            more.remove((given.at, given.channel))
+        facts = self.standing.single.facts(proposal, now, more, stopped=given.hcp in tally.held.values())
+        rep, _ = self.standing.single.covered(proposal.hcp_id, proposal.product, proposal.channel)
+        return clear_one(recorded, facts, rep, table, now)
+
+    def _in_force(self, tally: Tally) -> Table:
+        if self._table[0] != tally.changed:
+            self._table = (tally.changed, in_force(self.standing, tally))
+        return self._table[1]
+
+    def _again(self, asked: Asked, given: Given) -> Answer | GatewayError:
+        if given.asked != asked.digest(self.standing.secret):
+            what = f"the key `{asked.key}` was used for another proposal"
+            return GatewayError(what, do="Give each proposal a key of its own; the same key means the same proposal again.")
+        return self._told(given)
+
+    def _told(self, given: Given) -> Answer:
+        stored = self._ledger.entry(given.entry)
+        return Answer(given.id, given.disposition, given.entry, stored.body, stored.payload)
+
+
+def _unseen(charter: Charter, asked: Asked) -> GatewayError:
+    return GatewayError(f"the charter of `{charter.agent}` does not reach this HCP", where=asked.key, do="Propose for HCPs that `describe` lists.")
+
+
+def _numbered(answer: Answer | GatewayError, numbers: Sequence[int]) -> Answer | GatewayError:
+    if isinstance(answer, GatewayError) or answer.entry >= 0:
+        return answer
+    return replace(answer, entry=numbers[-1 - answer.entry])
