@@ -8,7 +8,7 @@ from typing import Any
 from remit.authority import LEFT_ALONE, Table, authorize, stopped
 from remit.gateway.single import Single
 from remit.gateway.tally import Tally
-from remit.ledger import Entry, action_entry
+from remit.ledger import Entry, action_entry, verdict_body
 from remit.terms.charters import Charter
 from remit.terms.encoding import MICRO, canonical
 from remit.terms.instants import add_span
@@ -139,7 +139,7 @@ def decide(asked: Asked, charter: Charter, standing: Standing, table: Table, tal
 
 def _not_done(proposal: Proposal, verdict: Verdict, said: Mapping[str, Any], disposition: str, facts: Mapping[str, Any], place: Place | None) -> Entry:
     context = {"facts": dict(facts), **({} if place is None else {"uses": dict(place.uses), "rent": place.rent, "net": place.net, "why": place.why})}
-    payload = {"hcp_id": proposal.hcp_id, "rules": list(verdict.rules), "ruling": verdict.ruling.value, "table": verdict.table, "context": context}
+    payload = {"hcp_id": proposal.hcp_id, "verdict": verdict_body(verdict), "context": context}
     return Entry("declined", DECLINED, {**said, "disposition": disposition}, proposal.hcp_id, payload)
 
 

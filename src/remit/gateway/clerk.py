@@ -101,6 +101,11 @@ class Clerk:
                 tally.take([Fresh(number, entry.kind, None, dict(entry.body))])
         return self.status(agent, name)
 
+    @property
+    def taken(self) -> Mapping[str, int]:
+        """What was taken of each resource since the cycle (micro-units), as of this clerk's last turn."""
+        return self._tally.used
+
     def act(self, deliver: Deliver, most: int = 1000) -> tuple[int, int]:
         """Hands over what is autonomous and due: found in the ledger, judged again by what is known now, given to its channel and recorded before anybody else
         gets a turn, so that no stop can come in between. Returns how many were handed over and how many refused."""

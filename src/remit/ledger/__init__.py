@@ -1,6 +1,6 @@
 """What happened, provably: the append-only record, its Merkle log, receipts and verification."""
 
-from remit.ledger.actions import action_entry
+from remit.ledger.actions import action_entry, verdict_body
 from remit.ledger.appending import Erasure, Fresh, Ledger, Turn, create_ledger, migrate_ledger, open_ledger, read_ledger
 from remit.ledger.entries import SCHEMAS, Entry, Stored
 from remit.ledger.errors import Fault, LedgerError
@@ -36,6 +36,7 @@ __all__ = [
     "open_ledger",
     "read_ledger",
     "rotate_key",
+    "verdict_body",
     "verifier_keys",
     "verify",
     "verify_receipt",

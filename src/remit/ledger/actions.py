@@ -25,7 +25,7 @@ def action_entry(chosen: Chosen, context: Mapping[str, Any] | None = None, deadl
         "hcp_id": chosen.judged.proposal.hcp_id,
         "number": chosen.number,
         "proposal": _body(chosen.judged.proposal, _PROPOSAL),
-        "verdict": _body(chosen.judged.verdict, _VERDICT),
+        "verdict": verdict_body(chosen.judged.verdict),
         "selection": {name: getattr(chosen, name) for name in ("call_number", "position", "probability", "selection", "rep_id")},
         "context": dict(context or {}),
     }
@@ -43,6 +43,11 @@ def recorded(stored: Stored) -> Recorded:
     lists = {name: tuple(said.get(name, ())) for name in ("rules", "reasons", "roles", "obligations")}
     verdict = Verdict(**{**said, **lists, "ruling": Ruling(said["ruling"])})
     return Recorded(Chosen(Judged(proposal, verdict), payload["number"], **payload["selection"]), stored.cycle, stored.seq)
+
+
+def verdict_body(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as it stands in an entry."""
+    return _body(verdict, _VERDICT)
 
 
 def _body(record: Proposal | Verdict, names: tuple[str, ...]) -> dict[str, Any]:
