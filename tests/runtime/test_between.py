@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -266,7 +267,8 @@ def test_two_clerks_never_both_take_the_last_one(workspace: Workspace) -> None:
 def test_one_proposal_is_chosen_as_the_arbiter_would(workspace: Workspace) -> None:
     """At the prices and with what is left, `arbitrate_one` says the same of each."""
     with place(workspace) as (clerk, config, _):
-        standing = clerk.standing
+        standing = replace(clerk.standing, free={name: amount + 12 * MICRO for name, amount in clerk.standing.free.items()})
+        clerk.standing = standing
         seen = set()
         charter = standing.charters["calls-alpha"]
         for number, hcp in enumerate(free(clerk, "calls-alpha", "call")[:30]):

@@ -16,12 +16,12 @@ import orjson
 import polars as pl
 import sqlalchemy as sa
 
-from remit.ledger.databases import CHECKPOINTS, ENTRIES, connect, connect_log, disposing, insert, migrate, migrate_log, name_of, reading, settle, writing
+from remit.ledger.databases import CHECKPOINTS, ENTRIES, NODES, connect, connect_log, disposing, insert, migrate, migrate_log, name_of, reading, settle, writing
 from remit.ledger.entries import Entry, Leaf, check_entries, make_leaf
 from remit.ledger.errors import LedgerError
 from remit.ledger.keyfiles import Entropy, create_keys, signing_key, vault_secret, verifier_keys, write_whole
-from remit.ledger.log import Appended, find_batch, grow, last_checkpoint, log_size
-from remit.ledger.merkle import EMPTY
+from remit.ledger.log import Appended, complete, find_batch, last_checkpoint, log_size
+from remit.ledger.merkle import EMPTY, Frontier
 from remit.ledger.notes import Checkpoint, open_checkpoint, sign
 from remit.ledger.places import Place, place_of
 from remit.ledger.records import Records
@@ -34,6 +34,11 @@ from remit.terms.encoding import canonical
 HEAD = "checkpoint"
 """The last checkpoint as a file of its own, by which a log that lost entries is found out."""
 
+_FRESH = (
+    sa.select(ENTRIES.c.seq, ENTRIES.c.kind, ENTRIES.c.hcp, ENTRIES.c.body, ENTRIES.c.leaf)
+    .where(ENTRIES.c.seq >= sa.bindparam("since"), ENTRIES.c.seq < sa.bindparam("size"))
+    .order_by(ENTRIES.c.seq)
+)
 _ROWS = 1 << 17
 _FEW = 4
 """Segments that are written before other processes would have started."""
@@ -56,20 +61,24 @@ class Turn:
 
     def __init__(self, ledger: "Ledger", connection: sa.Connection, since: int) -> None:
         self._ledger, self._connection = ledger, connection
+        self._keys: dict[str, HcpKey] = {}
         self.size = log_size(connection)
-        query = sa.select(ENTRIES.c.seq, ENTRIES.c.kind, ENTRIES.c.hcp, ENTRIES.c.body).where(ENTRIES.c.seq >= since, ENTRIES.c.seq < self.size)
-        self.fresh = [Fresh(seq, kind, hcp, orjson.loads(body)) for seq, kind, hcp, body in connection.execute(query.order_by(ENTRIES.c.seq))]
+        rows = connection.execute(_FRESH, {"since": since, "size": self.size}).all()
+        self.fresh = [Fresh(seq, kind, hcp, orjson.loads(body)) for seq, kind, hcp, body, _ in rows]
+        self.edge = ledger.edge_at(connection, self.size, since, [leaf for *_, leaf in rows])
 
     def refs(self, hcp_ids: Iterable[str]) -> dict[str, bytes]:
         """The opaque reference of each HCP. Raises `LedgerError` if some were erased."""
-        return {hcp_id: key.ref for hcp_id, key in self._ledger.keys(hcp_ids).items()}
+        self._keys |= self._ledger.keys(hcp_ids)
+        return {hcp_id: key.ref for hcp_id, key in self._keys.items()}
 
     def append(self, batch: str, entries: Sequence[Entry], *, cycle: str) -> list[int]:
         """As `Ledger.append`, in this turn, and committed with it. Returns the number of each entry."""
         check_entries(batch, cycle, entries)
-        made = self._ledger.leaves(batch, cycle, entries)
+        self.refs({entry.hcp_id for entry in entries if entry.hcp_id is not None} - self._keys.keys())
+        made = [make_leaf(batch, cycle, entry, self._keys.get(entry.hcp_id or "")) for entry in entries]
         order = in_order(made)
-        first = self._ledger.commit(self._connection, batch, cycle, [made[place] for place in order], None).first
+        first = self._ledger.extend(self._connection, batch, cycle, [made[place] for place in order], self.edge).first
         numbers = {place: first + number for number, place in enumerate(order)}
         return [numbers[place] for place in range(len(made))]
 
@@ -139,6 +148,8 @@ class Ledger(Records):
         super().__init__(where, writing=True, wait_s=wait_s)
         self._entropy = entropy
         with self._closed_on_failure():
+            self._edge: Frontier | None = None
+            self._published = (b"", 0)
             self._signing_key = signing_key(self.folder)
             self._origin = self._signing_key.split("+")[2]
             if self._unburied():
@@ -192,7 +203,17 @@ class Ledger(Records):
         """Takes a turn at the log, whose entries from number `since` on are read; leaving it commits what was appended, and an error in it leaves the log as
         it was. What is committed is safe, and `settle` publishes it. Raises `LedgerError`."""
         with writing(self.log) as connection:
-            yield Turn(self, connection, since)
+            turn = Turn(self, connection, since)
+            yield turn
+        self._edge = turn.edge  # of what is committed, and not before
+
+    def edge_at(self, connection: sa.Connection, size: int, since: int, leaves: Sequence[bytes]) -> Frontier:
+        """The right edge of the tree of `size` leaves, the last of which, from number `since` on, are `leaves`."""
+        if self._edge is None or not since <= self._edge.size <= size:
+            return Frontier.of(size, complete(connection))
+        edge = self._edge.copy()
+        edge.extend(leaves[edge.size - since :])
+        return edge
 
     def keys(self, hcp_ids: Iterable[str]) -> dict[str, HcpKey]:
         """The key of each HCP, made where there is none. Raises `LedgerError` if some were erased."""
@@ -241,14 +262,20 @@ class Ledger(Records):
         return graves
 
     def commit(self, connection: sa.Connection, batch: str, cycle: str, leaves: Sequence[Leaf], expected_size: int | None) -> Appended:
-        """Records a batch of leaves in the write transaction of `connection`."""
+        """Records a batch of leaves in the write transaction of `connection`, if it is not there yet."""
         old = log_size(connection)
         if known := find_batch(connection, batch):
             return self._same(connection, known, leaves)
         if expected_size not in (None, old):
             raise LedgerError(f"the log has {old} entries, not {expected_size}", where=str(self.folder), do="Read what was added, and decide again.")
+        return self.extend(connection, batch, cycle, leaves, Frontier.of(old, complete(connection)))
+
+    def extend(self, connection: sa.Connection, batch: str, cycle: str, leaves: Sequence[Leaf], edge: Frontier) -> Appended:
+        """Records a new batch of leaves at the `edge` of the log in the write transaction of `connection`."""
+        old = edge.size
         self._check_head(self._head(), old)
-        root, size = grow(connection, old, [leaf.hash for leaf in leaves]), old + len(leaves)
+        insert(connection, NODES, edge.extend([leaf.hash for leaf in leaves]))
+        root, size = edge.root(), edge.size
         insert(connection, ENTRIES, [_row(old + number, leaf) for number, leaf in enumerate(leaves)])
         note = sign(Checkpoint(self._origin, size, root), self._signing_key)
         connection.execute(CHECKPOINTS.insert().values(size=size, batch=batch, cycle=cycle, note=note))
@@ -269,7 +296,9 @@ class Ledger(Records):
 
     def _check_head(self, head: bytes | None, size: int) -> None:
         """INVARIANT (one log): nothing is appended to a log that is shorter than what was once signed and published."""
-        published = open_checkpoint(head, verifier_keys(self.folder)).size if head is not None else 0
+        if head is not None and head != self._published[0]:
+            self._published = (head, open_checkpoint(head, verifier_keys(self.folder)).size)
+        published = 0 if head is None else self._published[1]
         if published > size:
             what = f"the log has {size} entries, but {published} were signed and published: some are lost"
             raise LedgerError(what, where=str(self.folder), do=f"Restore {self.place.log} from its newest backup. Nothing is appended to a shortened log.")

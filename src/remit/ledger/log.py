@@ -3,14 +3,13 @@
 What belongs to a batch, its name and cycle, stands once beside its checkpoint; the leaf of every entry commits to it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from remit.ledger.databases import CHECKPOINTS, ENTRIES, NODES, insert
+from remit.ledger.databases import CHECKPOINTS, ENTRIES, NODES
 from remit.ledger.entries import NAME
-from remit.ledger.merkle import KEPT, Complete, Frontier, fold
+from remit.ledger.merkle import KEPT, Complete, fold
 
 _COVERING = sa.select(sa.func.min(CHECKPOINTS.c.size)).where(CHECKPOINTS.c.size > ENTRIES.c.seq).correlate(ENTRIES).scalar_subquery()
 STORED = sa.select(ENTRIES, CHECKPOINTS.c.batch, CHECKPOINTS.c.cycle).join_from(ENTRIES, CHECKPOINTS, CHECKPOINTS.c.size == _COVERING)
@@ -64,13 +63,6 @@ def complete(connection: sa.Connection) -> Complete:
         return fold(_hashes(connection, height - above, position << above, 1 << above))
 
     return subtree
-
-
-def grow(connection: sa.Connection, size: int, leaves: Sequence[bytes]) -> bytes:
-    """Stores the nodes that `leaves` complete in the log of `size` entries, and returns the new root."""
-    edge = Frontier.of(size, complete(connection))
-    insert(connection, NODES, edge.extend(leaves))
-    return edge.root()
 
 
 def _hashes(connection: sa.Connection, height: int, start: int, count: int) -> list[bytes]:

@@ -69,6 +69,12 @@ class Frontier:
         edge._peaks = [complete(height, (size >> height) - 1) if size >> height & 1 else None for height in range(size.bit_length())]
         return edge
 
+    def copy(self) -> "Frontier":
+        """Another that may be extended apart from this."""
+        edge = Frontier()
+        edge.size, edge._peaks = self.size, list(self._peaks)
+        return edge
+
     def extend(self, hashes: Sequence[bytes]) -> list[tuple[int, int, bytes]]:
         """Takes more leaf hashes, a level of the tree at a time. Returns (height, position, hash) of those complete subtrees that this closed and whose
         height is a multiple of `KEPT`."""
