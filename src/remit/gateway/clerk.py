@@ -101,6 +101,10 @@ class Clerk:
                 tally.take([Fresh(number, entry.kind, None, dict(entry.body))])
         return self.status(agent, name)
 
+    def table(self) -> Table:
+        """The table with the stops in force, as of this clerk's last turn."""
+        return self._in_force(self._tally)
+
     @property
     def taken(self) -> Mapping[str, int]:
         """What was taken of each resource since the cycle (micro-units), as of this clerk's last turn."""

@@ -1,17 +1,33 @@
 """`remit serve`: the gateway of a workspace, in one process or several."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import time_ns
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
+from remit.gateway import Answer, Asked, Clerk, GatewayError
+from remit.gateway.describing import describe
+from remit.gateway.errors import CredentialError
+from remit.gateway.mcp import served_by_mcp
 from remit.gateway.rest import app
-from remit.runtime.workspace import open_workspace
+from remit.gateway.tokens import Tokens
+from remit.gateway.verbs import Refused
+from remit.ledger import Ledger, open_ledger
+from remit.runtime.office import Office, Place
+from remit.runtime.standing import deliverer, take_place
+from remit.runtime.workspace import Workspace, config_texts, open_workspace, read_config
+from remit.terms.charters import Charter
 
-_WORKSPACE = "REMIT_WORKSPACE"
+_WORKSPACE, _HOSTS = "REMIT_WORKSPACE", "REMIT_HOSTS"
 
 
 def serve(workspace: Path, host: str, port: int, workers: int) -> None:
@@ -25,10 +41,136 @@ def application() -> FastAPI:
     """The application of one worker, for the workspace that the environment names."""
     worker = Worker(open_workspace(Path(os.environ[_WORKSPACE])))
 
+    protocol, running = served_by_mcp(worker, os.environ.get(_HOSTS, "127.0.0.1,localhost,[::1]").split(","))
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         worker.open()
-        yield
+        async with running():
+            yield
         worker.close()
 
-    return app(worker, lifespan)
+    served = app(worker, lifespan)
+    served.mount("/", protocol)
+    return served
+
+
+class Worker:
+    """What the routes need: an office that takes turns at the log, and the tokens of agents."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._ledger: Ledger | None = None
+        self._doors: Ledger | None = None
+        self._tokens: Tokens | None = None
+        self._charters: Mapping[str, tuple[Charter, str]] = {}
+        self._office = Office(self._take)
+        self._registry = CollectorRegistry()
+        self._registry.register(_Counted(self._office))
+
+    def open(self) -> None:
+        """Begins to decide."""
+        settings = read_config(config_texts(self._workspace)).settings
+        self._doors = open_ledger(self._workspace.ledger, entropy=os.urandom)
+        name = f"remit:{settings.name}"
+        self._tokens = Tokens(self._doors, self._charter_of, issuer=name, audience=name, entropy=os.urandom)
+        self._audience = name
+        self._office.open()
+
+    def close(self) -> None:
+        """Finishes what was asked, and ends."""
+        self._office.close()
+        for ledger in (self._ledger, self._doors):
+            if ledger is not None:
+                ledger.close()
+
+    def caller(self, authorization: str | None, scope: str | None) -> str:
+        """As `Backstage`."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Refused(401, "unauthorized", "Send an access token: `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"})
+        try:
+            return self._of_tokens().check(token.strip(), _now(), self._audience, scope).agent
+        except CredentialError as error:
+            status = {"insufficient_scope": 403, "temporarily_unavailable": 503}.get(error.code, 401)
+            raise Refused(status, error.code, str(error), {"WWW-Authenticate": f'Bearer error="{error.code}"'}) from None
+
+    def charter(self, agent: str) -> Charter:
+        """As `Backstage`."""
+        if agent not in self._charters:
+            raise Refused(403, "no charter", "This agent has no charter any more.")
+        return self._charters[agent][0]
+
+    def propose(self, charter: Charter, asked: Asked) -> "Future[Answer | GatewayError]":
+        """As `Backstage`."""
+        return self._office.propose(charter, asked)
+
+    def call(self, work: Callable[[Clerk], Any]) -> "Future[Any]":
+        """As `Backstage`."""
+        return self._office.call(work)
+
+    def token(self, form: Mapping[str, str]) -> Mapping[str, Any]:
+        """As `Backstage`."""
+        if form.get("grant_type") != "client_credentials":
+            raise Refused(400, "unsupported_grant_type", "The grant type is `client_credentials`.")
+        try:
+            granted = self._of_tokens().grant(form.get("client_id", ""), form.get("client_secret", ""), form.get("scope", "").split(), _now())
+        except CredentialError as error:
+            status = {"invalid_client": 401, "temporarily_unavailable": 503}.get(error.code, 400)
+            raise Refused(status, error.code, str(error)) from None
+        return {"access_token": granted.token, "token_type": "Bearer", "expires_in": granted.expires_in_s, "scope": " ".join(granted.scopes)}
+
+    def describe(self, charter: Charter, clerk: Clerk) -> Mapping[str, Any]:
+        """As `Backstage`."""
+        left = {name: amount - clerk.taken.get(name, 0) for name, amount in clerk.standing.free.items()}
+        return describe(charter, clerk.standing, clerk.table(), left)
+
+    def trouble(self) -> str:
+        """As `Backstage`."""
+        return self._office.trouble
+
+    def metrics(self) -> bytes:
+        """As `Backstage`."""
+        return bytes(generate_latest(self._registry))
+
+    def _take(self) -> Place:
+        if self._ledger is not None:
+            self._ledger.close()
+        self._ledger = ledger = open_ledger(self._workspace.ledger, entropy=os.urandom)
+        clerk, config = take_place(self._workspace, ledger, _now, threads=1)
+        self._charters = charters_of(config)
+        return Place(clerk, deliverer(self._workspace, config), ledger.settle)
+
+    def _charter_of(self, agent: str, clock: int, cycled: int) -> str | None:
+        found = self._charters.get(agent)
+        return found[1] if found is not None and cycled < found[0].expires and clock < found[0].expires else None
+
+    def _of_tokens(self) -> "Tokens":
+        if self._tokens is None:
+            raise Refused(503, "not ready", "The gateway begins.", {"Retry-After": "1"})
+        return self._tokens
+
+
+class _Counted(Collector):
+    """What an office counted."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    def collect(self) -> Iterator[Metric]:
+        """As prometheus-client asks."""
+        counted = self._office.measured
+        decided = CounterMetricFamily("remit_decisions", "Proposals decided, by what became of them.", labels=["disposition"])
+        for disposition, number in sorted(counted.decided.items()):
+            decided.add_metric([disposition], number)
+        yield decided
+        yield CounterMetricFamily("remit_handed_over", "Actions given to their channels.", value=counted.handed_over)
+        yield CounterMetricFamily("remit_refused_at_the_door", "Actions that might not be done any more.", value=counted.refused)
+        yield CounterMetricFamily("remit_turns", "Turns at the log.", value=counted.turns)
+        yield CounterMetricFamily("remit_turn_seconds", "Seconds spent in them.", value=counted.seconds)
+        yield CounterMetricFamily("remit_faults", "Turns that failed, and failures to begin.", value=counted.faults)
+        yield GaugeMetricFamily("remit_ready", "Whether it can decide.", value=float(not self._office.trouble))
+
+
+def _now() -> int:
+    return time_ns() // 1000

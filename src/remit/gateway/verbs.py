@@ -1,0 +1,109 @@
+"""What an agent may say, whatever it speaks: REST and MCP are two ways to these."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from remit.gateway.between import Asked
+from remit.gateway.clerk import Answer, Clerk
+from remit.gateway.errors import GatewayError
+from remit.gateway.messages import ProposalOut, ProposalsOut, told
+from remit.terms.charters import Charter
+
+PATIENCE_S = 10.0
+"""How long a request waits for its turn before it is told to ask again."""
+_PAGE = 1000
+
+
+class Refused(Exception):  # noqa: N818 - an answer, no fault
+    """A request that is answered with a status and a problem."""
+
+    def __init__(self, status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.title, self.detail, self.headers = status, title, detail, dict(headers or {})
+
+
+class Backstage(Protocol):
+    """What the verbs need of a worker."""
+
+    def caller(self, authorization: str | None, scope: str | None) -> str:
+        """The agent that a request's token stands for, if it allows the scope (None: it need not allow anything in particular). Raises `Refused`."""
+        ...
+
+    def charter(self, agent: str) -> Charter:
+        """Its charter. Raises `Refused` where it has none any more."""
+        ...
+
+    def propose(self, charter: Charter, asked: Asked) -> "Future[Answer | GatewayError]":
+        """Decides in the next turn."""
+        ...
+
+    def call(self, work: Callable[[Clerk], Any]) -> "Future[Any]":
+        """Does something else with the clerk."""
+        ...
+
+    def token(self, form: Mapping[str, str]) -> Mapping[str, Any]:
+        """The answer of the token endpoint (RFC 6749, client credentials). Raises `Refused`."""
+        ...
+
+    def describe(self, charter: Charter, clerk: Clerk) -> Mapping[str, Any]:
+        """What an agent may do, in words and as data."""
+        ...
+
+    def trouble(self) -> str:
+        """Why nothing can be decided now; empty where it can."""
+        ...
+
+    def metrics(self) -> bytes:
+        """What was counted, in Prometheus' text format."""
+        ...
+
+
+class Verbs:
+    """What an agent may ask of a worker. All raise `Refused`, or a `RemitError` where nothing can be decided."""
+
+    def __init__(self, backstage: Backstage) -> None:
+        self._backstage = backstage
+
+    async def describe(self, agent: str) -> Mapping[str, Any]:
+        """What it may do."""
+        charter = self._backstage.charter(agent)
+        found: Mapping[str, Any] = await _soon(self._backstage.call(lambda clerk: self._backstage.describe(charter, clerk)))
+        return found
+
+    async def hcps(self, agent: str, after: str) -> Mapping[str, Any]:
+        """Whom it may propose for, in pages; each begins `after` an id."""
+        charter = self._backstage.charter(agent)
+        found: Sequence[str] = await _soon(self._backstage.call(lambda clerk: clerk.standing.single.served(charter.products)))
+        page = [hcp for hcp in found if hcp > after][:_PAGE]
+        return {"hcps": page, "next": page[-1] if len(page) == _PAGE else None, "all": len(found)}
+
+    async def propose(self, agent: str, asks: Sequence[Asked]) -> ProposalsOut:
+        """Decides each in its order."""
+        charter = self._backstage.charter(agent)
+        answers = await asyncio.gather(*(_soon(self._backstage.propose(charter, asked)) for asked in asks))
+        return ProposalsOut([told(answer, asked.key) for answer, asked in zip(answers, asks, strict=True)])
+
+    async def status(self, agent: str, name: str) -> ProposalOut:
+        """What became of its proposal."""
+        return await self._one(agent, lambda clerk: clerk.status(agent, name))
+
+    async def withdraw(self, agent: str, name: str) -> ProposalOut:
+        """Takes its proposal back, if it was not acted on yet."""
+        return await self._one(agent, lambda clerk: clerk.withdraw(agent, name))
+
+    async def _one(self, agent: str, find: Callable[[Clerk], Answer | None]) -> ProposalOut:
+        self._backstage.charter(agent)
+        found: Answer | None = await _soon(self._backstage.call(find))
+        if found is None:
+            raise Refused(404, "no such proposal", "This agent has made no proposal of this id since the cycle before last.")
+        return told(found)
+
+
+async def _soon(future: "Future[Any]") -> Any:
+    try:
+        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), PATIENCE_S)
+    except TimeoutError:
+        detail = "It is not your turn yet: a cycle may be deciding. Ask again with the same keys; what was asked is answered once."
+        raise Refused(503, "not yet", detail, {"Retry-After": "2"}) from None
