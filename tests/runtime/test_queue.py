@@ -25,13 +25,13 @@ from tests.runtime.conftest import amended, quiet
 
 Remit = Callable[..., subprocess.CompletedProcess[str]]
 ROW = (
-    "  - {{id: ask, when: product = 'beta' AND channel = 'call', verdict: confirm, owner: {owner}, reason: A test., "
+    "  - {{id: ask, when: purpose = 'promotional', verdict: confirm, owner: {owner}, reason: A test., "
     "roles: [{roles}], deadline: {deadline}, on_timeout: {then}}}\n"
 )
 
 
 def asking(workspace: Workspace, roles: str = "brand-lead, mlr", deadline: str = "10 days", then: str = "refuse", owner: str = "compliance-lead") -> None:
-    """Every call on beta asks people from now on."""
+    """All promotion asks people from now on."""
     table = workspace.root / "authority.yaml"
     text = re.sub(r"\n  - \{id: ask,[^\n]*\n", "\n", table.read_text())
     table.write_text(text.replace("\nrows:\n", "\nrows:\n" + ROW.format(roles=roles, deadline=deadline, then=then, owner=owner), 1))
@@ -40,7 +40,7 @@ def asking(workspace: Workspace, roles: str = "brand-lead, mlr", deadline: str =
 
 @pytest.fixture(scope="module")
 def waiting_once(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A third cycle, whose calls on beta wait for two people."""
+    """A third cycle, whose promotion waits for two people."""
     root = tmp_path_factory.mktemp("waiting") / "w"
     shutil.copytree(finished, root)
     asking(open_workspace(root))
@@ -55,8 +55,9 @@ def waiting(waiting_once: Path, tmp_path: Path) -> Workspace:
     return open_workspace(tmp_path / "w")
 
 
-def items(workspace: Workspace) -> list[dict[str, Any]]:
-    return [item for item in queue_commands.queue(workspace.root)["waiting"] if "ask" in item["rules"]]
+def items(workspace: Workspace, agents: tuple[str, ...] = ("calls-alpha", "calls-beta")) -> list[dict[str, Any]]:
+    """What waits because of that row alone."""
+    return [item for item in queue_commands.queue(workspace.root)["waiting"] if item["rules"] == ["ask"] and item["agent"] in agents]
 
 
 def say(workspace: Workspace, digest: str, by: str, role: str | None = None) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def acted_on(workspace: Workspace) -> Iterator[int]:
 
 
 def test_with_the_last_yes_exactly_that_action_is_handed_over_and_once(waiting: Workspace) -> None:
-    item, *others = items(waiting)
+    item = items(waiting)[0]
     assert item["missing"] == ["brand-lead", "mlr"]
     assert item["may"] == {"brand-lead": ["brand-lead-alpha", "brand-lead-beta"], "mlr": ["mlr-lead"]}
     first = say(waiting, item["digest"][:12], "brand-lead-beta")
@@ -80,7 +81,7 @@ def test_with_the_last_yes_exactly_that_action_is_handed_over_and_once(waiting: 
     assert last["became"] == "handed over"
     (file,) = last["files"]
     rows = pl.read_csv(waiting.out / file["name"], infer_schema=False)
-    assert (rows["hcp_id"].to_list(), rows["product"].to_list(), rows["decision"].to_list()) == ([item["hcp_id"]], ["beta"], [item["decision"]])
+    assert (rows["hcp_id"].to_list(), rows["product"].to_list(), rows["decision"].to_list()) == ([item["hcp_id"]], [item["product"]], [item["decision"]])
     assert len(set(acted_on(waiting)) - before) == 1
     assert item["digest"] not in {each["digest"] for each in items(waiting)}
     with pytest.raises(WorkspaceError, match="waits for a person"):
@@ -91,7 +92,6 @@ def test_with_the_last_yes_exactly_that_action_is_handed_over_and_once(waiting: 
     with closing(read_ledger(waiting.ledger)) as records:
         refused = {entry.body["action"] for entry in records.entries(kind="refused")}
     assert not refused & set(acted)
-    assert len(refused) >= len(others)
     assert commands.verify(waiting.root, [], None, None)["faults"] == []
     assert [cycle["differs"] for cycle in commands.replay(waiting.root, None, 1, quiet)["cycles"]] == [[]] * 4
 
@@ -99,18 +99,19 @@ def test_with_the_last_yes_exactly_that_action_is_handed_over_and_once(waiting: 
 @pytest.mark.parametrize(
     ("by", "role", "says"),
     [
-        ("owner-calls-beta", None, "owns the agent that proposed it"),
-        ("owner-email", None, "may not decide it"),
+        ("owner-{agent}", None, "owns the agent that proposed it"),
+        ("data-steward", None, "may not decide it"),
         ("brand-lead-beta", "mlr", "may not decide it as `mlr`"),
         ("nobody", None, "not a person on file"),
     ],
 )
 def test_who_may_not_say_yes_is_told_who_may(by: str, role: str | None, says: str, waiting: Workspace) -> None:
     people = waiting.root / "people.yaml"
-    people.write_text(people.read_text().replace("owner-calls-beta: {roles: [agent-owner]}", "owner-calls-beta: {roles: [agent-owner, mlr]}"))
+    people.write_text(people.read_text().replace("[agent-owner]", "[agent-owner, mlr]"))
+    item = items(waiting)[0]
     with pytest.raises(WorkspaceError, match=says) as caught:
-        say(waiting, items(waiting)[0]["digest"], by, role)
-    assert "mlr: mlr-lead" in str(caught.value)
+        say(waiting, item["digest"], by.format(agent=item["agent"]), role)
+    assert "mlr: mlr-lead, owner-" in str(caught.value)
 
 
 def test_one_person_says_yes_once_whatever_roles_they_hold(waiting: Workspace) -> None:
@@ -199,13 +200,12 @@ def test_past_its_deadline_it_is_refused_or_taken_to_the_person_accountable_once
     run_cycle(workspace, 1, quiet)
     asked = {item["digest"] for item in items(workspace)}
     done = run_cycle(workspace, 1, quiet)
-    assert done.refused == 0
     taken = [item for item in items(workspace) if item["digest"] in asked]
-    assert len(taken) == len(asked)
+    assert len(taken) == len(asked) > 1
     assert {item["escalated_to"] for item in taken} == {"compliance-lead"}
     assert say(workspace, taken[0]["digest"], "compliance-lead")["became"] == "handed over"
     done = run_cycle(workspace, 1, quiet)
-    assert done.refused == len(taken) - 1
+    assert done.refused >= len(taken) - 1
     assert not asked & {item["digest"] for item in items(workspace)}
     assert [cycle["differs"] for cycle in commands.replay(workspace.root, None, 1, quiet)["cycles"]] == [[]] * 5
 
@@ -239,17 +239,17 @@ def test_a_no_has_a_reason_from_the_list_and_words_that_go_with_the_physician(wa
 
 
 def test_what_people_overrule_is_counted_and_small_groups_are_not_shown(waiting: Workspace) -> None:
-    for number, item in enumerate(items(waiting)[:6]):
+    both = items(waiting, ("calls-alpha", "calls-beta", "email"))
+    agents = [item["agent"] for item in both[:6]]
+    for number, item in enumerate(both[:6]):
         if number < 4:
             queue_commands.decline(waiting.root, item["digest"], "mlr-lead", "timing", "")
         else:
             say(waiting, item["digest"], "mlr-lead")
     told = queue_commands.overrides(waiting.root)
     assert told["decided"] == 6
-    assert told["groups"] == [
-        {"by": "agent", "name": "calls-beta", "decided": 6, "overruled": 4},
-        {"by": "rule", "name": "ask", "decided": 6, "overruled": 4},
-    ]
+    assert {"by": "rule", "name": "ask", "decided": 6, "overruled": 4} in told["groups"]
+    assert {row["name"] for row in told["groups"] if row["by"] == "agent"} == {agent for agent in agents if agents.count(agent) >= 5}
     assert told["too_few"] >= 1  # the reason, given four times
     people = waiting.root / "people.yaml"
     people.write_text(people.read_text() + "".join(f"mlr-{number}: {{roles: [mlr]}}\n" for number in range(4)))

@@ -3,7 +3,7 @@
 from remit.gateway.between import Asked, Room, Standing, between
 from remit.gateway.channels.files import Delivery, deliver, lists, take_back
 from remit.gateway.clerk import Answer, Clerk, Renewed
-from remit.gateway.door import Stopped, clear, clear_approved
+from remit.gateway.door import Stopped, asked_now, clear, clear_approved
 from remit.gateway.errors import GatewayError
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
 from remit.gateway.queue import ACCOUNTABLE, REASONS, Heard, Yes, approval, escalation, handed_over, heard, lacking, may_say, refusal, remark
@@ -28,6 +28,7 @@ __all__ = [
     "Tally",
     "Yes",
     "approval",
+    "asked_now",
     "between",
     "clear",
     "clear_approved",

@@ -48,21 +48,27 @@ def clear(
     return cleared, stopped
 
 
-def clear_approved(
-    records: Records, entry: int, heard: Heard, known: Known, table: Table, charters: Sequence[Charter], people: People
-) -> Cleared | Stopped | tuple[str, ...]:
-    """Judges an action that waited for people once more, by what is known now: cleared if those whose yes it takes now have said yes to exactly this entry;
-    else the roles that are missing, or what forbids it."""
-    action, stored = records.action(entry), records.entry(entry)
+def asked_now(action: Recorded, known: Known, table: Table, charters: Sequence[Charter], people: People) -> Stopped | Verdict:
+    """Judges an action that waits for people once more, by what is known now: what forbids it, or the verdict."""
     ((_, verdict, rep),) = _judged_again([action], known, table, charters, people)
     if verdict.ruling is Ruling.FORBIDDEN:
         return Stopped(action, f"forbidden: {', '.join(verdict.rules) or 'no row of the table applies'}")
-    if rep != action.chosen.rep_id:
-        return Stopped(action, _ELSEWHERE)
+    return Stopped(action, _ELSEWHERE) if rep != action.chosen.rep_id else verdict
+
+
+def clear_approved(
+    records: Records, entry: int, heard: Heard, known: Known, table: Table, charters: Sequence[Charter], people: People
+) -> Cleared | Stopped | tuple[str, ...]:
+    """Judges an action that waited for people once more: cleared if those whose yes it takes now have said yes to exactly this entry; else the roles that are
+    missing, or what forbids it."""
+    action, stored = records.action(entry), records.entry(entry)
+    verdict = asked_now(action, known, table, charters, people)
+    if isinstance(verdict, Stopped):
+        return verdict
     owners = {charter.agent: charter.owner for charter in charters}
     # INVARIANT (stricter wins): what it was recorded to need, and what the table asks for now.
-    roles = dict.fromkeys((*action.chosen.judged.verdict.roles, *verdict.roles))
-    proposer = owners[action.chosen.judged.proposal.agent]
+    roles = dict.fromkeys((*heard.asked(stored), *verdict.roles))
+    proposer = owners.get(action.chosen.judged.proposal.agent, "")
     missing = lacking(roles, heard.given(stored), heard.escalated.get(entry), proposer, people, known.now)
     return tuple(missing) if missing else Cleared(action, verdict, known.now)
 

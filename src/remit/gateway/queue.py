@@ -30,11 +30,12 @@ REASONS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Yes:
-    """A person's yes to an action, in a role, at an instant (UTC microseconds)."""
+    """A person's yes to an action, in a role, at an instant (UTC microseconds); `asks` are the roles whose yes it took by then."""
 
     by: str
     role: str
     at: int
+    asks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ class Heard:
         """Until when it waits, in UTC microseconds."""
         return self.escalated[action.seq][1] if action.seq in self.escalated else int(action.body["deadline"])
 
+    def asked(self, action: Stored) -> list[str]:
+        """The roles whose yes it takes: those it was recorded to need, and those that the table was found to ask for since."""
+        recorded = action.payload["verdict"]["roles"] if action.payload else []
+        return list(dict.fromkeys([*recorded, *(role for yes, _ in self.yes.get(action.seq, ()) for role in yes.asks)]))
+
     def given(self, action: Stored) -> list[Yes]:
         """The yeses to exactly this action."""
         return [yes for yes, digest in self.yes.get(action.seq, ()) if digest == action.leaf]
@@ -62,7 +68,7 @@ def heard(records: Records, upto: int | None = None) -> Heard:
     cycles = {}
     for entry in _within(records, "approval", end):
         said = entry.body
-        yes.setdefault(int(said["action"]), []).append((Yes(said["by"], said["role"], int(said["at"])), said["digest"]))
+        yes.setdefault(int(said["action"]), []).append((Yes(said["by"], said["role"], int(said["at"]), tuple(said["asks"])), said["digest"]))
         cycles[int(said["action"])] = entry.cycle
     escalated = {int(entry.body["action"]): (str(entry.body["to"]), int(entry.body["deadline"])) for entry in _within(records, "escalated", end)}
     settled = {int(entry.body["action"]) for entry in _within(records, "refused", end)}
@@ -107,7 +113,7 @@ def may_say(roles: Iterable[str], given: Iterable[Yes], escalated: tuple[str, in
 
 def approval(action: Stored, digest: str, yes: Yes) -> Entry:
     """The entry of a yes."""
-    return Entry("approval", APPROVAL, {"action": action.seq, "digest": digest, "by": yes.by, "role": yes.role, "at": yes.at})
+    return Entry("approval", APPROVAL, {"action": action.seq, "digest": digest, "by": yes.by, "role": yes.role, "asks": list(yes.asks), "at": yes.at})
 
 
 def escalation(action: Stored, to: str, deadline: int, at: int) -> Entry:

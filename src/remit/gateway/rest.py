@@ -19,7 +19,7 @@ _ENCODE = msgspec.json.Encoder().encode
 _TOKEN = {
     "type": "object",
     "required": ["grant_type", "client_id", "client_secret"],
-    "properties": {"grant_type": {"const": "client_credentials"}, **dict.fromkeys(("client_id", "client_secret", "scope"), {"type": "string"})},
+    "properties": {"grant_type": {"const": "client_credentials"}, **{key: {"type": "string"} for key in ("client_id", "client_secret", "scope")}},
 }
 
 

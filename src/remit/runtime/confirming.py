@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from remit.gateway import REASONS, Heard, Stopped, Yes, approval, clear_approved, escalation, heard, lacking, may_say, refusal, remark
+from remit.gateway import REASONS, Heard, Known, Stopped, Yes, approval, asked_now, clear_approved, escalation, heard, lacking, may_say, refusal, remark
 from remit.ledger import Entry, Ledger, Records, Stored
 from remit.runtime import stopping
 from remit.runtime.carry import unsettled
@@ -33,13 +33,19 @@ def approve(workspace: Workspace, ledger: Ledger, config: Config, asked: str, by
     said = heard(ledger)
     action, payload = _waiting(ledger, said, asked)
     _not_late(said, action, now)
-    able = _able(action, payload, said, config, now)
+    stopped = stopping.applied(config, ledger, ledger.size)
+    known = standing_inputs(workspace, stopped, ledger, now, threads, but=_decision(action, payload)).known
+    verdict = asked_now(ledger.action(action.seq), known, stopped.table(now), config.charters, config.people)
+    if isinstance(verdict, Stopped):
+        return {"by": by, "role": role, **_refused(ledger, action, payload, verdict.reason, now)}
+    asks = list(dict.fromkeys((*said.asked(action), *verdict.roles)))
+    able = may_say(asks, said.given(action), said.escalated.get(action.seq), _proposer(payload, config), config.people, now)
     may = [name for name, people in able.items() if by in people and role in (None, name)]
     if not may:
         _refuse(action, payload, said, config, by, role, able)
-    yes = Yes(by, may[0], now)
+    yes = Yes(by, may[0], now, tuple(asks))
     ledger.append(f"{action.cycle}:yes:{action.seq}:{by}", [approval(action, action.leaf, yes)], cycle=action.cycle)
-    return {"by": by, "role": may[0], **settle(workspace, ledger, config, action.seq, threads, now)}
+    return {"by": by, "role": may[0], **settle(workspace, ledger, config, action.seq, known, now)}
 
 
 def decline(ledger: Ledger, config: Config, asked: str, by: str, because: str, text: str, now: int) -> dict[str, Any]:
@@ -61,30 +67,29 @@ def decline(ledger: Ledger, config: Config, asked: str, by: str, because: str, t
     return {"decision": _decision(action, payload), "by": by, "role": role, "because": because, "says": REASONS[because]}
 
 
-def settle(workspace: Workspace, ledger: Ledger, config: Config, seq: int, threads: int, now: int) -> dict[str, Any]:
-    """Checks an action with everybody's yes again and hands it over; refuses it if it may not be done now. Says what became of it."""
+def settle(workspace: Workspace, ledger: Ledger, config: Config, seq: int, known: Known, now: int) -> dict[str, Any]:
+    """Checks an action with everybody's yes again, by what is `known` now, and hands it over; refuses it if it may not be done. Says what became of it."""
     action = ledger.entry(seq)
     payload: dict[str, Any] = action.payload or {}
     told = {"decision": _decision(action, payload), "digest": action.leaf}
     said = heard(ledger)
     if missing := _missing(action, payload, said, config, now):
         return {**told, "became": "waits", "missing": missing, "may": _able(action, payload, said, config, now)}
-    config = stopping.applied(config, ledger, ledger.size)
-    known = standing_inputs(workspace, config, ledger, now, threads, but=told["decision"]).known
-    found = clear_approved(ledger, seq, said, known, config.table(now), config.charters, config.people)
+    table = stopping.applied(config, ledger, ledger.size).table(now)
+    found = clear_approved(ledger, seq, said, known, table, config.charters, config.people)
     if isinstance(found, tuple):
-        return {
-            **told,
-            "became": "waits",
-            "missing": list(found),
-            "may": may_say(found, said.given(action), None, _proposer(payload, config), config.people, now),
-        }
+        able = may_say(found, said.given(action), None, _proposer(payload, config), config.people, now)
+        return {**told, "became": "waits", "missing": list(found), "may": able}
     if isinstance(found, Stopped):
-        entry = refusal(seq, found.reason, now, _since(ledger, action), payload["context"]["uses"])
-        ledger.append(f"{action.cycle}:refused:{seq}", [entry], cycle=action.cycle)
-        return {**told, "became": "refused", "reason": found.reason}
+        return _refused(ledger, action, payload, found.reason, now)
     files = hand_over_approved(workspace, config, ledger, found, now)
     return {**told, "became": "handed over", "files": [{"name": name, "rows": rows} for name, rows in files]}
+
+
+def _refused(ledger: Ledger, action: Stored, payload: Mapping[str, Any], reason: str, now: int) -> dict[str, Any]:
+    entry = refusal(action.seq, reason, now, _since(ledger, action), payload["context"]["uses"])
+    ledger.append(f"{action.cycle}:refused:{action.seq}", [entry], cycle=action.cycle)
+    return {"decision": _decision(action, payload), "digest": action.leaf, "became": "refused", "reason": reason}
 
 
 def finish(workspace: Workspace, ledger: Ledger, config: Config, threads: int, now: int) -> None:
@@ -93,7 +98,9 @@ def finish(workspace: Workspace, ledger: Ledger, config: Config, threads: int, n
     waiting = [(action, payload) for action, payload in unsettled(ledger, said) if said.deadline(action) > now and said.given(action)]
     for action, payload in waiting:
         if not _missing(action, payload, said, config, now):
-            settle(workspace, ledger, config, action.seq, threads, now)
+            stopped = stopping.applied(config, ledger, ledger.size)
+            known = standing_inputs(workspace, stopped, ledger, now, threads, but=_decision(action, payload)).known
+            settle(workspace, ledger, config, action.seq, known, now)
 
 
 def overdue(ledger: Records, config: Config, now: int) -> list[Entry]:
@@ -184,12 +191,12 @@ def _refuse(action: Stored, payload: Mapping[str, Any], said: Heard, config: Con
 
 
 def _missing(action: Stored, payload: Mapping[str, Any], said: Heard, config: Config, now: int) -> list[str]:
-    roles, proposer = payload["verdict"]["roles"], _proposer(payload, config)
+    roles, proposer = said.asked(action), _proposer(payload, config)
     return lacking(roles, said.given(action), said.escalated.get(action.seq), proposer, config.people, now)
 
 
 def _able(action: Stored, payload: Mapping[str, Any], said: Heard, config: Config, now: int) -> dict[str, list[str]]:
-    roles, proposer = payload["verdict"]["roles"], _proposer(payload, config)
+    roles, proposer = said.asked(action), _proposer(payload, config)
     return may_say(roles, said.given(action), said.escalated.get(action.seq), proposer, config.people, now)
 
 
@@ -203,4 +210,5 @@ def _decision(action: Stored, payload: Mapping[str, Any]) -> str:
 
 
 def _since(records: Records, action: Stored) -> int:
-    return int(next(records.entries(kind="cycle", cycle=action.cycle)).body["now"])
+    at = action.body.get("at")
+    return int(at if at is not None else next(records.entries(kind="cycle", cycle=action.cycle)).body["now"])
