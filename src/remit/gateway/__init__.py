@@ -3,29 +3,41 @@
 from remit.gateway.between import Asked, Room, Standing, between
 from remit.gateway.channels.files import Delivery, deliver, lists, take_back
 from remit.gateway.clerk import Answer, Clerk, Renewed
+from remit.gateway.credentials import SCOPES, Client, Issued, Register, TokenKey, issue, may_issue, may_revoke, may_rotate, revoke, rotate
 from remit.gateway.door import Stopped, asked_now, clear, clear_approved
-from remit.gateway.errors import GatewayError
+from remit.gateway.errors import CredentialError, GatewayError
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
 from remit.gateway.queue import ACCOUNTABLE, REASONS, Heard, Yes, approval, escalation, handed_over, heard, lacking, may_say, refusal, remark
 from remit.gateway.single import Single
 from remit.gateway.tally import Tally
+from remit.gateway.tokens import Bearer, Charters, Granted, Tokens
 
 __all__ = [
     "ACCOUNTABLE",
     "REASONS",
+    "SCOPES",
     "Answer",
     "Asked",
+    "Bearer",
+    "Charters",
     "Clerk",
+    "Client",
+    "CredentialError",
     "Delivery",
     "GatewayError",
+    "Granted",
     "Heard",
+    "Issued",
     "Known",
+    "Register",
     "Renewed",
     "Room",
     "Single",
     "Standing",
     "Stopped",
     "Tally",
+    "TokenKey",
+    "Tokens",
     "Yes",
     "approval",
     "asked_now",
@@ -37,12 +49,18 @@ __all__ = [
     "gather",
     "handed_over",
     "heard",
+    "issue",
     "lacking",
     "lists",
+    "may_issue",
+    "may_revoke",
+    "may_rotate",
     "may_say",
     "on_file",
     "open_inquiries",
     "refusal",
     "remark",
+    "revoke",
+    "rotate",
     "take_back",
 ]

@@ -1,10 +1,10 @@
 """What happened, provably: the append-only record, its Merkle log, receipts and verification."""
 
 from remit.ledger.actions import action_entry, verdict_body
-from remit.ledger.appending import Erasure, Fresh, Ledger, Turn, create_ledger, migrate_ledger, open_ledger, read_ledger
-from remit.ledger.entries import SCHEMAS, Entry, Stored
+from remit.ledger.appending import Erasure, Ledger, Turn, create_ledger, migrate_ledger, open_ledger, read_ledger
+from remit.ledger.entries import SCHEMAS, Entry, Fresh, Stored
 from remit.ledger.errors import Fault, LedgerError
-from remit.ledger.keyfiles import Entropy, rotate_key, verifier_keys
+from remit.ledger.keyfiles import Entropy, read_private, rotate_key, verifier_keys, write_private
 from remit.ledger.log import Appended
 from remit.ledger.places import Place
 from remit.ledger.receipts import Verified, verify_receipt
@@ -35,9 +35,11 @@ __all__ = [
     "migrate_ledger",
     "open_ledger",
     "read_ledger",
+    "read_private",
     "rotate_key",
     "verdict_body",
     "verifier_keys",
     "verify",
     "verify_receipt",
+    "write_private",
 ]

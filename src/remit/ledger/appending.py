@@ -17,7 +17,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from remit.ledger.databases import CHECKPOINTS, ENTRIES, NODES, connect, connect_log, disposing, insert, migrate, migrate_log, name_of, reading, settle, writing
-from remit.ledger.entries import Entry, Leaf, check_entries, make_leaf
+from remit.ledger.entries import Entry, Fresh, Leaf, check_entries, make_leaf
 from remit.ledger.errors import LedgerError
 from remit.ledger.keyfiles import Entropy, create_keys, signing_key, vault_secret, verifier_keys, write_whole
 from remit.ledger.log import Appended, complete, find_batch, last_checkpoint, log_size
@@ -43,16 +43,6 @@ _ROWS = 1 << 17
 _FEW = 4
 """Segments that are written before other processes would have started."""
 _TOMBSTONE = "remit.tombstone/1"
-
-
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """What an entry says in the clear: its number, its kind, the opaque reference of the HCP it is about (None: it is about nobody), its body."""
-
-    seq: int
-    kind: str
-    hcp: bytes | None
-    body: dict[str, Any]
 
 
 class Turn:

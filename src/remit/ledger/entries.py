@@ -52,6 +52,8 @@ SCHEMAS: Mapping[str, Schema] = {
     "remit.stop/1": Schema("stop", ("stop", "scope", "of", "by", "reason", "at")),
     "remit.hold/1": Schema("hold", ("stop", "by", "reason", "at"), ("hcp_id",)),
     "remit.start/1": Schema("start", ("stop", "step", "by", "reason", "at")),
+    "remit.credential/1": Schema("credential", ("step", "agent", "client", "at", "by")),
+    "remit.key/1": Schema("key", ("kid", "public", "at", "by", "until")),
 }
 
 
@@ -81,6 +83,16 @@ class Stored:
     payload: dict[str, Any] | None
     gone: bool
     leaf: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """What an entry says in the clear: its number, its kind, the opaque reference of the HCP it is about (None: it is about nobody), its body."""
+
+    seq: int
+    kind: str
+    hcp: bytes | None
+    body: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

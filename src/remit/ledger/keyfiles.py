@@ -38,7 +38,7 @@ def rotate_key(folder: Path, *, entropy: Entropy) -> str:
 def signing_key(folder: Path) -> str:
     """The signing key text. Raises `LedgerError` if it is missing, readable by others, or not the newest verifier key's."""
     path = folder / SIGNING
-    key = _private(path).strip()
+    key = read_private(path).strip()
     if verifier_key(key) not in verifier_keys(folder):
         raise LedgerError(f"its verifier key is not in {VERIFIERS}", where=str(path), do="Restore both files from one backup.")
     return key
@@ -59,19 +59,25 @@ def verifier_keys(folder: Path) -> list[str]:
 def vault_secret(folder: Path) -> bytes:
     """The secret under which erased ids are remembered. Raises `LedgerError`."""
     path = folder / SECRET
-    text = _private(path).strip()
+    text = read_private(path).strip()
     if not re.fullmatch(r"[0-9a-f]{64}", text):
         raise LedgerError("the vault's secret is not 64 hexadecimal digits", where=str(path), do="Restore the file from its backup.")
     return bytes.fromhex(text)
 
 
-def _private(path: Path) -> str:
+def read_private(path: Path) -> str:
+    """The text of a key file. Raises `LedgerError` if it cannot be read, or others can read it."""
     try:
         if path.stat().st_mode & 0o077:
             raise LedgerError("others can read this key", where=str(path), do=f"chmod 600 {path}, and rotate the key if someone may have.")
         return path.read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise LedgerError(f"the key cannot be read ({error})", where=str(path), do="Restore the file from its backup.") from None
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a key file that nobody else can read, whole or not at all. Raises `LedgerError`."""
+    write_whole(path, text.encode("ascii"), mode=0o600)
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:

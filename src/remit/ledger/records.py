@@ -1,6 +1,6 @@
 """Reading the ledger: entries, rows, proofs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,8 +14,8 @@ import polars as pl
 import sqlalchemy as sa
 
 from remit.ledger.actions import recorded
-from remit.ledger.databases import ENTRIES, check_revision, connect, connect_log, name_of, reading
-from remit.ledger.entries import SCHEMAS, Stored, opened_payload, seal_context
+from remit.ledger.databases import ENTRIES, check_revision, connect, connect_log, name_of, reading, telling
+from remit.ledger.entries import SCHEMAS, Fresh, Stored, opened_payload, seal_context
 from remit.ledger.errors import LedgerError
 from remit.ledger.issuing import issue
 from remit.ledger.keyfiles import vault_secret, verifier_keys
@@ -52,6 +52,7 @@ class Records:
             if not there:
                 raise LedgerError(f"there is no `{name}`", where=str(self.folder), do="Check the path, or restore the file from its backup.")
         self.log = connect_log(place, writing=writing, wait_s=wait_s)
+        self._beat: sa.PoolProxiedConnection | None = None
         self.vault = Vault(connect(self.folder / "vault.db", writing=writing, wait_s=wait_s), vault_secret(self.folder))
         with self._closed_on_failure():
             check_revision(self.log, "ledger")
@@ -85,6 +86,9 @@ class Records:
 
     def close(self) -> None:
         """Lets go of the databases."""
+        if self._beat is not None:
+            self._beat.close()
+            self._beat = None
         self.log.dispose()
         self.vault.engine.dispose()
 
@@ -136,6 +140,30 @@ class Records:
                 rows = connection.execute(query.where(ENTRIES.c.seq >= first, ENTRIES.c.seq < size)).all()
             yield from self._open(rows)
             first = rows[-1].seq + 1 if len(rows) == _AT_ONCE else size
+
+    def since(self, seq: int, kinds: Collection[str]) -> tuple[list[Fresh], int]:
+        """What the entries of `kinds` that are about nobody say, from number `seq` on, and the log's size: quicker than `entries`."""
+        columns = ENTRIES.c.seq, ENTRIES.c.kind, ENTRIES.c.body
+        query = sa.select(*columns).where(ENTRIES.c.kind.in_(kinds), ENTRIES.c.hcp.is_(None), ENTRIES.c.seq >= seq).order_by(ENTRIES.c.seq)
+        with reading(self.log) as connection:
+            size = log_size(connection)
+            rows = connection.execute(query.where(ENTRIES.c.seq < size)).all()
+        return [Fresh(number, kind, None, orjson.loads(body)) for number, kind, body in rows], size
+
+    def pulse(self) -> Callable[[], int]:
+        """A function, not for two threads at once, that gives another number whenever anybody has appended: on SQLite within microseconds."""
+        if self.place.url is not None:
+            return lambda: self.size
+        if self._beat is None:
+            with telling(self.log):
+                self._beat = self.log.raw_connection()
+        driver: Any = self._beat.driver_connection
+
+        def beat() -> int:
+            with telling(self.log):
+                return int(driver.execute("PRAGMA data_version").fetchone()[0])
+
+        return beat
 
     def recorded(self, cycle: str) -> list[Recorded]:
         """The actions of a cycle by their number, without those of erased HCPs."""

@@ -1,0 +1,250 @@
+"""Credentials of agents: issued, rotated and revoked by people, each step an entry of the ledger. State is folded from these entries; nothing else counts.
+
+A client is one credential of one agent: an id, the argon2id hash of a secret, scopes, an end. INVARIANT (recorded keys): only a signing key whose entry the log
+holds signs tokens or is accepted; the file is written before the entry, and is only where the private half lies.
+
+`at` is the machine's clock, by which credentials and tokens begin and end; `now` is the workspace's, by which people are on file and charters expire. Both in
+UTC microseconds.
+"""
+
+import json
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+
+from argon2 import PasswordHasher
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from remit.gateway.errors import GatewayError
+from remit.ledger import Entropy, Entry, Fresh, Ledger, LedgerError, Records, read_private, write_private
+from remit.terms.charters import Charter
+from remit.terms.people import People
+
+CREDENTIAL, KEY = "remit.credential/1", "remit.key/1"
+SCOPES = ("describe", "propose", "status", "outcome")
+"""What a token may allow."""
+COMPLIANCE = "compliance"
+"""The role that may issue and revoke for any agent."""
+LIVE = 2
+"""Credentials that an agent may have at a time: the one in use, and the one that takes its place."""
+LIFE_S, SKEW_S = 600, 30
+"""How long a token lives, and how far the clocks of two machines may be apart, in seconds."""
+KEYS = "keys/tokens.jwks"
+"""Where the signing key of tokens lies in the ledger's folder: a JSON Web Key Set, mode 600."""
+SECRET = re.compile(r"remit-secret-[A-Za-z0-9_-]{43}\Z")
+HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+"""argon2id: enough for a secret of 256 bits, which nobody guesses, and little enough not to be a burden on who checks it."""
+
+_KINDS = ("credential", "key", "cycle")
+_S = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A credential: whose, from when until when, and since when and by whom it is revoked."""
+
+    id: str
+    agent: str
+    hash: str = field(repr=False)
+    scopes: tuple[str, ...]
+    since: int
+    by: str
+    until: int
+    revoked: int | None = None
+    revoked_by: str = ""
+
+    def live(self, at: int) -> bool:
+        """Whether it opens the door at `at`."""
+        return self.revoked is None and at < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """The public half of a signing key (`public`: 32 bytes in base64url); `until`: from when on its tokens are no longer accepted, None while it signs."""
+
+    kid: str
+    public: str
+    since: int
+    by: str
+    until: int | None = None
+
+
+@dataclass(slots=True)
+class Register:
+    """Clients and keys by id as the log's first `seq` entries have them, keys in their order, and when the last cycle was (0: none yet)."""
+
+    clients: dict[str, Client] = field(default_factory=dict)
+    keys: dict[str, TokenKey] = field(default_factory=dict)
+    cycled: int = 0
+    seq: int = 0
+
+    @classmethod
+    def of(cls, records: Records) -> "Register":
+        """What the log says now."""
+        register = cls()
+        register.refresh(records)
+        return register
+
+    def refresh(self, records: Records) -> None:
+        """Takes in what was recorded since."""
+        fresh, size = records.since(self.seq, _KINDS)
+        self.take(fresh)
+        self.seq = size
+
+    def take(self, fresh: Iterable[Fresh]) -> None:
+        """Takes in entries, in their order."""
+        for entry in fresh:
+            body = entry.body
+            if entry.kind == "cycle":
+                self.cycled = max(self.cycled, int(body["now"]))
+            elif entry.kind == "key":
+                for key in self.keys.values():
+                    self.keys[key.kid] = replace(key, until=body["until"] if key.until is None else min(key.until, body["until"]))
+                self.keys[body["kid"]] = TokenKey(body["kid"], body["public"], body["at"], body["by"])
+            elif entry.kind == "credential" and body["step"] == "issued":
+                self.clients[body["client"]] = Client(
+                    body["client"], body["agent"], body["hash"], tuple(body["scopes"]), body["at"], body["by"], body["expires"]
+                )
+            elif entry.kind == "credential":
+                self.clients[body["client"]] = replace(self.clients[body["client"]], revoked=body["at"], revoked_by=body["by"])
+
+    @property
+    def signing(self) -> TokenKey | None:
+        """The key that signs."""
+        return next((key for key in self.keys.values() if key.until is None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new credential, with its `secret`: told here once, and nowhere kept."""
+
+    client: Client
+    secret: str = field(repr=False)
+
+
+def may_issue(charter: Charter, people: People, now: int) -> list[str]:
+    """Who may issue a credential to the charter's agent: its owner, and compliance."""
+    return _on_file({charter.owner}, people, now)
+
+
+def may_revoke(charter: Charter | None, people: People, now: int) -> list[str]:
+    """Who may revoke one: whoever may issue it, and the agent's watchers; of an agent that has no charter any more, compliance."""
+    return _on_file({charter.owner, *charter.watchers} if charter else set(), people, now)
+
+
+def may_rotate(owner: str, people: People, now: int) -> list[str]:
+    """Who may rotate the key that signs tokens: the authority table's `owner`, and compliance."""
+    return _on_file({owner}, people, now)
+
+
+def _on_file(named: set[str], people: People, now: int) -> list[str]:
+    named = named | {name for name, person in people.items() if COMPLIANCE in person.roles}
+    return sorted(name for name in named if name in people and people[name].active(now))
+
+
+def issue(ledger: Ledger, charter: Charter, people: People, by: str, scopes: Collection[str], until: int, *, at: int, now: int, entropy: Entropy) -> Issued:
+    """Issues a credential to the charter's agent, which ends at `until`; the first one of a ledger makes the key that signs tokens, too. Raises `GatewayError`
+    with every fault, `LedgerError`."""
+    able = may_issue(charter, people, now)
+    faults = [] if by in able else [f"`{by}` may not issue it: {' or '.join(able) or 'nobody on file'} may"]
+    faults += [f"there is no scope `{scope}`: there are {', '.join(SCOPES)}" for scope in sorted(set(scopes) - set(SCOPES))]
+    faults += [] if scopes else ["it would allow nothing: name a scope"]
+    faults += [] if until > at else ["it would end before it begins"]
+    faults += [] if charter.expires > now else ["the agent's charter has expired: its owner must sign another first"]
+    secret = f"remit-secret-{_base64(entropy(32))}"
+    body = {"step": "issued", "agent": charter.agent, "client": f"client-{entropy(12).hex()}", "at": at, "by": by}
+    more = {"hash": HASHER.hash(secret, salt=entropy(16)), "scopes": [scope for scope in SCOPES if scope in scopes], "expires": until}
+    issued = Entry("credential", CREDENTIAL, body | more)
+    register = Register.of(ledger)
+    with ledger.turn(register.seq) as turn:
+        register.take(turn.fresh)
+        live = [client.id for client in register.clients.values() if client.agent == charter.agent and client.live(at)]
+        if len(live) >= LIVE:
+            faults.append(f"it has {LIVE} live credentials, {' and '.join(live)}: revoke one first")
+        if faults:
+            raise GatewayError("no credential can be issued", where=charter.agent, faults=faults)
+        first = [] if register.signing else [_made_key(ledger, [], entropy, at, by, at)]
+        name = f"credential:{body['client']}:issued"
+        turn.append(name, [*first, issued], cycle=name)
+    ledger.settle()
+    return Issued(Client(str(body["client"]), charter.agent, str(more["hash"]), tuple(more["scopes"]), at, by, until), secret)  # type: ignore[arg-type]
+
+
+def revoke(ledger: Ledger, name: str, charter: Charter | None, people: People, by: str, *, at: int, now: int) -> Client:
+    """Revokes the credential `name`, whose agent's `charter` is given (None: it has none any more); from the entry on it opens nothing, nor do its tokens.
+    Raises `GatewayError` with why it cannot be, `LedgerError`."""
+    register = Register.of(ledger)
+    with ledger.turn(register.seq) as turn:
+        register.take(turn.fresh)
+        client, able = register.clients.get(name), may_revoke(charter, people, now)
+        if client is None:
+            raise GatewayError(f"there is no credential `{name}`", do="See `remit agent list`.")
+        if client.revoked is not None:
+            raise GatewayError(f"`{client.revoked_by}` has revoked it already", where=name)
+        if by not in able:
+            raise GatewayError(f"`{by}` may not revoke it", where=name, do=f"{' or '.join(able) or 'Nobody on file'} may.")
+        body = {"step": "revoked", "agent": client.agent, "client": name, "at": at, "by": by}
+        turn.append(f"credential:{name}:revoked", [Entry("credential", CREDENTIAL, body)], cycle=f"credential:{name}:revoked")
+    ledger.settle()
+    return replace(client, revoked=at, revoked_by=by)
+
+
+def rotate(ledger: Ledger, able: Collection[str], by: str, *, at: int, stolen: bool, entropy: Entropy) -> TokenKey:
+    """Makes a new key that signs tokens from now on; `able` may. Tokens of the one before are accepted until the last of them has ended, or, if it was
+    `stolen`, no more. Raises `GatewayError`, `LedgerError`."""
+    if by not in able:
+        raise GatewayError(f"`{by}` may not rotate the key that signs tokens", do=f"{' or '.join(sorted(able)) or 'Nobody on file'} may.")
+    register = Register.of(ledger)
+    with ledger.turn(register.seq) as turn:
+        register.take(turn.fresh)
+        signing = register.signing
+        until = at if stolen else at + (LIFE_S + SKEW_S) * _S
+        entry = _made_key(ledger, [old] if signing and (old := _readable(ledger, signing.kid)) else [], entropy, at, by, until)
+        name = f"key:{entry.body['kid']}"
+        turn.append(name, [entry], cycle=name)
+    ledger.settle()
+    with ledger.turn(register.seq) as turn:  # what signed before is destroyed once the log says so; another may have rotated it meanwhile
+        register.take(turn.fresh)
+        write_keys(ledger, [signing_key(ledger, register.signing.kid)] if register.signing else [])
+    return TokenKey(entry.body["kid"], entry.body["public"], at, by)
+
+
+def signing_key(records: Records, kid: str) -> OKPKey:
+    """The private key of this id. Raises `LedgerError` if its file does not hold it."""
+    path = records.folder / KEYS
+    try:
+        keys = [OKPKey.import_key(key) for key in json.loads(read_private(path))["keys"]]
+    except (ValueError, KeyError, TypeError, JoseError):
+        keys = []
+    found = next((key for key in keys if key.is_private and key.thumbprint() == kid), None)
+    if found is None:
+        do = "Restore the file from its backup, or make another with `remit agent rotate-key`."
+        raise LedgerError(f"it does not hold the key `{kid}` that the log says signs tokens", where=str(path), do=do)
+    return found
+
+
+def write_keys(records: Records, keys: Iterable[OKPKey]) -> None:
+    """Writes the file of signing keys, whole. Raises `LedgerError`."""
+    held = [{"kid": key.thumbprint(), **key.as_dict(private=True)} for key in keys]
+    write_private(records.folder / KEYS, json.dumps({"keys": held}) + "\n")
+
+
+def _made_key(ledger: Ledger, old: list[OKPKey], entropy: Entropy, at: int, by: str, until: int) -> Entry:
+    """Makes a key and writes it before the `old` ones. Returns the entry that makes it count."""
+    key = OKPKey.import_key(Ed25519PrivateKey.from_private_bytes(entropy(32)))
+    write_keys(ledger, [key, *old])
+    return Entry("key", KEY, {"kid": key.thumbprint(), "public": str(key.as_dict(private=False)["x"]), "at": at, "by": by, "until": until})
+
+
+def _readable(records: Records, kid: str) -> OKPKey | None:
+    try:
+        return signing_key(records, kid)
+    except LedgerError:
+        return None  # a key that is lost, or that others could read, is what rotating mends
+
+
+def _base64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
