@@ -1,14 +1,16 @@
 """The REST interface: an OpenAPI description, and routes that take bytes from strangers and answer with data."""
 
 import asyncio
+from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import msgspec
 from fastapi import FastAPI, Request, Response
 
+from remit.gateway.credentials import SCOPES
 from remit.gateway.errors import GatewayError
 from remit.gateway.messages import LARGEST, Problem, ProposalOut, ProposalsIn, ProposalsOut, read_proposals
 from remit.gateway.verbs import Backstage, Refused, Verbs
@@ -78,7 +80,7 @@ def _for_agents(route: _Route, backstage: Backstage) -> None:
 
     @route("POST", "/v1/token", _Shape("Client credentials for an access token (RFC 6749, section 4.4)", dict[str, Any], form=_TOKEN))
     async def token(request: Request) -> Response:
-        form = {name: values[-1] for name, values in parse_qs((await _body(request)).decode(errors="replace"), max_num_fields=8).items()}
+        form = _form(await _body(request)) | _basic(request.headers.get("authorization"))
         return _json(await asyncio.to_thread(backstage.token, form), {"Cache-Control": "no-store"})
 
     @route("GET", "/v1/describe", _Shape("What this agent may do, in words and as data", dict[str, Any], scope="describe"))
@@ -104,6 +106,15 @@ def _for_agents(route: _Route, backstage: Backstage) -> None:
 
 
 def _for_operators(route: _Route, backstage: Backstage) -> None:
+    @route("GET", "/.well-known/oauth-authorization-server", _Shape("How to get a token (RFC 8414)", dict[str, Any]))
+    async def authorization_server(request: Request) -> Response:
+        return _json(_discovery(request))
+
+    @route("GET", "/.well-known/oauth-protected-resource/mcp", _Shape("Who gives tokens for the MCP endpoint (RFC 9728)", dict[str, Any]))
+    async def protected_resource(request: Request) -> Response:
+        base = str(request.base_url).rstrip("/")
+        return _json({"resource": f"{base}/mcp", "authorization_servers": [base], "scopes_supported": list(SCOPES), "bearer_methods_supported": ["header"]})
+
     @route("GET", "/healthz", _Shape("Whether the process lives", dict[str, Any]))
     async def health(request: Request) -> Response:
         del request
@@ -120,6 +131,33 @@ def _for_operators(route: _Route, backstage: Backstage) -> None:
     async def metrics(request: Request) -> Response:
         del request
         return Response(backstage.metrics(), media_type="text/plain; version=0.0.4")
+
+
+def _form(data: bytes) -> dict[str, str]:
+    try:
+        return {name: values[-1] for name, values in parse_qs(data.decode("ascii"), max_num_fields=8).items()}
+    except ValueError:
+        raise Refused(400, "invalid_request", "The request is no form (application/x-www-form-urlencoded).") from None
+
+
+def _basic(authorization: str | None) -> dict[str, str]:
+    """A client's name and secret in the header, as RFC 6749 section 2.3.1 prefers."""
+    scheme, _, coded = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return {}
+    try:
+        name, _, secret = b64decode(coded, validate=True).decode("ascii").partition(":")
+    except ValueError:
+        raise Refused(400, "invalid_request", "The header `Authorization` is not as RFC 6749 section 2.3.1 says.") from None
+    return {"client_id": unquote(name), "client_secret": unquote(secret)}
+
+
+def _discovery(request: Request) -> dict[str, Any]:
+    """What a client must know to get a token (RFC 8414)."""
+    base = str(request.base_url).rstrip("/")
+    methods = ["client_secret_basic", "client_secret_post"]
+    grants = {"grant_types_supported": ["client_credentials"], "token_endpoint_auth_methods_supported": methods, "response_types_supported": []}
+    return {"issuer": base, "token_endpoint": f"{base}/v1/token", "scopes_supported": list(SCOPES), **grants}
 
 
 async def _body(request: Request) -> bytes:

@@ -306,6 +306,19 @@ def decline(
 
 
 @app.command()
+def serve(
+    workspace: Folder = Path(),
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port.")] = 8710,
+    workers: Annotated[int, typer.Option(min=1, help="How many processes.")] = 1,
+) -> None:
+    """Serve the gateway: agents ask what they may do, propose, and are answered, over REST and MCP."""
+    from remit.runtime import serving
+
+    serving.serve(workspace, host, port, workers)
+
+
+@app.command()
 def status(workspace: Folder = Path(), as_json: AsJson = False) -> None:
     """Show what is stopped, by whom and since which action, what waits for a person, and which table is in force."""
     _say(rights_commands.status(workspace), as_json, render_rights.status)

@@ -22,9 +22,10 @@ from remit.gateway.rest import app
 from remit.gateway.tokens import Tokens
 from remit.gateway.verbs import Refused
 from remit.ledger import Ledger, open_ledger
+from remit.runtime.chartered import AUDIENCE, tokens
 from remit.runtime.office import Office, Place
 from remit.runtime.standing import deliverer, take_place
-from remit.runtime.workspace import Workspace, config_texts, open_workspace, read_config
+from remit.runtime.workspace import Workspace, open_workspace
 from remit.terms.charters import Charter
 
 _WORKSPACE, _HOSTS = "REMIT_WORKSPACE", "REMIT_HOSTS"
@@ -63,18 +64,15 @@ class Worker:
         self._ledger: Ledger | None = None
         self._doors: Ledger | None = None
         self._tokens: Tokens | None = None
-        self._charters: Mapping[str, tuple[Charter, str]] = {}
+        self._charters: Mapping[str, Charter] = {}
         self._office = Office(self._take)
         self._registry = CollectorRegistry()
         self._registry.register(_Counted(self._office))
 
     def open(self) -> None:
         """Begins to decide."""
-        settings = read_config(config_texts(self._workspace)).settings
         self._doors = open_ledger(self._workspace.ledger, entropy=os.urandom)
-        name = f"remit:{settings.name}"
-        self._tokens = Tokens(self._doors, self._charter_of, issuer=name, audience=name, entropy=os.urandom)
-        self._audience = name
+        self._tokens = tokens(self._workspace, self._doors)
         self._office.open()
 
     def close(self) -> None:
@@ -90,7 +88,7 @@ class Worker:
         if scheme.lower() != "bearer" or not token:
             raise Refused(401, "unauthorized", "Send an access token: `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"})
         try:
-            return self._of_tokens().check(token.strip(), _now(), self._audience, scope).agent
+            return self._of_tokens().check(token.strip(), _now(), AUDIENCE, scope).agent
         except CredentialError as error:
             status = {"insufficient_scope": 403, "temporarily_unavailable": 503}.get(error.code, 401)
             raise Refused(status, error.code, str(error), {"WWW-Authenticate": f'Bearer error="{error.code}"'}) from None
@@ -99,7 +97,7 @@ class Worker:
         """As `Backstage`."""
         if agent not in self._charters:
             raise Refused(403, "no charter", "This agent has no charter any more.")
-        return self._charters[agent][0]
+        return self._charters[agent]
 
     def propose(self, charter: Charter, asked: Asked) -> "Future[Answer | GatewayError]":
         """As `Backstage`."""
@@ -138,12 +136,8 @@ class Worker:
             self._ledger.close()
         self._ledger = ledger = open_ledger(self._workspace.ledger, entropy=os.urandom)
         clerk, config = take_place(self._workspace, ledger, _now, threads=1)
-        self._charters = charters_of(config)
+        self._charters = {charter.agent: charter for charter in config.charters}
         return Place(clerk, deliverer(self._workspace, config), ledger.settle)
-
-    def _charter_of(self, agent: str, clock: int, cycled: int) -> str | None:
-        found = self._charters.get(agent)
-        return found[1] if found is not None and cycled < found[0].expires and clock < found[0].expires else None
 
     def _of_tokens(self) -> "Tokens":
         if self._tokens is None:
