@@ -130,7 +130,7 @@ def decide(asked: Asked, charter: Charter, standing: Standing, table: Table, tal
         return Decision(name, "outbid", verdict, place, _not_done(proposal, verdict, said, "outbid", facts, place), facts)
     opens = standing.channels[asked.channel].details
     chosen = Chosen(Judged(proposal, verdict), number, number if opens else 0, 1 if opens else 0, MICRO, _SELECTION, rep)
-    context = {"territory": territory, "uses": dict(place.uses), "reasons": [], "facts": facts, "rent": place.rent, "net": place.net}
+    context: dict[str, Any] = {"territory": territory, "uses": dict(place.uses), "reasons": [], "facts": facts, "rent": place.rent, "net": place.net}
     waits = verdict.ruling is Ruling.CONFIRM
     deadline = now + verdict.deadline_us if waits and verdict.deadline_us is not None else None
     entry = action_entry(chosen, context, deadline, {**said, "uses": dict(place.uses)})

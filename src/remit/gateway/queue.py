@@ -85,7 +85,7 @@ def handed_over(cycle: str, seq: int) -> str:
 
 def lacking(roles: Iterable[str], given: Iterable[Yes], escalated: tuple[str, int] | None, proposer: str, people: People, now: int) -> list[str]:
     """The roles whose yes is missing. A yes counts while whoever gave it is on file in that role, and did not propose it; each person's once."""
-    standing = {}
+    standing: dict[str, str] = {}
     for yes in given:
         person = people.get(yes.by)
         if person is None or yes.by == proposer or not person.active(now):

@@ -205,7 +205,8 @@ def _described(shape: _Shape) -> dict[str, Any]:
 def schema_of(kind: Any) -> dict[str, Any]:
     """The JSON schema of a message, whole."""
     (found,), parts = msgspec.json.schema_components([kind], ref_template="#/components/schemas/{name}")
-    return _inlined(found, parts)
+    whole: dict[str, Any] = _inlined(found, parts)
+    return whole
 
 
 def _inlined(schema: Any, parts: Mapping[str, Any]) -> Any:

@@ -39,8 +39,8 @@ class Backstage(Protocol):
         """Decides in the next turn."""
         ...
 
-    def call(self, work: Callable[[Clerk], Any]) -> "Future[Any]":
-        """Does something else with the clerk."""
+    def call(self, agent: str, work: Callable[[Clerk], Any]) -> "Future[Any]":
+        """Does something else with the clerk for an agent."""
         ...
 
     def token(self, form: Mapping[str, str]) -> Mapping[str, Any]:
@@ -69,13 +69,13 @@ class Verbs:
     async def describe(self, agent: str) -> Mapping[str, Any]:
         """What it may do."""
         charter = self._backstage.charter(agent)
-        found: Mapping[str, Any] = await _soon(self._backstage.call(lambda clerk: self._backstage.describe(charter, clerk)))
+        found: Mapping[str, Any] = await _soon(self._backstage.call(agent, lambda clerk: self._backstage.describe(charter, clerk)))
         return found
 
     async def hcps(self, agent: str, after: str) -> Mapping[str, Any]:
         """Whom it may propose for, in pages; each begins `after` an id."""
         charter = self._backstage.charter(agent)
-        found: Sequence[str] = await _soon(self._backstage.call(lambda clerk: clerk.standing.single.served(charter.products)))
+        found: Sequence[str] = await _soon(self._backstage.call(agent, lambda clerk: clerk.standing.single.served(charter.products)))
         page = [hcp for hcp in found if hcp > after][:_PAGE]
         return {"hcps": page, "next": page[-1] if len(page) == _PAGE else None, "all": len(found)}
 
@@ -95,7 +95,7 @@ class Verbs:
 
     async def _one(self, agent: str, find: Callable[[Clerk], Answer | None]) -> ProposalOut:
         self._backstage.charter(agent)
-        found: Answer | None = await _soon(self._backstage.call(find))
+        found: Answer | None = await _soon(self._backstage.call(agent, find))
         if found is None:
             raise Refused(404, "no such proposal", "This agent has made no proposal of this id since the cycle before last.")
         return told(found)

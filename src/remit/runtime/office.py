@@ -1,17 +1,17 @@
 """An office: the one thread of a worker that takes turns at the log, for all requests that come in meanwhile."""
 
 import logging
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, sleep
 from typing import Any
 
 from remit.gateway import Answer, Asked, Clerk, GatewayError, Renewed
 from remit.gateway.clerk import Deliver
+from remit.runtime.errors import WorkspaceError
 from remit.terms.charters import Charter
 from remit.terms.errors import RemitError
 
@@ -42,6 +42,41 @@ class Measured:
     seconds: float = 0.0
 
 
+class _Fair:
+    """What was asked, by who asked: each gets its share of a turn, however much another has asked."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._by_whom: dict[str, deque[Any]] = {}
+        self._closed = False
+
+    def put(self, who: str, item: Any) -> None:
+        with self._changed:
+            self._by_whom.setdefault(who, deque()).append(item)
+            self._changed.notify()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def take(self, most: int, wait_s: float) -> tuple[list[Any], bool]:
+        """Up to `most` in turns from everybody who asked, and whether there is no more to come."""
+        with self._changed:
+            if not self._by_whom and not self._closed:
+                self._changed.wait(wait_s)
+            taken: list[Any] = []
+            while self._by_whom and len(taken) < most:
+                for who in list(self._by_whom):
+                    if len(taken) == most:
+                        break
+                    asked = self._by_whom.pop(who)
+                    taken.append(asked.popleft())
+                    if asked:
+                        self._by_whom[who] = asked  # behind all others
+            return taken, self._closed and not self._by_whom
+
+
 class Office:
     """`take` gives a place that knows what is known now; it is asked again whenever a cycle or a table came, and after a failure.
 
@@ -51,7 +86,7 @@ class Office:
     def __init__(self, take: Callable[[], Place]) -> None:
         self._take = take
         self._place: Place | None = None
-        self._asks: queue.SimpleQueue[tuple[Callable[[Clerk], Any] | tuple[Charter, Asked], Future[Any]] | None] = queue.SimpleQueue()
+        self._asks = _Fair()
         self._thread = threading.Thread(target=self._work, name="office", daemon=True)
         self.measured = Measured({})
         self.trouble = "it has not begun"
@@ -67,19 +102,19 @@ class Office:
 
     def close(self) -> None:
         """Finishes what was asked, hands over what is due, and ends."""
-        self._asks.put(None)
+        self._asks.close()
         self._thread.join()
 
     def propose(self, charter: Charter, asked: Asked) -> "Future[Answer | GatewayError]":
         """Decides in the next turn."""
         future: Future[Answer | GatewayError] = Future()
-        self._asks.put(((charter, asked), future))
+        self._asks.put(charter.agent, ((charter, asked), future))
         return future
 
-    def call(self, work: Callable[[Clerk], Any]) -> "Future[Any]":
-        """Does something else with the clerk, between turns."""
+    def call(self, agent: str, work: Callable[[Clerk], Any]) -> "Future[Any]":
+        """Does something else with the clerk for an agent, between turns."""
         future: Future[Any] = Future()
-        self._asks.put((work, future))
+        self._asks.put(agent, (work, future))
         return future
 
     def _work(self) -> None:
@@ -102,21 +137,14 @@ class Office:
     def _begin(self) -> None:
         try:
             self._place, self.trouble = self._take(), ""
-        except (RemitError, OSError) as error:
-            self.trouble = str(error)
+        except Exception as error:  # as in a turn
+            self.trouble = _without_data(error)
             self.measured.faults += 1
-            threading.Event().wait(_AGAIN_S)
+            _LOG.warning("nothing can be decided: %s", self.trouble)
+            sleep(_AGAIN_S)
 
     def _gather(self, left: list[Any] | None) -> tuple[list[Any], bool]:
-        asks, ended = list(left or ()), False
-        with suppress(queue.Empty):
-            while len(asks) < AT_ONCE:
-                item = self._asks.get(timeout=_IDLE_S) if not asks else self._asks.get_nowait()
-                if item is None:
-                    ended = True
-                    break
-                asks.append(item)
-        return asks, ended
+        return (left, False) if left else self._asks.take(AT_ONCE, _IDLE_S)
 
     def _serve(self, asks: list[Any]) -> bool:
         """Whether it was served; False where what is known must be taken anew first."""
@@ -138,13 +166,9 @@ class Office:
         except Renewed:
             self._place = None
             return False
-        except (RemitError, OSError) as error:
-            self._place, self.trouble = None, str(error)
-            self.measured.faults += 1
-            _LOG.warning("a turn failed: %s", error)
-            for _, future in asks:
-                if not future.done():
-                    future.set_exception(error)
+        except Exception as error:  # whatever it is: the thread goes on, those who asked are told, and it is counted and logged
+            self._place, self.trouble = None, _without_data(error)
+            self._refuse(asks)
             return True
         self.measured.handed_over += handed
         self.measured.refused += refused
@@ -153,8 +177,12 @@ class Office:
         return True
 
     def _refuse(self, asks: list[Any]) -> None:
+        if asks:
+            self.measured.faults += 1
+            _LOG.warning("%d requests were not served: %s", len(asks), self.trouble)
         for _, future in asks:
-            future.set_exception(GatewayError(f"nothing can be decided now: {self.trouble}", do="Ask again later, with the same key."))
+            if not future.done():
+                future.set_exception(WorkspaceError(f"nothing can be decided now: {self.trouble}", do="Ask again later, with the same key."))
 
     def _settle(self) -> None:
         if self._place is None:
@@ -164,6 +192,11 @@ class Office:
         except RemitError as error:
             self.measured.faults += 1
             _LOG.warning("the checkpoint was not published: %s", error)
+
+
+def _without_data(error: Exception) -> str:
+    """An error in words that name no HCP: of one that is not ours, its kind alone."""
+    return str(error) if isinstance(error, RemitError | OSError) else f"a fault of the program ({type(error).__name__})"
 
 
 def _set(future: "Future[Any]", result: Any) -> None:

@@ -103,9 +103,9 @@ class Worker:
         """As `Backstage`."""
         return self._office.propose(charter, asked)
 
-    def call(self, work: Callable[[Clerk], Any]) -> "Future[Any]":
+    def call(self, agent: str, work: Callable[[Clerk], Any]) -> "Future[Any]":
         """As `Backstage`."""
-        return self._office.call(work)
+        return self._office.call(agent, work)
 
     def token(self, form: Mapping[str, str]) -> Mapping[str, Any]:
         """As `Backstage`."""
