@@ -303,7 +303,7 @@ def test_what_each_displaced_of_each_other_adds_up_to_what_it_displaced(workspac
 
 
 def test_a_comparison_does_not_depend_on_threads_and_writes_nothing_into_the_ledger(workspace: Workspace) -> None:
-    before = {path: path.read_bytes() for path in workspace.ledger.rglob("*") if path.is_file() and path.suffix not in (".db-shm", ".db-wal")}
+    before = {path: path.read_bytes() for path in workspace.ledger.folder.rglob("*") if path.is_file() and path.suffix not in (".db-shm", ".db-wal")}
     assert compare.compared(workspace.root, None, 1, quiet) == compare.compared(workspace.root, None, 2, quiet)
     assert {path: path.read_bytes() for path in before} == before
 

@@ -69,7 +69,7 @@ def test_a_table_that_forbids_an_agent_gives_its_room_to_others(workspace: Works
 
 
 def test_a_table_that_asks_more_often_leaves_more_waiting(workspace: Workspace, tmp_path: Path) -> None:
-    (cycle,) = shadow.would(workspace.root, table(workspace, tmp_path, "value > 200", "value > 1"), None, 1, 1, quiet)["cycles"]
+    (cycle,) = shadow.would(workspace.root, table(workspace, tmp_path, "value: 200", "value: 1"), None, 1, 1, quiet)["cycles"]
     assert cycle["waiting"]["shadow"] > cycle["waiting"]["recorded"]
     assert cycle["actions"]["added"] == 0
 
