@@ -2,6 +2,7 @@
 
 import multiprocessing
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,32 @@ def test_the_same_ledger_is_written_to_the_same_bytes_of_every_entry(tmp_path: P
             run_cycle(ledger)
             leaves.append(ledger.checkpoint())
     assert leaves[0] == leaves[1]
+
+
+def test_what_was_appended_since_is_told_by_kind_and_in_the_clear(ledger: Ledger) -> None:
+    fresh = ledger.since(0, ["segment", "cycle", "action"])
+    assert [(entry.seq, entry.kind, entry.hcp) for entry in fresh] == [(0, "cycle", None), (1, "segment", None)]
+    assert fresh[0].body == ledger.entry(0).body
+    assert ledger.since(1, ["cycle"]) == []
+    ledger.append("failed", [FAILURE, FAILURE], cycle="failed")
+    assert [(entry.seq, entry.body["agent"]) for entry in ledger.since(9, ["failure"])] == [(9, "email")]
+
+
+def test_the_newest_entry_of_some_kinds_is_told_whoever_appended_it(ledger: Ledger) -> None:
+    with read_ledger(ledger.place) as records, open_ledger(ledger.place, entropy=stream(9)) as other:
+        asked = [each.newest(["failure", "model", "cycle"]) for each in (records, ledger, other)]
+        assert [newest() for newest in asked] == [0, 0, 0]
+        assert [each.newest(["failure", "action"])() for each in (records, ledger)] == [-1, -1]
+        for number, writer in enumerate((ledger, other)):
+            writer.append(f"failed-{number}", [FAILURE], cycle=f"failed-{number}")
+            assert [newest() for newest in asked] == [8 + number] * 3
+        _appended_and_undone(other)
+        assert [newest() for newest in asked] == [9, 9, 9]
+        run_cycle(ledger, "cycle-2")
+        assert [newest() for newest in asked] == [10, 10, 10]
+
+
+def _appended_and_undone(ledger: Ledger) -> None:
+    with suppress(KeyError), ledger.turn(0) as turn:
+        turn.append("undone", [FAILURE], cycle="undone")
+        raise KeyError

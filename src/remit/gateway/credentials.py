@@ -10,7 +10,8 @@ UTC microseconds.
 import json
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from argon2 import PasswordHasher
@@ -19,7 +20,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from remit.gateway.errors import GatewayError
-from remit.ledger import Entropy, Entry, Fresh, Ledger, LedgerError, Records, read_private, write_private
+from remit.ledger import Entropy, Entry, Fresh, Ledger, LedgerError, Records, Turn, read_private, write_private
 from remit.terms.charters import Charter
 from remit.terms.people import People
 
@@ -38,7 +39,7 @@ SECRET = re.compile(r"remit-secret-[A-Za-z0-9_-]{43}\Z")
 HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 """argon2id: enough for a secret of 256 bits, which nobody guesses, and little enough not to be a burden on who checks it."""
 
-_KINDS = ("credential", "key", "cycle")
+KINDS = ("credential", "key", "cycle")
 _S = 1_000_000
 
 
@@ -74,7 +75,8 @@ class TokenKey:
 
 @dataclass(slots=True)
 class Register:
-    """Clients and keys by id as the log's first `seq` entries have them, keys in their order, and when the last cycle was (0: none yet)."""
+    """Clients and keys by id as the log's entries have them, keys in their order, and when the last cycle was (0: none yet); `seq` is the number after the last
+    entry that counted."""
 
     clients: dict[str, Client] = field(default_factory=dict)
     keys: dict[str, TokenKey] = field(default_factory=dict)
@@ -90,14 +92,14 @@ class Register:
 
     def refresh(self, records: Records) -> None:
         """Takes in what was recorded since."""
-        fresh, size = records.since(self.seq, _KINDS)
-        self.take(fresh)
-        self.seq = size
+        self.take(records.since(self.seq, KINDS))
 
     def take(self, fresh: Iterable[Fresh]) -> None:
-        """Takes in entries, in their order."""
+        """Takes in entries in their order, each once."""
         for entry in fresh:
-            body = entry.body
+            if entry.seq < self.seq:
+                continue
+            self.seq, body = entry.seq + 1, entry.body
             if entry.kind == "cycle":
                 self.cycled = max(self.cycled, int(body["now"]))
             elif entry.kind == "key":
@@ -158,9 +160,7 @@ def issue(ledger: Ledger, charter: Charter, people: People, by: str, scopes: Col
     body = {"step": "issued", "agent": charter.agent, "client": f"client-{entropy(12).hex()}", "at": at, "by": by}
     more = {"hash": HASHER.hash(secret, salt=entropy(16)), "scopes": [scope for scope in SCOPES if scope in scopes], "expires": until}
     issued = Entry("credential", CREDENTIAL, body | more)
-    register = Register.of(ledger)
-    with ledger.turn(register.seq) as turn:
-        register.take(turn.fresh)
+    with _turn(ledger) as (turn, register):
         live = [client.id for client in register.clients.values() if client.agent == charter.agent and client.live(at)]
         if len(live) >= LIVE:
             faults.append(f"it has {LIVE} live credentials, {' and '.join(live)}: revoke one first")
@@ -176,9 +176,7 @@ def issue(ledger: Ledger, charter: Charter, people: People, by: str, scopes: Col
 def revoke(ledger: Ledger, name: str, charter: Charter | None, people: People, by: str, *, at: int, now: int) -> Client:
     """Revokes the credential `name`, whose agent's `charter` is given (None: it has none any more); from the entry on it opens nothing, nor do its tokens.
     Raises `GatewayError` with why it cannot be, `LedgerError`."""
-    register = Register.of(ledger)
-    with ledger.turn(register.seq) as turn:
-        register.take(turn.fresh)
+    with _turn(ledger) as (turn, register):
         client, able = register.clients.get(name), may_revoke(charter, people, now)
         if client is None:
             raise GatewayError(f"there is no credential `{name}`", do="See `remit agent list`.")
@@ -197,17 +195,14 @@ def rotate(ledger: Ledger, able: Collection[str], by: str, *, at: int, stolen: b
     `stolen`, no more. Raises `GatewayError`, `LedgerError`."""
     if by not in able:
         raise GatewayError(f"`{by}` may not rotate the key that signs tokens", do=f"{' or '.join(sorted(able)) or 'Nobody on file'} may.")
-    register = Register.of(ledger)
-    with ledger.turn(register.seq) as turn:
-        register.take(turn.fresh)
+    with _turn(ledger) as (turn, register):
         signing = register.signing
         until = at if stolen else at + (LIFE_S + SKEW_S) * _S
         entry = _made_key(ledger, [old] if signing and (old := _readable(ledger, signing.kid)) else [], entropy, at, by, until)
         name = f"key:{entry.body['kid']}"
         turn.append(name, [entry], cycle=name)
     ledger.settle()
-    with ledger.turn(register.seq) as turn:  # what signed before is destroyed once the log says so; another may have rotated it meanwhile
-        register.take(turn.fresh)
+    with _turn(ledger) as (_, register):  # what signed before is destroyed once the log says so; another may have rotated it meanwhile
         write_keys(ledger, [signing_key(ledger, register.signing.kid)] if register.signing else [])
     return TokenKey(entry.body["kid"], entry.body["public"], at, by)
 
@@ -230,6 +225,15 @@ def write_keys(records: Records, keys: Iterable[OKPKey]) -> None:
     """Writes the file of signing keys, whole. Raises `LedgerError`."""
     held = [{"kid": key.thumbprint(), **key.as_dict(private=True)} for key in keys]
     write_private(records.folder / KEYS, json.dumps({"keys": held}) + "\n")
+
+
+@contextmanager
+def _turn(ledger: Ledger) -> Iterator[tuple[Turn, Register]]:
+    """A turn at the log, with what it says."""
+    since, register = ledger.size, Register.of(ledger)
+    with ledger.turn(since) as turn:
+        register.take(turn.fresh)
+        yield turn, register
 
 
 def _made_key(ledger: Ledger, old: list[OKPKey], entropy: Entropy, at: int, by: str, until: int) -> Entry:

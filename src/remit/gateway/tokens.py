@@ -18,7 +18,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from remit.gateway.credentials import HASHER, LIFE_S, SCOPES, SECRET, SKEW_S, Register, signing_key
+from remit.gateway.credentials import HASHER, KINDS, LIFE_S, SCOPES, SECRET, SKEW_S, Register, signing_key
 from remit.gateway.errors import CredentialError
 from remit.ledger import Entropy, Ledger
 
@@ -54,14 +54,14 @@ class Bearer:
 class Tokens:
     """Gives and checks the tokens of one ledger's agents, in any number of threads and processes.
 
-    `issuer` and `audience` say who gives them and for which service. What the log says of clients and keys is read again whenever the log has grown.
+    `issuer` and `audience` say who gives them and for which service. What the log says of clients and keys is asked for at every call.
     """
 
     def __init__(self, ledger: Ledger, charters: Charters, *, issuer: str, audience: str, entropy: Entropy) -> None:
         self._ledger, self._charters, self._entropy = ledger, charters, entropy
         self._issuer, self._audience = issuer, audience
         self._register, self._heads = Register(), dict[str, tuple[str, OKPKey]]()
-        self._pulse, self._read, self._lock = ledger.pulse(), -1, Lock()
+        self._newest, self._read, self._lock = ledger.newest(KINDS), -2, Lock()
         self._signer: tuple[str, OKPKey] | None = None
         self._verified: OrderedDict[bytes, tuple[str, dict[str, Any]]] = OrderedDict()
         self._latest = 0
@@ -153,12 +153,12 @@ class Tokens:
 
     def _current(self) -> Register:
         with self._lock:
-            pulse = self._pulse()
-            if pulse != self._read:
+            newest = self._newest()
+            if newest != self._read:
                 self._register.refresh(self._ledger)
                 for kid, key in list(self._register.keys.items())[len(self._heads) :]:
                     self._heads[_head(kid)] = kid, OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": key.public})
-                self._read = pulse
+                self._read = newest
             return self._register
 
     def _signing(self, register: Register) -> tuple[str, OKPKey]:

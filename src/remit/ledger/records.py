@@ -1,6 +1,6 @@
 """Reading the ledger: entries, rows, proofs."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +30,11 @@ from remit.terms.encoding import digest
 from remit.terms.proposals import Recorded
 
 _AT_ONCE = 10_000
+_SINCE = (
+    sa.select(ENTRIES.c.seq, ENTRIES.c.kind, ENTRIES.c.body)
+    .where(ENTRIES.c.kind.in_(sa.bindparam("kinds", expanding=True)), ENTRIES.c.hcp.is_(None), ENTRIES.c.seq >= sa.bindparam("seq"))
+    .order_by(ENTRIES.c.seq)
+)
 _PLAIN = {schema.kind for schema in SCHEMAS.values() if not schema.payload}
 
 
@@ -52,7 +57,7 @@ class Records:
             if not there:
                 raise LedgerError(f"there is no `{name}`", where=str(self.folder), do="Check the path, or restore the file from its backup.")
         self.log = connect_log(place, writing=writing, wait_s=wait_s)
-        self._beat: sa.PoolProxiedConnection | None = None
+        self._kept: sa.PoolProxiedConnection | None = None
         self.vault = Vault(connect(self.folder / "vault.db", writing=writing, wait_s=wait_s), vault_secret(self.folder))
         with self._closed_on_failure():
             check_revision(self.log, "ledger")
@@ -86,9 +91,9 @@ class Records:
 
     def close(self) -> None:
         """Lets go of the databases."""
-        if self._beat is not None:
-            self._beat.close()
-            self._beat = None
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
         self.log.dispose()
         self.vault.engine.dispose()
 
@@ -141,29 +146,37 @@ class Records:
             yield from self._open(rows)
             first = rows[-1].seq + 1 if len(rows) == _AT_ONCE else size
 
-    def since(self, seq: int, kinds: Collection[str]) -> tuple[list[Fresh], int]:
-        """What the entries of `kinds` that are about nobody say, from number `seq` on, and the log's size: quicker than `entries`."""
-        columns = ENTRIES.c.seq, ENTRIES.c.kind, ENTRIES.c.body
-        query = sa.select(*columns).where(ENTRIES.c.kind.in_(kinds), ENTRIES.c.hcp.is_(None), ENTRIES.c.seq >= seq).order_by(ENTRIES.c.seq)
+    def since(self, seq: int, kinds: Sequence[str]) -> list[Fresh]:
+        """What the entries of `kinds` that are about nobody say, from number `seq` on: quicker than `entries`."""
         with reading(self.log) as connection:
-            size = log_size(connection)
-            rows = connection.execute(query.where(ENTRIES.c.seq < size)).all()
-        return [Fresh(number, kind, None, orjson.loads(body)) for number, kind, body in rows], size
+            rows = connection.execute(_SINCE, {"seq": seq, "kinds": kinds}).all()
+        return [Fresh(number, kind, None, orjson.loads(body)) for number, kind, body in rows]
 
-    def pulse(self) -> Callable[[], int]:
-        """A function, not for two threads at once, that gives another number whenever anybody has appended: on SQLite within microseconds."""
-        if self.place.url is not None:
-            return lambda: self.size
-        if self._beat is None:
+    def newest(self, kinds: Sequence[str]) -> Callable[[], int]:
+        """A function, not for two threads at once, that tells the number of the newest entry of `kinds` that is about nobody (-1: there is none), whoever
+        appended it: on SQLite within microseconds."""
+        of_kind = [sa.select(sa.func.max(ENTRIES.c.seq).label("seq")).where(ENTRIES.c.kind == kind, ENTRIES.c.hcp.is_(None)) for kind in kinds]
+        query = sa.select(sa.func.coalesce(sa.func.max(sa.union_all(*of_kind).subquery().c.seq), -1))
+        text = str(query.compile(self.log, compile_kwargs={"literal_binds": True}))
+
+        def asked() -> int:
+            with reading(self.log) as connection:
+                return int(connection.exec_driver_sql(text).scalar_one())
+
+        return asked if self.place.url is not None else self._quick(text)
+
+    def _quick(self, text: str) -> Callable[[], int]:
+        """Asks SQLite without a transaction of its own, on a connection that is kept."""
+        if self._kept is None:
             with telling(self.log):
-                self._beat = self.log.raw_connection()
-        driver: Any = self._beat.driver_connection
+                self._kept = self.log.raw_connection()
+        driver: Any = self._kept.driver_connection
 
-        def beat() -> int:
+        def asked() -> int:
             with telling(self.log):
-                return int(driver.execute("PRAGMA data_version").fetchone()[0])
+                return int(driver.execute(text).fetchone()[0])
 
-        return beat
+        return asked
 
     def recorded(self, cycle: str) -> list[Recorded]:
         """The actions of a cycle by their number, without those of erased HCPs."""

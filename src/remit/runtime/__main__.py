@@ -11,6 +11,7 @@ import typer
 from remit.authority import SCOPES
 from remit.gateway import REASONS
 from remit.runtime import commands, printing, queue_commands, render, render_findings, render_queue, render_rights, rights_commands
+from remit.runtime.agent_commands import agent
 from remit.runtime.asking import QUESTIONS
 from remit.runtime.authority_commands import authority
 from remit.runtime.countries import bundled
@@ -36,6 +37,7 @@ models = typer.Typer(no_args_is_help=True, help="What the models have shown, and
 app.add_typer(models, name="models")
 
 app.add_typer(authority, name="authority")
+app.add_typer(agent, name="agent")
 app.add_typer(portfolio, name="portfolio")
 app.command("shadow")(shadow)
 
