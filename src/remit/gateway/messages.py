@@ -65,9 +65,9 @@ class ProposalOut(Struct, frozen=True, omit_defaults=True):
     """What became of a proposal: `chosen` (decided, about to be handed over), `acted`, `waiting` (for a person), `outbid`, `forbidden`, `refused`,
     `withdrawn`, or `rejected` where it was no proposal at all (`error` says why, and nothing was recorded)."""
 
+    disposition: str
     key: str | None = None
     id: str | None = None
-    disposition: str = "rejected"
     entry: int | None = None
     decided_at: str | None = None
     verdict: Verdict | None = None
@@ -110,7 +110,7 @@ def read_proposals(data: bytes) -> list[Asked]:
 def told(answer: Answer | GatewayError, key: str | None = None) -> ProposalOut:
     """An answer as an agent is told it: nothing of any fact that it was judged by."""
     if isinstance(answer, GatewayError):
-        return ProposalOut(key=key, error=str(answer))
+        return ProposalOut("rejected", key=key, error=str(answer))
     body, payload = answer.body, answer.payload or {}
     verdict, context = payload.get("verdict", payload), payload.get("context", {})
     return ProposalOut(
