@@ -17,6 +17,8 @@ from remit.gateway.verbs import Backstage, Refused, Verbs
 from remit.terms.errors import RemitError
 
 _JSON, _PROBLEM = "application/json", "application/problem+json"
+_LISTENED = 32 << 20
+"""Bytes of a request that is too large that are read and thrown away, so that whoever sends it hears why."""
 _ENCODE = msgspec.json.Encoder().encode
 _TOKEN = {
     "type": "object",
@@ -157,24 +159,23 @@ def _discovery(request: Request) -> dict[str, Any]:
     base = str(request.base_url).rstrip("/")
     methods = ["client_secret_basic", "client_secret_post"]
     grants = {"grant_types_supported": ["client_credentials"], "token_endpoint_auth_methods_supported": methods, "response_types_supported": []}
-    return {"issuer": base, "token_endpoint": f"{base}/v1/token", "scopes_supported": list(SCOPES), **grants}
+    token = f"{base}/v1/token"
+    # No grant uses an authorization endpoint, but clients of MCP do not read a description without one.
+    return {"issuer": base, "authorization_endpoint": token, "token_endpoint": token, "scopes_supported": list(SCOPES), **grants}
 
 
 async def _body(request: Request) -> bytes:
     """The body, which must not be larger than `LARGEST`, whatever its headers say."""
-    if int(request.headers.get("content-length") or 0) > LARGEST:
-        raise _too_large()
-    parts, size = [], 0
+    parts, size = list[bytes](), 0
     async for part in request.stream():
         size += len(part)
-        if size > LARGEST:
-            raise _too_large()
-        parts.append(part)
+        if size > _LISTENED:
+            break
+        if size <= LARGEST:
+            parts.append(part)
+    if size > LARGEST:
+        raise Refused(413, "too large", f"A request may have {LARGEST:,} bytes: send fewer proposals at once.", {"Connection": "close"})
     return b"".join(parts)
-
-
-def _too_large() -> Refused:
-    return Refused(413, "too large", f"A request may have {LARGEST:,} bytes: send fewer proposals at once.", {"Connection": "close"})
 
 
 def _json(body: Any, headers: Mapping[str, str] | None = None) -> Response:

@@ -95,6 +95,8 @@ class Worker:
 
     def charter(self, agent: str) -> Charter:
         """As `Backstage`."""
+        if not self._charters:
+            raise Refused(503, "not ready", self.trouble() or "The gateway begins.", {"Retry-After": "1"})
         if agent not in self._charters:
             raise Refused(403, "no charter", "This agent has no charter any more.")
         return self._charters[agent]
