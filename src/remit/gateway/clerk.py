@@ -110,6 +110,11 @@ class Clerk:
         """What was taken of each resource since the cycle (micro-units), as of this clerk's last turn."""
         return self._tally.used
 
+    @property
+    def due(self) -> bool:
+        """Whether something is to be handed over, as of this clerk's last turn."""
+        return bool(self._tally.due)
+
     def act(self, deliver: Deliver, most: int = 1000) -> tuple[int, int]:
         """Hands over what is autonomous and due: found in the ledger, judged again by what is known now, given to its channel and recorded before anybody else
         gets a turn, so that no stop can come in between. Returns how many were handed over and how many refused."""

@@ -17,7 +17,7 @@ from remit.terms.errors import RemitError
 
 AT_ONCE = 128
 """Proposals that are decided in one turn."""
-_IDLE_S, _SETTLE_S, _AGAIN_S = 0.02, 1.0, 0.5
+_IDLE_S, _ACT_S, _SETTLE_S, _AGAIN_S = 0.02, 0.2, 1.0, 0.5
 _LOG = logging.getLogger("remit.office")
 
 
@@ -88,6 +88,7 @@ class Office:
         self._place: Place | None = None
         self._asks = _Fair()
         self._thread = threading.Thread(target=self._work, name="office", daemon=True)
+        self._acted = 0.0
         self.measured = Measured({})
         self.trouble = "it has not begun"
 
@@ -131,8 +132,11 @@ class Office:
             if monotonic() - settled > _SETTLE_S or ended:
                 self._settle()
                 settled = monotonic()
-            if ended and begun is None:
+            if ended and begun is None and not self._due():
                 return
+
+    def _due(self) -> bool:
+        return self._place is not None and self._place.clerk.due
 
     def _begin(self) -> None:
         try:
@@ -162,7 +166,7 @@ class Office:
                         self.measured.decided[answer.disposition] = self.measured.decided.get(answer.disposition, 0) + 1
             for work, future in others:
                 _set(future, work(place.clerk))
-            handed, refused = place.clerk.act(place.deliver)
+            handed, refused = self._act(place)
         except Renewed:
             self._place = None
             return False
@@ -175,6 +179,14 @@ class Office:
         self.measured.turns += bool(asks or handed or refused)
         self.measured.seconds += perf_counter() - start
         return True
+
+    def _act(self, place: Place) -> tuple[int, int]:
+        """Hands over what is due, from time to time: a list of many costs as much as a list of one."""
+        if monotonic() - self._acted < _ACT_S:
+            return 0, 0
+        done = place.clerk.act(place.deliver)
+        self._acted = monotonic()
+        return done
 
     def _refuse(self, asks: list[Any]) -> None:
         if asks:
