@@ -3,6 +3,7 @@
 from remit.gateway.between import Asked, Room, Standing, between
 from remit.gateway.channels.files import Delivery, deliver, lists, take_back
 from remit.gateway.clerk import Answer, Clerk, Renewed
+from remit.gateway.counting import Counts, Made, contacts_under, counted, histories
 from remit.gateway.door import Stopped, clear, clear_approved
 from remit.gateway.errors import GatewayError
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
@@ -16,10 +17,12 @@ __all__ = [
     "Answer",
     "Asked",
     "Clerk",
+    "Counts",
     "Delivery",
     "GatewayError",
     "Heard",
     "Known",
+    "Made",
     "Renewed",
     "Room",
     "Single",
@@ -31,11 +34,14 @@ __all__ = [
     "between",
     "clear",
     "clear_approved",
+    "contacts_under",
+    "counted",
     "deliver",
     "escalation",
     "gather",
     "handed_over",
     "heard",
+    "histories",
     "lacking",
     "lists",
     "may_say",
