@@ -59,7 +59,8 @@ def test_limits_are_held_as_they_were_written() -> None:
     assert (spend.per, spend.most, spend.since(10 * DAY)) == (("agent", "product"), 99_500_000, None)
     assert (daily.per, daily.where["channel"], daily.since(10 * DAY)) == (("agent",), ("email", "call"), 9 * DAY)
     assert daily.name(agent="calls", channel="call", product="alpha", purpose="promotional") == "limit/daily/calls"
-    assert daily.speaks_of(channel="call", agent="any") and not daily.speaks_of(channel="msl_visit")
+    assert daily.speaks_of(channel="call", agent="any")
+    assert not daily.speaks_of(channel="msl_visit")
 
 
 def test_a_table_without_limits_has_none() -> None:
