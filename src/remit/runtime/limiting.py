@@ -71,7 +71,7 @@ class Room:
         frames = [before.select(pl.col("hcp_id", "channel", "purpose").cast(pl.String), contacts=pl.lit(1, pl.Int64))]
         frames += [] if taken is None else [taken.select(pl.col("hcp_id", "channel", "purpose").cast(pl.String), "contacts")]
         spoken = [pl.col(name).is_in(list(allowed)) for name, allowed in limit.where.items()]
-        return pl.concat(frames).filter(spoken).drop("purpose")
+        return pl.concat(frames).filter(pl.lit(True), *spoken).drop("purpose")
 
 
 def capped(rows: pl.DataFrame, whole: pl.DataFrame | None) -> pl.DataFrame:

@@ -26,7 +26,7 @@ def made(records: Records, upto: int, limits: Sequence[Limit], now: int) -> tupl
     cycles = [entry for entry in records.entries(kind="cycle") if entry.seq < upto]
     ends = [*(int(entry.body["now"]) for entry in cycles[1:]), now]
     found: list[Made] = []
-    for cycle, end in zip(cycles, ends, strict=True):
+    for cycle, end in zip(cycles, ends, strict=False):
         at = int(cycle.body["now"])
         if since is None or at > since:
             found += _of_cycle(records, cycle, at, refused)
