@@ -1,7 +1,9 @@
 """Counted limits in cycles: never exceeded by any plan, priced, counted on from cycle to cycle, replayed."""
 
+import os
 import random
 import re
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
@@ -16,15 +18,16 @@ import pytest
 
 from remit.agents import read_charter
 from remit.authority import Limit, load_table
-from remit.gateway import Made
-from remit.ledger import Records, read_ledger
+from remit.gateway import Answer, Asked, Made, counted
+from remit.ledger import Records, open_ledger, read_ledger
 from remit.runtime import asking, assessing, explaining, limiting, making, reporting, rights
 from remit.runtime.cycle import Joint, choose
 from remit.runtime.exploring import explore
 from remit.runtime.limiting import Room
 from remit.runtime.run import run_cycle
 from remit.runtime.settings import Settings, read_settings
-from remit.runtime.workspace import Workspace, config_texts, read_config
+from remit.runtime.standing import take_place
+from remit.runtime.workspace import Workspace, config_texts, open_workspace, read_config
 from remit.terms.charters import Charter
 from remit.terms.encoding import MICRO
 from remit.terms.facts import FACTS
@@ -273,6 +276,7 @@ def test_a_cycle_keeps_sums_that_name_nobody_and_a_refusal_takes_off_them(limite
     config = read_config(config_texts(limited))
     with closing(read_ledger(limited.ledger)) as records:
         done, last = actions(records), list(records.entries(kind="cycle"))[-1]
+        assert any(records.entries(kind="refused"))
         everything = (Limit("all", "actions", (), "ever", 0, {}, "o", "r"),)
         found = making.made(records, records.size, everything, int(last.body["now"]))
         waiting = records.entries(kind="action", cycle=last.cycle)
@@ -343,3 +347,31 @@ def test_who_owns_a_limit_owns_its_change() -> None:
     assert rights.changes(old, new) == [rights.Change("limit", "spend", "changed", "owner-email")]
     assert limiting.differing(old, new) == ["spend"]
     assert [each.what for each in rights.changes(load_table(text, PEOPLE, FACTS, 0), old)] == ["limit"] * 4
+
+
+def test_between_cycles_the_log_counts_on_and_the_next_cycle_counts_what_was_done(limited: Workspace, tmp_path: Path) -> None:
+    """A clerk gives out what the cycle left and says why no more; the cycle after counts both."""
+    shutil.copytree(limited.root, tmp_path / "w")
+    workspace = open_workspace(tmp_path / "w")
+    table = workspace.root / "authority.yaml"
+    table.write_text(table.read_text().replace("most: 12", "most: 15").replace("most: 2.45", "most: 2.65"))
+    amended(workspace)
+    with closing(open_ledger(workspace.ledger, entropy=os.urandom)) as ledger:
+        clerk, config = take_place(workspace, ledger, lambda: 0, 1)
+        charter = next(charter for charter in config.charters if charter.agent == "calls-alpha")
+        content = clerk.standing.single.known.content.filter((pl.col("product") == "alpha") & (pl.col("channel") == "call"))["content_id"][0]
+        hcps = clerk.standing.single.served(["alpha"])
+        asks = [(charter, Asked(f"k{hcp}", hcp, "call", "alpha", "promotional", 90 * MICRO, content)) for hcp in hcps]
+        answers = [answer for answer in clerk.answer(asks) if isinstance(answer, Answer)]
+        given = [answer for answer in answers if answer.disposition in ("chosen", "waiting")]
+        why = Counter(answer.payload["context"].get("why") for answer in answers if answer.payload is not None and answer.disposition == "outbid")
+        assert len(given) == 2
+        assert why["the limit `spend` is reached: 2.6 of 2.65"] > 0
+        assert why["the limit `weekly` is reached: 1 of 1"] > 0
+        now = int(given[0].body["at"])
+        (spend,) = [limit for limit in clerk.standing.table.limits if limit.id == "spend"]
+        assert counted([spend], making.made(ledger, ledger.size, [spend], now + 1), now + 1) == {"limit/spend/alpha": 2_600_000}
+    run_cycle(workspace, 1, quiet)
+    with closing(read_ledger(workspace.ledger)) as records:
+        left = reporting.cycle_body(records, "cycle-0004")["plans"]["promotional"]["capacity"]["limit/spend/alpha"]
+    assert left == 50_000
