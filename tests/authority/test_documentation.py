@@ -24,6 +24,13 @@ def test_the_row_on_the_page_loads_and_forbids_where_consent_is_unknown() -> Non
     assert authorize({"channel": "email", "purpose": "promotional", "consent": None}, table).rules == ("email-consent",)
 
 
+def test_the_limits_on_the_page_load() -> None:
+    (limits,) = [block for block in BLOCKS if block.startswith("limits:")]
+    people = {owner: Person(owner, frozenset()) for owner in ("compliance-lead", "owner-email")}
+    weekly, spend = load_table(f"version: 1\nname: page\nowner: compliance-lead\nrows: []\n{limits}", people, FACTS, 0).limits
+    assert (weekly.per_hcp, spend.name(product="alpha")) == (True, "limit/email-spend/alpha")
+
+
 def test_the_message_on_the_page_is_the_message_of_such_a_table() -> None:
     (message,) = [block for block in BLOCKS if block.startswith("authority table:")]
     faulty = TABLE.replace("consent = 'opt_out'", "consnt = 'opt_out'").replace("owner: carer", "owner: former")

@@ -8,11 +8,9 @@ from ruamel.yaml.error import YAMLError
 
 from remit.agents.errors import AgentError
 from remit.agents.proposers import PROPOSERS
-from remit.terms.charters import Charter
+from remit.terms.charters import PURPOSES, Charter
 from remit.terms.documents import Document
 from remit.terms.people import People, Person
-
-PURPOSES = ("promotional", "medical", "service")
 
 
 def read_people(text: str, where: str) -> People:

@@ -2,6 +2,7 @@
 
 from remit.authority.checking import Gap, Idle, Leaving, Overlap, Unreached, gaps, leaving, overlaps, unreached
 from remit.authority.conditions import Facts
+from remit.authority.counted import EVER, Limit
 from remit.authority.errors import AuthorityError
 from remit.authority.exploring import limits
 from remit.authority.invariants import Invariant, load_invariants
@@ -12,6 +13,7 @@ from remit.authority.stops import LEFT_ALONE, SCOPES, Stop, stopped
 from remit.authority.tables import Exploration, Rule, Table
 
 __all__ = [
+    "EVER",
     "LEFT_ALONE",
     "SCOPES",
     "AuthorityError",
@@ -23,6 +25,7 @@ __all__ = [
     "Judgement",
     "Layer",
     "Leaving",
+    "Limit",
     "Overlap",
     "Proof",
     "Refutation",

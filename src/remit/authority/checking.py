@@ -194,10 +194,11 @@ def _gap(search: Search, charter: Charter, channel: str, product: str) -> Gap | 
 
 
 def leaving(table: Table, charters: Iterable[Charter], people: People, now: int, within: int) -> list[Leaving]:
-    """Owners of rows and charters whose standing is over at `now` or ends `within` so many microseconds, and roles that nobody will then hold, whose yes
-    rows ask for; those who leave first come first."""
+    """Owners of rows, limits and charters whose standing is over at `now` or ends `within` so many microseconds, and roles that nobody will then hold, whose
+    yes rows ask for; those who leave first come first."""
     of: dict[str, list[str]] = {}
     owned = [("the table", table.owner), *((f"row `{rule.id}`", rule.owner) for rule in table.rules)]
+    owned += [(f"limit `{limit.id}`", limit.owner) for limit in table.limits]
     for what, owner in [*owned, *((f"exploration `{row.id}`", row.owner) for row in table.exploration)]:
         of.setdefault(owner, []).append(what)
     for charter in charters:

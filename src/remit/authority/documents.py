@@ -107,6 +107,19 @@ class Section:
         self.fault(f"`{key}` is missing" if not value else f"`{key}` must be a list", key)
         return []
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        """The text at `key`, or the texts in a list there."""
+        value = self._fields[key].value if key in self._fields else None
+        items = value if isinstance(value, list) else [Entry(self.line, value)] if isinstance(value, str) else []
+        found = tuple(item.value for item in items if isinstance(item.value, str) and item.value)
+        if not found or len(found) < len(items):
+            self.fault(f"`{key}` must be a word, or a list of words", key)
+        return found
+
+    def section(self, key: str) -> "Section":
+        """The mapping at `key`."""
+        return Section(self._fields[key], f"{self.label}, `{key}`", self._faults)
+
     def only(self, keys: Iterable[str]) -> None:
         """Faults every key that is not one of `keys`."""
         for key in self._fields:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from remit.authority.conditions import AllOf, Compare, Condition, Known, facts_of, leaves, to_polars, to_python
+from remit.authority.counted import LIMIT_KEYS, Limit, read_limit
 from remit.authority.documents import Entry, Fault, Section, read_document
 from remit.authority.errors import AuthorityError, nearest
 from remit.authority.sql import names_in, read_condition
@@ -19,8 +20,8 @@ from remit.terms.instants import WEEK, add_span, parse_instant
 from remit.terms.people import People
 from remit.terms.verdicts import OBLIGATIONS, Ruling
 
-_TABLE_KEYS = ("version", "name", "owner", "effective", "expires", "thresholds", "rows", "obligations", "exploration")
-_PACK_KEYS = ("market", "version", "as_of", "says", "rows", "obligations")
+_TABLE_KEYS = ("version", "name", "owner", "effective", "expires", "thresholds", "rows", "obligations", "exploration", "limits")
+_PACK_KEYS = ("market", "version", "as_of", "says", "rows", "obligations", "limits")
 _THRESHOLD_KEYS = ("name", "value", "owner", "says")
 _ROW_KEYS = ("id", "when", "verdict", "owner", "reason")
 _CONFIRM_KEYS = ("roles", "deadline", "on_timeout")
@@ -58,17 +59,18 @@ def load_table(text: str, people: People, facts: Mapping[str, Fact], now: int, l
     """
     table = _loaded(text, "authority table", lambda document, faults: Loader(people, facts, now, faults).table(document, digest(text.encode())))
     for layer in layers:
-        rules, duties = _loaded(layer.text, layer.where, partial(_read_layer, layer, people, facts, now))
+        rules, duties, counted = _loaded(layer.text, layer.where, partial(_read_layer, layer, people, facts, now))
         rows: tuple[Rule | Obligation, ...] = (*rules, *duties)
         kinds = {fact: facts[fact].kind for row in rows for fact in facts_of(row.condition)}
         both = MappingProxyType(dict(sorted({**table.kinds, **kinds}.items())))
-        table = replace(table, rules=(*table.rules, *rules), obligations=(*table.obligations, *duties), kinds=both)
+        limits = (*table.limits, *counted)
+        table = replace(table, rules=(*table.rules, *rules), obligations=(*table.obligations, *duties), kinds=both, limits=limits)
     return table
 
 
 def _read_layer(
     layer: Layer, people: People, facts: Mapping[str, Fact], now: int, document: Entry, faults: list[Fault]
-) -> tuple[tuple[Rule, ...], tuple[Obligation, ...]]:
+) -> tuple[tuple[Rule, ...], tuple[Obligation, ...], tuple[Limit, ...]]:
     return _LayerLoader(layer, people, facts, now, faults).rows(document)
 
 
@@ -89,6 +91,7 @@ class Loader:
     row_keys: tuple[str, ...] = _ROW_KEYS
     confirm_keys: tuple[str, ...] = _CONFIRM_KEYS
     must_keys: tuple[str, ...] = _MUST_KEYS
+    limit_keys: tuple[str, ...] = LIMIT_KEYS
 
     def __init__(self, people: People, facts: Mapping[str, Fact], now: int, faults: list[Fault]) -> None:
         self.people, self.facts, self.faults, self.now = people, facts, faults, now
@@ -113,6 +116,7 @@ class Loader:
         rules = tuple(self._rule(entry, number) for number, entry in enumerate(top.entries("rows"), start=1))
         duties = tuple(self._obligation(entry, number) for number, entry in self._entries(top, "obligations"))
         tries = tuple(self._exploration(entry, number) for number, entry in self._entries(top, "exploration"))
+        limits = tuple(self._limit(entry, number) for number, entry in self._entries(top, "limits"))
         rows: tuple[Rule | Obligation | Exploration, ...] = (*rules, *duties, *tries)
         read = {word for row in rows for word in names_in(row.when)}
         for unread in sorted(self.thresholds.keys() - read) if not self.faults else ():
@@ -130,6 +134,7 @@ class Loader:
             thresholds=tuple(self.thresholds.values()),
             since=since,
             until=until,
+            limits=limits,
         )
 
     def _entries(self, top: Section, key: str) -> Iterator[tuple[int, Entry]]:
@@ -177,6 +182,12 @@ class Loader:
             row.fault("it lets nothing be tried; give `tries`, `rests` or both")
         return Exploration(row_id, when, condition, tries, rests, self._owner(row), row.text("reason"), to_polars(condition))
 
+    def _limit(self, entry: Entry, number: int) -> Limit:
+        row = Section(entry, f"limit {number}", self.faults)
+        limit_id = self._id(row, "limit")
+        row.only(self.limit_keys)
+        return read_limit(row, limit_id, self._owner(row), self.layer)
+
     def _rule(self, entry: Entry, number: int) -> Rule:
         row = Section(entry, f"row {number}", self.faults)
         rule_id = self._id(row)
@@ -205,14 +216,14 @@ class Loader:
             layer=self.layer,
         )
 
-    def _id(self, row: Section) -> str:
+    def _id(self, row: Section, kind: str = "row") -> str:
         rule_id = row.text("id")
         if rule_id in self.ids:
             row.fault(f"the id `{rule_id}` is taken by the row on line {self.ids[rule_id]}; give each row its own", "id")
         elif rule_id and not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule_id):
             row.fault(f"the id `{rule_id}` must be small letters and digits joined by hyphens, such as `email-consent`", "id")
         if rule_id:
-            row.label = f"row `{rule_id}`"
+            row.label = f"{kind} `{rule_id}`"
             self.ids.setdefault(rule_id, row.line)
         return rule_id
 
@@ -260,9 +271,10 @@ class _LayerLoader(Loader):
         self.of, self.layer = layer, layer.name
         sources = _SOURCE_KEYS if layer.scope[0] == "market" else ()
         self.row_keys, self.must_keys = ("id", "when", "verdict", "reason", *sources), ("id", "when", "must", "reason", *sources)
+        self.limit_keys = (*(key for key in LIMIT_KEYS if key != "owner"), *sources)
 
-    def rows(self, document: Entry) -> tuple[tuple[Rule, ...], tuple[Obligation, ...]]:
-        """Its rules and obligations in force, each for its scope alone."""
+    def rows(self, document: Entry) -> tuple[tuple[Rule, ...], tuple[Obligation, ...], tuple[Limit, ...]]:
+        """Its rules, obligations and limits in force, each for its scope alone; limits are a market's, and its scope is the workspace's."""
         top = Section(document, self.of.where, self.faults)
         if self.of.scope[0] == "market":
             top.only(_PACK_KEYS)
@@ -272,7 +284,9 @@ class _LayerLoader(Loader):
                 top.text(key)
         rules = [self._rule(entry, number) for number, entry in self._entries(top, "rows") if self._in_force(entry)]
         duties = [self._obligation(entry, number) for number, entry in self._entries(top, "obligations") if self._in_force(entry)]
-        return tuple(_scoped(rule, self.of) for rule in rules), tuple(_scoped(duty, self.of) for duty in duties)
+        limits = [self._limit(entry, number) for number, entry in self._entries(top, "limits") if self._in_force(entry)]
+        named = (replace(limit, id=f"{self.of.name}:{limit.id}") for limit in limits)
+        return tuple(_scoped(rule, self.of) for rule in rules), tuple(_scoped(duty, self.of) for duty in duties), tuple(named)
 
     def _in_force(self, entry: Entry) -> bool:
         """Whether a row is in force now; that of a pack says by what, and since when."""

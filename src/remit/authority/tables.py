@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from remit.authority.conditions import Condition, Known, Test, Value, leaves
+from remit.authority.counted import Limit
 from remit.terms.facts import Kind
 from remit.terms.verdicts import Ruling
 
@@ -84,7 +85,7 @@ class Exploration:
 class Table:
     """A checked table. `digest` is the SHA-256 of its text in UTF-8; `kinds` are the facts its rows speak of, which each judgement must be given.
     Without `exploration` nothing is done but what is chosen for its value. `since` and `until` (UTC microseconds, half-open; None: open) say when it is in
-    force."""
+    force. `limits` are counted over all that is recorded, and hold for whatever the rows allow."""
 
     version: int
     name: str
@@ -97,6 +98,7 @@ class Table:
     thresholds: tuple[Threshold, ...] = ()
     since: int | None = None
     until: int | None = None
+    limits: tuple[Limit, ...] = ()
 
     def in_force(self, now: int) -> bool:
         """Whether it is in force at `now` (UTC microseconds)."""

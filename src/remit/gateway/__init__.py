@@ -3,6 +3,7 @@
 from remit.gateway.between import Asked, Room, Standing, between
 from remit.gateway.channels.files import Delivery, deliver, lists, take_back
 from remit.gateway.clerk import Answer, Clerk, Renewed
+from remit.gateway.counting import Counts, Made, contacts_under, counted, histories
 from remit.gateway.credentials import SCOPES, Client, Issued, Register, TokenKey, issue, may_issue, may_revoke, may_rotate, revoke, rotate
 from remit.gateway.door import Stopped, asked_now, clear, clear_approved
 from remit.gateway.errors import CredentialError, GatewayError
@@ -22,6 +23,7 @@ __all__ = [
     "Charters",
     "Clerk",
     "Client",
+    "Counts",
     "CredentialError",
     "Delivery",
     "GatewayError",
@@ -29,6 +31,7 @@ __all__ = [
     "Heard",
     "Issued",
     "Known",
+    "Made",
     "Register",
     "Renewed",
     "Room",
@@ -44,11 +47,14 @@ __all__ = [
     "between",
     "clear",
     "clear_approved",
+    "contacts_under",
+    "counted",
     "deliver",
     "escalation",
     "gather",
     "handed_over",
     "heard",
+    "histories",
     "issue",
     "lacking",
     "lists",

@@ -1,11 +1,12 @@
 """Decisions between cycles: one proposal at a time is judged, and chosen at the prices of the last cycle within what capacity is left."""
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from remit.authority import LEFT_ALONE, Table, authorize, stopped
+from remit.gateway.counting import one_more, rents
 from remit.gateway.single import Single
 from remit.gateway.tally import Tally
 from remit.ledger import Entry, action_entry, verdict_body
@@ -125,7 +126,7 @@ def decide(asked: Asked, charter: Charter, standing: Standing, table: Table, tal
     if verdict.ruling is Ruling.FORBIDDEN:
         return Decision(name, "forbidden", verdict, None, _not_done(proposal, verdict, said, "forbidden", facts, None), facts)
     rep, territory = single.covered(asked.hcp_id, asked.product, asked.channel)
-    place = _place(proposal, charter, standing, tally, more, territory or "", now)
+    place = _place(proposal, charter, standing, tally, ref, territory or "", now)
     if place.why is not None:
         return Decision(name, "outbid", verdict, place, _not_done(proposal, verdict, said, "outbid", facts, place), facts)
     opens = standing.channels[asked.channel].details
@@ -133,7 +134,7 @@ def decide(asked: Asked, charter: Charter, standing: Standing, table: Table, tal
     context: dict[str, Any] = {"territory": territory, "uses": dict(place.uses), "reasons": [], "facts": facts, "rent": place.rent, "net": place.net}
     waits = verdict.ruling is Ruling.CONFIRM
     deadline = now + verdict.deadline_us if waits and verdict.deadline_us is not None else None
-    entry = action_entry(chosen, context, deadline, {**said, "uses": dict(place.uses)})
+    entry = action_entry(chosen, context, deadline, {**said, "purpose": charter.purpose, "uses": dict(place.uses)})
     return Decision(name, "waiting" if waits else "chosen", verdict, place, entry, facts)
 
 
@@ -143,21 +144,22 @@ def _not_done(proposal: Proposal, verdict: Verdict, said: Mapping[str, Any], dis
     return Entry("declined", DECLINED, {**said, "disposition": disposition}, proposal.hcp_id, payload)
 
 
-def _place(proposal: Proposal, charter: Charter, standing: Standing, tally: Tally, more: Sequence[tuple[int, str]], territory: str, now: int) -> Place:
+def _place(proposal: Proposal, charter: Charter, standing: Standing, tally: Tally, ref: bytes, territory: str, now: int) -> Place:
     """Chosen is what is worth more than the rent of what it uses, if that is left, and the HCP has a contact left for it."""
     room = standing.channels[proposal.channel]
     templates = dict(charter.uses) | dict(room.uses)
     uses = {name.replace("{territory}", territory).replace("{product}", proposal.product): amount for name, amount in templates.items()}
     prices = standing.prices.get(proposal.purpose, {})
-    rent = sum(prices.get(name, 0) * amount // MICRO for name, amount in uses.items())
+    limited = rents(standing.table.limits, one_more(proposal, uses, now))
+    rent = sum(prices.get(name, 0) * amount // MICRO for name, amount in {**uses, **limited}.items())
     net = proposal.value - rent
-    return Place(net, rent, uses, _why_not(proposal, standing, tally, more, uses, net, now))
+    return Place(net, rent, uses, _why_not(proposal, standing, tally, ref, uses, net, now))
 
 
-def _why_not(proposal: Proposal, standing: Standing, tally: Tally, more: Sequence[tuple[int, str]], uses: Mapping[str, int], net: int, now: int) -> str | None:
+def _why_not(proposal: Proposal, standing: Standing, tally: Tally, ref: bytes, uses: Mapping[str, int], net: int, now: int) -> str | None:
     single = standing.single
     begun, window = single.known.now, add_span(now, standing.window, -1)
-    made = [*single.contacts(proposal.hcp_id), *more]
+    made = [*single.contacts(proposal.hcp_id), *tally.contacts.get(ref, ())]
     cycle = [channel for at, channel in made if at >= begun]
     if len(cycle) >= standing.per_cycle:
         return "the physician has had all contacts of this cycle"
@@ -168,6 +170,9 @@ def _why_not(proposal: Proposal, standing: Standing, tally: Tally, more: Sequenc
     short = [name for name, amount in uses.items() if standing.free.get(name, 0) - tally.used.get(name, 0) < amount]
     if short:
         return f"nothing is left of {', '.join(short)}"
+    reached = tally.counts.reached(proposal, ref, uses, now)
+    if reached is not None:
+        return reached
     if net <= 0 and (proposal.purpose == "promotional" or net < 0):
         return "other uses of what it takes are worth more"
     return None

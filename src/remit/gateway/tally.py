@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from remit.authority import Stop
+from remit.gateway.counting import Counts, Made
 from remit.ledger import Fresh
 
 RENEWS = frozenset({"cycle", "rights", "signoff", "model"})
@@ -29,12 +30,19 @@ class Given:
     deadline: int | None = None
     uses: Mapping[str, int] = field(default_factory=dict)
     hcp: bytes | None = None
+    product: str = ""
+    purpose: str = ""
+
+    @property
+    def made(self) -> Made:
+        """What it counts for: an action that is a contact of its own."""
+        return Made(self.at, self.agent, self.channel, self.product, self.purpose, 1, 1, self.uses)
 
 
 @dataclass(slots=True)
 class Tally:
     """Counted since `upto`: entries below it are in what is known. `contacts` (at, channel) and `held` by the HCP's reference, `touches` by (reference, agent,
-    channel, product), `used` micro-units by resource, `given` by proposal id, `due` the entries to be acted on."""
+    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on."""
 
     upto: int
     seq: int = 0
@@ -46,6 +54,7 @@ class Tally:
     due: dict[int, str] = field(default_factory=dict)
     stops: dict[str, Stop] = field(default_factory=dict)
     held: dict[str, bytes] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
     renewed: bool = False
     changed: int = 0
 
@@ -82,6 +91,8 @@ def _action(tally: Tally, entry: Fresh) -> None:
     tally.given[given.id], tally.by_entry[entry.seq] = given, given.id
     if "deadline" not in body:
         tally.due[entry.seq] = given.id
+    if _counts(tally, entry.seq):
+        tally.counts.add(given.made, entry.hcp)
     if _counts(tally, entry.seq) and entry.hcp is not None:
         tally.contacts.setdefault(entry.hcp, []).append((given.at, body["channel"]))
         _add(tally, given.uses, 1)
@@ -98,7 +109,7 @@ def _declined(tally: Tally, entry: Fresh) -> None:
 def _given(entry: Fresh, disposition: str) -> Given:
     body = entry.body
     said = (body["id"], body["agent"], disposition, body["asked"], entry.seq, int(body["at"]), body["channel"])
-    return Given(*said, body.get("deadline"), body.get("uses", {}), entry.hcp)
+    return Given(*said, body.get("deadline"), body.get("uses", {}), entry.hcp, body["product"], body.get("purpose", ""))
 
 
 def _acted(tally: Tally, entry: Fresh) -> None:
@@ -114,6 +125,8 @@ def _refused(tally: Tally, entry: Fresh) -> None:
     if seq in tally.by_entry:
         given = tally.given[tally.by_entry[seq]]
         given.disposition = "withdrawn" if entry.body.get("because") == "withdrawn" else "refused"
+        if _counts(tally, given.entry):
+            tally.counts.take_back(given.made, given.hcp)
         if _counts(tally, given.entry) and given.hcp is not None:
             tally.contacts[given.hcp].remove((given.at, given.channel))
     if entry.seq >= tally.upto:

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from remit.authority import Table
+from remit.authority import EVER, Table
 from remit.authority.errors import nearest
 from remit.ledger import Records
 from remit.runtime import explaining, rights
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.workspace import Config
+from remit.terms.encoding import MICRO
 from remit.terms.people import People
 
 STOPS = "compliance"
@@ -65,13 +66,25 @@ class _Asked:
 
     def row(self, name: str) -> _Answer:
         found = next((rule for rule in self.table.rules if rule.id == name), None)
+        if found is None and any(limit.id == name for limit in self.table.limits):
+            return self.limit(name)
         if found is None:
-            raise _none("row", name, [rule.id for rule in self.table.rules])
+            raise _none("row", name, [rule.id for rule in self.table.rules] + [limit.id for limit in self.table.limits])
         beside = [] if found.layer else rights.may_approve(self.config, [rights.Change("row", name, "changed", found.owner)], self.table, found.owner, self.now)
         duties = {found.owner: "answers for the row"} | {person: "may approve what the owner proposes" for person in beside if person != found.owner}
         for person, held in _holding(self.config.people, found.roles, self.now).items():
             duties[person] = "; ".join(filter(None, [duties.get(person), f"may say yes, as {', '.join(sorted(held.roles & set(found.roles)))}"]))
         return duties, f"{name}, {found.ruling.value}: {found.reason}"
+
+    def limit(self, name: str) -> _Answer:
+        found = next(limit for limit in self.table.limits if limit.id == name)
+        duties = {found.owner: "answers for the limit"}
+        if not found.layer:
+            beside = rights.may_approve(self.config, [rights.Change("limit", name, "changed", found.owner)], self.table, found.owner, self.now)
+            duties |= {person: "may approve what the owner proposes" for person in beside if person != found.owner}
+        per = f" per {_and(list(found.per))}" if found.per else ""
+        span = "ever" if found.within == EVER else f"in {found.within}"
+        return duties, f"{name}, at most {found.most / MICRO:g} of {found.of}{per} {span}: {found.reason}"
 
     def model(self, name: str) -> _Answer:
         oversight, names = self.config.settings.oversight, ("lead-score", "response")

@@ -8,6 +8,7 @@ from typing import Any
 
 from remit.authority import Idle, Proof, Table, authorize, gaps, leaving, load_invariants, overlaps, prove, unreached
 from remit.ledger import read_ledger
+from remit.runtime import limiting
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.run import next_instant
 from remit.runtime.settings import Settings
@@ -29,11 +30,13 @@ def checked(workspace: Workspace) -> dict[str, Any]:
     table = replace(config, people=staying).read_table(now)
     idle, without = unreached(table.rules), gaps(table.rules, config.charters)
     ends = leaving(table, config.charters, config.people, now, SOON)
+    limits = limiting.findings(table, config.settings, config.charters, now)
     faults = [one.why is not Idle.COVERED for one in idle] + [one.ruling is Ruling.FORBIDDEN for one in without] + [one.gone for one in ends]
     return {
         "table": _named(table),
         "as_of": format_instant(now),
-        "faults": sum(faults),
+        "faults": sum(faults) + len(limits),
+        "limits": limits,
         "unreached": [asdict(one) for one in idle],
         "gaps": [asdict(one) for one in without],
         "leaving": [asdict(one) | {"until": format_instant(one.until)} for one in ends],

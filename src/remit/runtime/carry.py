@@ -1,13 +1,15 @@
 """What earlier cycles leave for the next: contacts made, capacity given out, proposals that wait for a person."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from remit.gateway import Heard, between, heard
+from remit.authority import Limit
+from remit.gateway import Heard, Made, between, heard
 from remit.ledger import Records, Stored
+from remit.runtime.making import made
 from remit.runtime.settings import Settings
 from remit.terms.instants import DAY, add_span
 
@@ -27,25 +29,28 @@ class Waiting:
 @dataclass(frozen=True, slots=True)
 class Carried:
     """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each. `taken`: capacity given out per
-    resource. `waiting`: what still waits."""
+    resource. `waiting`: what still waits. `made`: what counts under limits."""
 
     contacts: pl.DataFrame
     taken: Mapping[str, int]
     waiting: tuple[Waiting, ...]
+    made: tuple[Made, ...] = ()
 
 
-def carry(records: Records, upto: int, now: int, settings: Settings, valid_from: Mapping[str, int]) -> Carried:
-    """What the log's first `upto` entries leave for a cycle at `now`. `valid_from` says, per resource, when the capacity that holds now began."""
+def carry(records: Records, upto: int, now: int, settings: Settings, valid_from: Mapping[str, int], limits: Sequence[Limit] = ()) -> Carried:
+    """What the log's first `upto` entries leave for a cycle at `now`. `valid_from` says, per resource, when the capacity that holds now began; `limits` are
+    those of the table."""
     cycles = [entry for entry in records.entries(kind="cycle") if entry.seq < upto]
     refused = {int(entry.body["action"]): entry for entry in records.entries(kind="refused") if entry.seq < upto}
     said = heard(records, upto)
     escalated = {records.entry(seq).cycle: until for seq, (_, until) in said.escalated.items()}
-    horizon = min(add_span(now, settings.window, -1), now - 28 * DAY)
-    contacts: dict[tuple[str, str, str, int], tuple[str, str, str, int, str]] = {}
+    spans = [limit.since(now) for limit in limits if limit.per_hcp]
+    horizon = min(add_span(now, settings.window, -1), now - 28 * DAY, *(-1 if since is None else since for since in spans))
+    contacts: dict[tuple[str, str, str, str, int], tuple[str, str, str, int, str]] = {}
     waiting: list[Waiting] = []
     given: list[tuple[int, Mapping[str, int], int]] = []
     for label, began, ended in _spans(cycles, now):
-        if ended < min(horizon, *valid_from.values()) and max(_waiting_until(cycles, label), escalated.get(label, 0)) <= now:
+        if ended < min((horizon, *valid_from.values())) and max(_waiting_until(cycles, label), escalated.get(label, 0)) <= now:
             continue
         for action, payload in opened(records, label):
             since = int(action.body.get("at", began))
@@ -57,7 +62,7 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
                 continue
             proposal, call, context = payload["proposal"], payload["selection"]["call_number"], payload["context"]
             contact = action.seq if call == 0 else -call
-            key, decision = (proposal["hcp_id"], proposal["channel"], label, contact), f"{label}/{payload['number']}"
+            key, decision = (proposal["hcp_id"], proposal["channel"], proposal["purpose"], label, contact), f"{label}/{payload['number']}"
             if key not in contacts or payload["selection"]["position"] <= 1:  # a call comes back under the detail that opened it
                 contacts[key] = (proposal["hcp_id"], proposal["channel"], proposal["purpose"], since, decision)
             if "deadline" in action.body and action.seq not in said.settled and said.deadline(action) > now:
@@ -68,7 +73,7 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     taken = dict.fromkeys(valid_from, 0)
     _add(taken, spent + given_back, lambda name, since: valid_from[name] <= since)
     _add(taken, reserved, lambda name, since: valid_from[name] > since)
-    return Carried(pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row"), taken, tuple(waiting))
+    return Carried(pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row"), taken, tuple(waiting), made(records, upto, limits, now))
 
 
 def _spans(cycles: list[Stored], now: int) -> Iterator[tuple[str, int, int]]:

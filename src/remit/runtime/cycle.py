@@ -1,6 +1,6 @@
 """One cycle as a pure function: recorded inputs in, chosen plan out. Run, replay and simulation all call it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,8 +9,9 @@ import polars as pl
 from remit.agents import Failure, View, ask
 from remit.arbiter import arbitrate
 from remit.authority import Judgement, Table, judge
-from remit.gateway import Known, gather, on_file, open_inquiries
+from remit.gateway import Known, Made, gather, on_file, open_inquiries
 from remit.runtime.exploring import explore
+from remit.runtime.limiting import Room, capped
 from remit.runtime.problem import Problem, build
 from remit.runtime.settings import Settings
 from remit.terms.charters import Charter
@@ -54,7 +55,7 @@ class Inputs:
     """Everything a cycle depends on. `responses` holds (hcp_id, product, channel, touch, increment); `values` (product -> minor units an outcome unit is
     worth); `capacity` the stated capacity per resource that holds now, `taken` what earlier cycles took of it (micro-units). `explain` gives, for rows of
     (hcp_id, product), what moved their lead score: hcp_id, product, rank, text. `segments` (hcp_id, segment) and `uptake` (segment, product, channel,
-    content_id, rate) say what is alike and what the alike took up, where that is known."""
+    content_id, rate) say what is alike and what the alike took up, where that is known. `made` is what counts under the table's limits."""
 
     settings: Settings
     people: People
@@ -70,6 +71,12 @@ class Inputs:
     displaced: bool = True
     segments: pl.DataFrame | None = None
     uptake: pl.DataFrame | None = None
+    made: Sequence[Made] = ()
+
+    @property
+    def room(self) -> Room:
+        """What the table's limits are counted from."""
+        return Room(self.table.limits, self.known.contacts, self.made, self.known.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +170,8 @@ def _reasons(decisions: pl.DataFrame, inputs: Inputs) -> dict[int, list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """What was chosen of judged proposals: `chosen`, `call_number` and `position` per row, a plan per purpose, the contacts taken (hcp_id, channel, contacts;
-    a call once, whatever it carries) and what is left of each resource (micro-units)."""
+    """What was chosen of judged proposals: `chosen`, `call_number` and `position` per row, a plan per purpose, the contacts taken (hcp_id, channel, purpose,
+    contacts; a call once, whatever it carries) and what is left of each resource (micro-units)."""
 
     chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]
     call_number: np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -180,22 +187,25 @@ def choose(
     settings: Settings,
     allowance: pl.DataFrame,
     free: Mapping[str, int],
+    room: Room,
     *,
     displaced: bool,
     threads: int,
 ) -> Joint:
     """Chooses jointly among `judged` proposals (with `number`, their place, and `ruling`), one purpose after another. `allowance` (hcp_id, allowance) holds the
-    contacts of HCPs that have fewer than the settings allow, `free` what there is of each resource (micro-units)."""
+    contacts of HCPs that have fewer than the settings allow, `free` what there is of each resource (micro-units), `room` what limits
+    are counted from, where `free` does not say what they leave."""
     height = judged.height
     chosen, call_number, position = np.zeros(height, bool), np.zeros(height, np.int64), np.zeros(height, np.int64)
-    free, plans = dict(free), []
+    free, plans = room.left(judged) | dict(free), []
     taken: pl.DataFrame | None = None
     for purpose in PURPOSES:
         own = [charter for charter in charters if charter.purpose == purpose]
         if not own:
             continue
         rows = candidates(judged, purpose, allowance, taken, settings.per_cycle)
-        problem = build(rows, own, settings, free, taken)
+        whole, by_channel = room.per_hcp(rows["hcp_id"], purpose, settings.channels, taken)
+        problem = build(capped(rows, whole), own, settings, free, taken, room.limits, by_channel)
         plan = arbitrate(
             problem.candidates,
             problem.calls,
@@ -216,15 +226,17 @@ def choose(
 
 def _choose(judged: pl.DataFrame, inputs: Inputs) -> tuple[pl.DataFrame, tuple[PurposePlan, ...], Mapping[str, int]]:
     free = {name: max(0, capacity - inputs.taken.get(name, 0)) for name, capacity in inputs.capacity.items()}
-    allowance = allowances(inputs)
-    joint = choose(judged, inputs.charters, inputs.settings, allowance, free, displaced=inputs.displaced, threads=inputs.threads)
+    allowance, room = allowances(inputs), inputs.room
+    joint = choose(judged, inputs.charters, inputs.settings, allowance, free, room, displaced=inputs.displaced, threads=inputs.threads)
     planned = judged.join(allowance, on="hcp_id", how="left", maintain_order="left").with_columns(
         pl.col("allowance").fill_null(inputs.settings.per_cycle),
         chosen=pl.Series(joint.chosen),
         call_number=pl.Series(joint.call_number),
         position=pl.Series(joint.position),
     )
-    explored = explore(planned, joint.taken, inputs.table, inputs.charters, inputs.settings, joint.free, inputs.responses, inputs.values, inputs.known.now)
+    full = room.full(judged, "promotional", inputs.settings.channels, joint.taken)
+    given = (inputs.table, inputs.charters, inputs.settings, joint.free, inputs.responses, inputs.values, inputs.known.now)
+    explored = explore(planned, joint.taken, *given, full)
     decided = planned.with_columns(tried=pl.Series(explored.tried), rested=pl.Series(explored.rested), probability=pl.Series(explored.probability))
     return decided.with_columns(disposition=_DISPOSITION), joint.plans, explored.used
 
@@ -268,12 +280,12 @@ def allowances(inputs: Inputs) -> pl.DataFrame:
 
 def contacts(judged: pl.DataFrame, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], call_number: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pl.DataFrame:
     """Contacts chosen so far: a call once, whatever it carries."""
-    rows = judged.select("hcp_id", "channel", "territory", "number").with_columns(call=pl.Series(call_number)).filter(pl.Series(chosen))
+    rows = judged.select("hcp_id", "channel", "purpose", "territory", "number").with_columns(call=pl.Series(call_number)).filter(pl.Series(chosen))
     single = pl.when(pl.col("call") == 0).then(pl.col("number")).otherwise(-1)
     return (
         rows.with_columns(single=single)
-        .unique(["hcp_id", "channel", "territory", "call", "single"])
-        .group_by("hcp_id", "channel")
+        .unique(["hcp_id", "channel", "purpose", "territory", "call", "single"])
+        .group_by("hcp_id", "channel", "purpose")
         .agg(contacts=pl.len().cast(pl.Int64))
     )
 

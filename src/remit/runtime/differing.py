@@ -10,7 +10,7 @@ import polars as pl
 
 from remit.authority import Judgement, Table, judge, stopped
 from remit.ledger import Records, Stored, read_ledger
-from remit.runtime import reporting
+from remit.runtime import limiting, reporting
 from remit.runtime.cycle import TAKEN
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.stopping import stops_at
@@ -27,7 +27,7 @@ _COLUMNS = ("cycle", "number", "agent", "channel", "product", "was", "then", "do
 def differed(workspace: Workspace, was: str, then: str, since: str | None) -> dict[str, Any]:
     """What the table `then` would have made of every decision recorded `since` an instant (None: ever), beside what `was` makes of it, on the facts recorded
     with each: counted by agent and by ruling from and to, with examples. A table is a file, or a version such as `v1`: one that a cycle recorded, or the
-    workspace's own.
+    workspace's own. `limits` names those in which the tables differ, and which are left out.
 
     Raises `WorkspaceError`, `AuthorityError` or `ClockError`."""
     start = None if since is None else parse_instant(since)
@@ -49,6 +49,7 @@ def differed(workspace: Workspace, was: str, then: str, since: str | None) -> di
         "cycles": cycles,
         "decisions": decisions,
         "differ": changed.height,
+        "limits": limiting.differing(*tables),
         "changes": [_told(rows, *key) for key, rows in changed.sort("agent", "from", "to").group_by("agent", "from", "to", maintain_order=True)],
     }
 

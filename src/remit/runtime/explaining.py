@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ from remit.arbiter import arbitrate_one
 from remit.ledger import Records
 from remit.runtime.cycle import COMPETES, PURPOSES, TAKEN
 from remit.runtime.errors import WorkspaceError
+from remit.runtime.limiting import Room, capped
 from remit.runtime.problem import build
 from remit.runtime.record import STREAM
+from remit.runtime.replaying import room_at
 from remit.runtime.reporting import cycle_body
 from remit.runtime.settings import Settings
 from remit.runtime.workspace import Workspace, read_config, recall
@@ -90,7 +92,7 @@ def of_receipt(data: bytes) -> dict[str, Any]:
 
 
 def turning(workspace: Workspace, records: Records, decision: str) -> list[str]:
-    """At what price of each resource the choice would have turned, all other prices as they were."""
+    """At what price of each resource the choice would have turned, all other prices as they were; and the limits per HCP that left it no contact."""
     cycle, number, rows = _found(records, decision)
     own = rows.filter(pl.col("number") == number).row(0, named=True)
     if own["ruling"] == "forbidden":
@@ -100,14 +102,21 @@ def turning(workspace: Workspace, records: Records, decision: str) -> list[str]:
     config = read_config(recall(workspace, body["inputs"]["config"]))
     earlier = PURPOSES[: PURPOSES.index(own["purpose"])]
     before = rows.filter(pl.col("purpose").is_in(list(earlier)) & TAKEN)
-    contacts = before.group_by("hcp_id", "channel").agg(contacts=pl.struct("territory", "call_number", "position").n_unique().cast(pl.Int64))
+    contacts = before.group_by("hcp_id", "channel", "purpose").agg(contacts=pl.struct("territory", "call_number", "position").n_unique().cast(pl.Int64))
     open_ = rows.filter((pl.col("purpose") == own["purpose"]) & (COMPETES | (pl.col("number") == number))).rename({"number": "row"})
     open_ = open_.with_columns(allowance=(pl.col("allowance") - contacts["contacts"].sum()).clip(lower_bound=0))
+    room, channels = room_at(workspace, records, body), config.settings.channels
+    whole, by_channel = room.per_hcp(open_["hcp_id"], own["purpose"], channels, contacts)
+    open_ = capped(open_, whole)
     charters = [charter for charter in config.charters if charter.purpose == own["purpose"]]
     forced = open_.with_columns(mandatory=pl.col("mandatory") | (pl.col("row") == number))
-    with_it, without = (_best(part, charters, config.settings, prices, contacts) for part in (forced, open_.filter(pl.col("row") != number)))
+    with_it, without = (_best(part, charters, config.settings, prices, contacts, room, by_channel) for part in (forced, open_.filter(pl.col("row") != number)))
+    mine = rows.filter(pl.col("number") == number)
+    each = [(limit.id, replace(room, limits=(limit,))) for limit in room.limits if limit.per_hcp]
+    reached = [name for name, alone in each if alone.full(mine, own["purpose"], channels, contacts).height]
     chosen = own["disposition"] in ("chosen", "waiting", "rested")
-    return [
+    said = [f"This physician has had all contacts that the limit `{name}` leaves." for name in reached]
+    return said + [
         _turns(name, used - without.used.get(name, 0), with_it.net - without.net, prices[name], chosen)
         for name, used in with_it.used.items()
         if used > without.used.get(name, 0)
@@ -122,10 +131,12 @@ class _Best:
     used: Mapping[str, int]
 
 
-def _best(rows: pl.DataFrame, charters: list[Charter], settings: Settings, prices: Mapping[str, int], taken: pl.DataFrame) -> _Best:
+def _best(
+    rows: pl.DataFrame, charters: list[Charter], settings: Settings, prices: Mapping[str, int], taken: pl.DataFrame, room: Room, rooms: pl.DataFrame | None
+) -> _Best:
     if not rows.height:
         return _Best(0, {})
-    problem = build(rows, charters, settings, dict.fromkeys(prices, _PLENTY), taken)
+    problem = build(rows, charters, settings, dict.fromkeys(prices, _PLENTY), taken, room.limits, rooms)
     names = problem.resources.names
     answer = arbitrate_one(problem.candidates, problem.calls, problem.limits, np.array([prices.get(name, 0) for name in names]), np.full(len(names), _PLENTY))
     chosen, first = np.asarray(answer.chosen), np.asarray(answer.position) == 1

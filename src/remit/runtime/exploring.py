@@ -6,7 +6,7 @@ resources the draw is systematic (Madow 1949, Annals of Mathematical Statistics 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import erf, sqrt
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from remit.authority import Table, limits
+from remit.authority import Limit, Table, limits
 from remit.models.panel_response import Z_90
 from remit.runtime.problem import build
 from remit.runtime.settings import Settings
@@ -51,11 +51,12 @@ def explore(
     responses: pl.DataFrame,
     values: Mapping[str, int],
     now: int,
+    full: pl.DataFrame | None = None,
 ) -> Explored:
     """What is tried and left out of promotion. `judged` has a proposal's columns, its facts, `number` (its place), `ruling`, `chosen`, `call_number` and
     `allowance` (the HCP's contacts in this cycle before anything was chosen); `contacts` (hcp_id, channel, contacts) and `free` are what the plan took of them
-    and left of each resource. The same for the same arguments:
-    draws are made of the settings' seed and `now`."""
+    and left of each resource; `full` (hcp_id, channel) says where the table's limits leave an HCP nothing. The same for the same arguments: draws are made of
+    the settings' seed and `now`."""
     chosen = judged["chosen"].to_numpy()
     probability = chosen.astype(np.int64) * MICRO
     tried, rested = np.zeros(len(chosen), bool), np.zeros(len(chosen), bool)
@@ -64,7 +65,8 @@ def explore(
     rows = judged.with_columns(limits(judged, table)).filter((pl.col("purpose") == "promotional") & ~pl.col("mandatory"))
     draw = _Draw(f"{settings.seed}/{now}")
     _rest(rows.filter(pl.col("chosen")), draw, rested, probability)
-    used = _try(rows, contacts, charters, settings, free, _known(responses, values), draw, tried, probability)
+    open_ = _open(rows if full is None else rows.join(full, on=["hcp_id", "channel"], how="anti", maintain_order="left"), contacts, settings)
+    used = _try(open_, charters, settings, free, table.limits, _known(responses, values), draw, tried, probability)
     return Explored(tried, rested, probability, used)
 
 
@@ -90,22 +92,22 @@ def _rest(rows: pl.DataFrame, draw: _Draw, rested: Flags, probability: Ints) -> 
 
 def _try(
     rows: pl.DataFrame,
-    contacts: pl.DataFrame,
     charters: tuple[Charter, ...],
     settings: Settings,
     free: Mapping[str, int],
+    counted: Sequence[Limit],
     known: pl.DataFrame,
     draw: _Draw,
     tried: Flags,
     probability: Ints,
 ) -> dict[str, int]:
-    open_ = _open(rows, contacts, settings).join(known, on=["hcp_id", "product", "channel", "touch"], how="left", maintain_order="left")
+    open_ = rows.join(known, on=["hcp_id", "product", "channel", "touch"], how="left", maintain_order="left")
     wanted = open_.with_columns(probability=pl.col("tries") * _chance(open_) // MICRO).filter(pl.col("probability") > 0)
     best = wanted.sort(["hcp_id", "probability", "value", "number"], descending=[False, True, True, False]).unique("hcp_id", keep="first", maintain_order=True)
     if not best.height:
         return {}
     asked = tuple(charter for charter in charters if charter.agent in set(best["agent"].unique()))
-    problem = build(best.rename({"number": "row"}), asked, settings, free)
+    problem = build(best.rename({"number": "row"}), asked, settings, free, limits=counted)
     usage, names = problem.candidates.usage, problem.resources.names
     start, resource, amount = (np.asarray(column).tolist() for column in (usage.start, usage.resource, usage.amount))
     needs = [tuple(zip(resource[low:high], amount[low:high], strict=True)) for low, high in pairwise(start)]
@@ -132,11 +134,12 @@ def _open(rows: pl.DataFrame, contacts: pl.DataFrame, settings: Settings) -> pl.
     alone = [channel.name for channel in settings.channels.values() if not channel.carries_details]
     most = {channel.name: channel.most_per_hcp for channel in settings.channels.values()}
     spent = contacts.group_by("hcp_id").agg(spent=pl.col("contacts").sum())
+    through = contacts.group_by("hcp_id", "channel").agg(pl.col("contacts").sum())
     return (
         rows.filter((pl.col("ruling") == Ruling.AUTONOMOUS) & ~pl.col("chosen") & (pl.col("tries") > 0) & pl.col("channel").is_in(alone))
         .join(rows.filter("chosen"), on=["hcp_id", "channel", "product"], how="anti", maintain_order="left")
         .join(spent, on="hcp_id", how="left", maintain_order="left")
-        .join(contacts, on=["hcp_id", "channel"], how="left", maintain_order="left")
+        .join(through, on=["hcp_id", "channel"], how="left", maintain_order="left")
         .with_columns(pl.col("spent", "contacts").fill_null(0), most=pl.col("channel").replace_strict(most, return_dtype=pl.Int64))
         .filter((pl.col("allowance") > pl.col("spent")) & (pl.col("most") > pl.col("contacts")))
         .drop("spent", "contacts", "most")

@@ -34,7 +34,7 @@ def inputs_at(
     """What a cycle at `now` is given after the log's first `upto` entries; the contact that the decision `but` asks for is not counted."""
     source = Warehouse(workspace)
     stated = dict(source.state("resources", now).select("resource", "valid_from").iter_rows())
-    carried = carry(ledger, upto, now, config.settings, stated)
+    carried = carry(ledger, upto, now, config.settings, stated, config.table(now).limits)
     if but is not None:
         carried = replace(carried, contacts=carried.contacts.filter(pl.col("decision") != but))
     return assemble(source, seen, config, models, carried, draws, members, now, threads)

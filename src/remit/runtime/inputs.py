@@ -98,7 +98,7 @@ def assemble(
         content=source.read("content", now),
         inquiries=source.read("inquiries", now),
         cover=cover(source.state("alignments", now), settings),
-        contacts=_contacts(source.read("touches", now), carried.contacts),
+        contacts=known_contacts(source.read("touches", now), carried.contacts),
         scores=scores,
         held=draws.filter(pl.col("held") & (pl.col("channel") == ""))["hcp_id"],
         channel_held=draws.filter(pl.col("held") & (pl.col("channel") != "")).select("hcp_id", "channel"),
@@ -123,6 +123,7 @@ def assemble(
         threads=threads,
         segments=None if models.segments is None else members.select("hcp_id", "segment"),
         uptake=None if models.segments is None else models.segments.uptake,
+        made=carried.made,
     )
 
 
@@ -140,8 +141,8 @@ def cover(alignments: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     return rows.unique(["hcp_id", "product", "channel"], keep="first", maintain_order=True).select("hcp_id", "product", "channel", "rep_id", "territory")
 
 
-def _contacts(touches: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
-    """One contact per touch, the details after the first of a call left out, and those of `ours` that no touch has come back for."""
+def known_contacts(touches: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
+    """Contacts by anyone: one contact per touch, the details after the first of a call left out, and those of `ours` that no touch has come back for."""
     first = touches.filter(pl.col("position").is_null() | (pl.col("position") == 1))
     waiting = ours.join(first.filter(pl.col("decision").is_not_null()), on="decision", how="anti", maintain_order="left")
     return pl.concat([first.select("hcp_id", "channel", "purpose", at="occurred_at"), waiting.drop("decision")])

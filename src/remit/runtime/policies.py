@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from remit.runtime.cycle import PURPOSES, TAKEN, Inputs, allowances, candidates, cycle, proposed
+from remit.runtime.limiting import capped
 from remit.runtime.problem import Problem, build
 from remit.terms.verdicts import Ruling
 
@@ -33,12 +34,15 @@ def in_order(inputs: Inputs, rank: Callable[[pl.DataFrame], pl.Series]) -> Chose
     """Permitted proposals of each purpose taken by falling `rank`, while contacts and capacity last."""
     judged, _, _ = proposed(inputs, _quiet)
     free = {name: max(0, capacity - inputs.taken.get(name, 0)) for name, capacity in inputs.capacity.items()}
-    allowance, taken, frames = allowances(inputs), None, []
+    room, allowance, taken, frames = inputs.room, allowances(inputs), None, []
+    free |= room.left(judged)
     for purpose in PURPOSES:
         charters = [charter for charter in inputs.charters if charter.purpose == purpose]
         if charters:
             rows = candidates(judged, purpose, allowance, taken, inputs.settings.per_cycle)
-            problem = build(rows, charters, inputs.settings, free, taken)
+            whole, by_channel = room.per_hcp(rows["hcp_id"], purpose, inputs.settings.channels, taken)
+            rows = capped(rows, whole)
+            problem = build(rows, charters, inputs.settings, free, taken, room.limits, by_channel)
             positions, left = _fill(problem, np.argsort(-rank(rows).to_numpy(), kind="stable").tolist())
             chosen = rows.with_columns(position=pl.Series(positions)).filter(pl.col("position") >= 0)
             frames.append(chosen.rename({"row": "number"}))
@@ -99,8 +103,8 @@ def _uses(usage: object) -> list[list[tuple[int, int]]]:
 
 def _contacts(frames: list[pl.DataFrame]) -> pl.DataFrame:
     """Contacts so far, as the next purpose's problem counts them: a call once."""
-    rows = pl.concat([frame.select("hcp_id", "channel", "position") for frame in frames]).filter(pl.col("position") <= 1)
-    return rows.group_by("hcp_id", "channel").agg(contacts=pl.len().cast(pl.Int64))
+    rows = pl.concat([frame.select("hcp_id", "channel", "purpose", "position") for frame in frames]).filter(pl.col("position") <= 1)
+    return rows.group_by("hcp_id", "channel", "purpose").agg(contacts=pl.len().cast(pl.Int64))
 
 
 def _quiet(step: str) -> None:

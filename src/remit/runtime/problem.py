@@ -1,6 +1,6 @@
 """From judged proposals to the arbiter's columns."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from remit.authority import Limit
+from remit.runtime import limiting
 from remit.runtime.settings import Settings
 from remit.terms.charters import Charter
 from remit.terms.encoding import MICRO
@@ -35,11 +37,18 @@ class Problem:
 
 
 def build(
-    proposals: pl.DataFrame, charters: Iterable[Charter], settings: Settings, remaining: Mapping[str, int], contacts: pl.DataFrame | None = None
+    proposals: pl.DataFrame,
+    charters: Iterable[Charter],
+    settings: Settings,
+    remaining: Mapping[str, int],
+    contacts: pl.DataFrame | None = None,
+    limits: Sequence[Limit] = (),
+    rooms: pl.DataFrame | None = None,
 ) -> Problem:
     """The problem of choosing among `proposals`: a frame sorted by `hcp_id` with the proposals' columns, `row`, `territory` (nullable) and `allowance`
     (contacts the HCP may still have in this cycle). `remaining` is each resource's free capacity, `contacts` (hcp_id, channel, contacts) what earlier
-    choices of this cycle took of the limits per channel.
+    choices of this cycle took of the limits per channel. `limits` are those of the table, whose counts are resources; `rooms` (hcp_id, channel, room) what
+    those per HCP leave of a channel.
     """
     by_agent = {charter.agent: charter for charter in charters}
     agents, channels = tuple(sorted(by_agent)), tuple(sorted(settings.channels))
@@ -51,8 +60,10 @@ def build(
     )
     calls_frame, call = _calls(frame, settings)
     names = _Names(remaining)
-    candidate_usage = _usage(frame, [_templates(by_agent[agent], settings) for agent in agents], frame["agent_code"].to_numpy(), names)
-    call_usage = _usage(calls_frame, [settings.channels[channel].uses for channel in channels], calls_frame["channel_code"].to_numpy(), names)
+    counted = limiting.of_candidates(frame, limits, by_agent, settings)
+    candidate_usage = _usage(frame, [_templates(by_agent[agent], settings) for agent in agents], frame["agent_code"].to_numpy(), names, counted)
+    counted = limiting.of_calls(calls_frame, limits, {charter.purpose for charter in by_agent.values()}, settings)
+    call_usage = _usage(calls_frame, [settings.channels[channel].uses for channel in channels], calls_frame["channel_code"].to_numpy(), names, counted)
     hcps = int(frame["hcp_code"].max() + 1) if frame.height else 0  # type: ignore[operator]  # the code is never null
     start = _starts(frame["hcp_code"].to_numpy(), hcps)
     floors = {_pilot(charter): charter.floor * MICRO for charter in by_agent.values() if charter.floor}
@@ -82,13 +93,13 @@ def build(
         floor=np.array([floors.get(name, 0) for name in names.index], np.int64),
     )
     unknown = tuple(sorted(name for name in names.index if name not in remaining and name not in floors))
-    limits = Limits(
+    allowed = Limits(
         total=frame["allowance"].to_numpy()[start[:-1]].astype(np.int32),
-        channel=_per_channel(frame, start, channels, settings, contacts),
+        channel=_per_channel(frame, start, channels, settings, contacts, rooms),
         channels=len(channels),
         positions=settings.positions,
     )
-    return Problem(candidates, calls, resources, limits, frame["row"].to_numpy().astype(np.int64), agents, channels, unknown)
+    return Problem(candidates, calls, resources, allowed, frame["row"].to_numpy().astype(np.int64), agents, channels, unknown)
 
 
 class _Names:
@@ -114,7 +125,13 @@ def _templates(charter: Charter, settings: Settings) -> dict[str, int]:
     return uses | ({_pilot(charter): MICRO} if charter.floor else {})
 
 
-def _usage(frame: pl.DataFrame, templates: list[Mapping[str, int]] | list[dict[str, int]], code: npt.NDArray[Any], names: _Names) -> Usage:
+def _usage(
+    frame: pl.DataFrame,
+    templates: list[Mapping[str, int]] | list[dict[str, int]],
+    code: npt.NDArray[Any],
+    names: _Names,
+    counted: Sequence[tuple[Ints, list[str], Ints]],
+) -> Usage:
     rows, resources, amounts = [np.empty(0, np.int64)], [np.empty(0, np.int32)], [np.empty(0, np.int64)]
     for number, uses in enumerate(templates):
         of = np.flatnonzero(code == number)
@@ -125,6 +142,10 @@ def _usage(frame: pl.DataFrame, templates: list[Mapping[str, int]] | list[dict[s
             rows.append(of)
             resources.append(_filled(part, template, names))
             amounts.append(np.full(of.size, amount, np.int64))
+    for of, called, each in counted:
+        rows.append(of)
+        resources.append(np.array([names.number(name) for name in called], np.int32))
+        amounts.append(each)
     row = np.concatenate(rows)
     order = np.argsort(row, kind="stable")
     return Usage(start=_starts(row[order], frame.height), resource=np.concatenate(resources)[order], amount=np.concatenate(amounts)[order])
@@ -149,12 +170,17 @@ def _calls(frame: pl.DataFrame, settings: Settings) -> tuple[pl.DataFrame, npt.N
     return kinds, found["kind"].cast(pl.Int32).fill_null(-1).to_numpy()
 
 
-def _per_channel(frame: pl.DataFrame, start: Ints, channels: tuple[str, ...], settings: Settings, taken: pl.DataFrame | None) -> npt.NDArray[np.int32]:
+def _per_channel(
+    frame: pl.DataFrame, start: Ints, channels: tuple[str, ...], settings: Settings, taken: pl.DataFrame | None, rooms: pl.DataFrame | None
+) -> npt.NDArray[np.int32]:
     limit = np.tile(np.array([settings.channels[name].most_per_hcp for name in channels], np.int32), (len(start) - 1, 1))
+    hcps = frame["hcp_id"].cast(pl.String).gather(start[:-1]).to_frame().with_row_index("hcp")
     if taken is not None and taken.height:
-        hcps = frame["hcp_id"].gather(start[:-1]).to_frame().with_row_index("hcp")
         hits = taken.join(hcps, on="hcp_id", how="inner").with_columns(code=_code("channel", channels))
         np.subtract.at(limit, (hits["hcp"].to_numpy(), hits["code"].to_numpy()), hits["contacts"].to_numpy().astype(np.int32))
+    if rooms is not None and rooms.height:
+        bounds = rooms.join(hcps, on="hcp_id", how="inner").with_columns(code=_code("channel", channels))
+        np.minimum.at(limit, (bounds["hcp"].to_numpy(), bounds["code"].to_numpy()), bounds["room"].to_numpy().astype(np.int32))
     return np.maximum(limit, 0).reshape(-1)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from remit.ledger import Entry, Segment, action_entry
 from remit.runtime.cycle import TAKEN, PurposePlan, Result
+from remit.runtime.making import sums
 from remit.runtime.settings import Settings
 from remit.terms.charters import Charter
 from remit.terms.proposals import PROPOSAL_COLUMNS, Chosen, Judged, Proposal
@@ -26,6 +27,7 @@ def cycle_entry(result: Result, recorded: Mapping[str, Any], segments: tuple[Seg
         "prices": {plan.purpose: dict(zip(plan.resources, np.asarray(plan.plan.price).tolist(), strict=True)) for plan in result.plans},
         "plans": {plan.purpose: _plan(plan) for plan in result.plans},
         "used": used(result.plans, result.tries),
+        "made": sums(actions),
         "waiting_until": max(deadlines, default=0),
         "counts": counts(result),
         "verdicts": {",".join(verdict.rules): _without_obligations(verdict) for verdict in result.verdicts},

@@ -15,6 +15,7 @@ def check(result: dict[str, Any]) -> None:
         "What charters let agents propose and no row lets pass",
         [f"{one['agent']}, {one['channel']}, {one['product']}: {one['says']}" for one in result["gaps"]],
     )
+    _part("Limits that forbid everything, or never bind", [f"`{one['limit']}`: {one['says']}" for one in result["limits"]])
     _part("Owners and roles", [_ends(one) for one in result["leaving"]])
     pairs = result["overlaps"]
     heading("Rows that rule otherwise on the same proposals")
@@ -47,6 +48,8 @@ def diff(result: dict[str, Any]) -> None:
     since = f" since {result['since']}" if result["since"] else ""
     line(f"A: {result['was']['named']}, version {result['was']['version']}; B: {result['then']['named']}, version {result['then']['version']}.")
     line(f"Of {result['decisions']:,} decisions in {result['cycles']} cycles{since}, {result['differ']:,} would have come out otherwise under B.")
+    if result["limits"]:
+        line(f"Not told: what limits would change, in which the tables differ: {', '.join(result['limits'])}. A limit counts all that was done before.")
     changes = result["changes"]
     if not changes:
         return

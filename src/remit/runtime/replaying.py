@@ -14,7 +14,8 @@ from remit.runtime import grouping, registry, stopping, training
 from remit.runtime.carry import carry
 from remit.runtime.cycle import DECISION_COLUMNS, Inputs, Result, cycle
 from remit.runtime.enrolment import enrolled
-from remit.runtime.inputs import Observed, Warehouse, assemble, observe
+from remit.runtime.inputs import Observed, Warehouse, assemble, known_contacts, observe
+from remit.runtime.limiting import Room
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
 from remit.runtime.reporting import cycle_body
 from remit.runtime.run import Stage
@@ -49,12 +50,11 @@ def restore(workspace: Workspace, records: Records, cycle_id: str, threads: int,
     config = stopping.applied(read_config(recall(workspace, body["inputs"]["config"])), records, upto)
     names = {charter.agent for charter in charters}
     config = replace(config, charters=(*(charter for charter in config.charters if charter.agent not in names), *charters))
-    newer = replaced(workspace.warehouse)
-    only = [newer.get(commitment, commitment) for commitment in body["inputs"]["warehouse"]]
+    only = _segments(workspace, body)
     models = training.load(workspace, body["models"])
     source = Warehouse(workspace, only)
     stated = dict(source.state("resources", now).select("resource", "valid_from").iter_rows())
-    carried = carry(records, upto, now, config.settings, stated)
+    carried = carry(records, upto, now, config.settings, stated, config.table(now).limits)
     seen, erased = observe(source, config.settings, now), any(entry.seq >= upto for entry in records.entries(kind="tombstone"))
     bases: dict[str, Any] | None = None
     if "bases" in body["inputs"]:
@@ -63,6 +63,24 @@ def restore(workspace: Workspace, records: Records, cycle_id: str, threads: int,
     draws, members = enrolled(records, config.settings, upto, cycle_id), grouping.recorded(records, upto, cycle_id)
     inputs = assemble(source, seen, config, models, carried, draws, members, now, threads)
     return Restored(body, config, models, only, seen, members, bases, erased, inputs)
+
+
+def room_at(workspace: Workspace, records: Records, body: Mapping[str, Any]) -> Room:
+    """What limits per HCP were counted from in the cycle with this `body`; what all others left stands in its plans."""
+    now, upto = int(body["now"]), int(body["inputs"]["log"])
+    config = read_config(recall(workspace, body["inputs"]["config"]))
+    limits = config.table(now).limits
+    if not any(limit.per_hcp for limit in limits):
+        return Room(limits, now=now)
+    source = Warehouse(workspace, _segments(workspace, body))
+    ours = carry(records, upto, now, config.settings, {}, limits).contacts
+    return Room(limits, known_contacts(source.read("touches", now), ours), now=now)
+
+
+def _segments(workspace: Workspace, body: Mapping[str, Any]) -> list[str]:
+    """The warehouse segments that a cycle read, those that an erasure has replaced by what replaced them."""
+    newer = replaced(workspace.warehouse)
+    return [newer.get(commitment, commitment) for commitment in body["inputs"]["warehouse"]]
 
 
 def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, stage: Stage) -> dict[str, Any]:
@@ -140,7 +158,10 @@ def _compare_all(
     for purpose, plan in body["plans"].items():
         if "displaces" not in plan and purpose in fresh.body["plans"]:  # recorded before it was kept who displaces whom
             fresh.body["plans"][purpose].pop("displaces")
-    differs += [f"`{name}` of the cycle" for name in fresh.body if canonical({name: fresh.body[name]}) != canonical({name: body.get(name)})]
+    unkept = {"made"} - body.keys()  # recorded before sums were kept
+    differs += [
+        f"`{name}` of the cycle" for name in fresh.body if name not in unkept and canonical({name: fresh.body[name]}) != canonical({name: body.get(name)})
+    ]
     held = {canonical({"body": each.body, "payload": each.payload}) for each in ledger.entries(kind="action", cycle=cycle_id) if not each.gone}
     derived = {canonical({"body": each.body, "payload": each.payload}) for each in actions}
     return differs + ([f"{len(held ^ derived)} actions"] if held != derived else [])

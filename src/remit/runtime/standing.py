@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from remit.authority import LEFT_ALONE
-from remit.gateway import Clerk, Room, Single, Standing, Tally, deliver, lists
+from remit.gateway import Clerk, Counts, Room, Single, Standing, Tally, deliver, histories, lists
 from remit.ledger import Ledger
 from remit.runtime import rights
 from remit.runtime.errors import WorkspaceError
@@ -42,11 +42,12 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
         single=Single(inputs.known, config.charters, config.people),
         secret=ledger.draw_key(),
     )
+    known = histories(inputs.known.contacts) if any(limit.per_hcp for limit in standing.table.limits) else {}
     since = 0 if len(cycles) < 2 else cycles[-2].seq  # keys are remembered since the cycle before last
 
     def fresh() -> Tally:
         named = {stop.id: stop for stop in stops_at(ledger, upto) if stop is not LEFT_ALONE}
-        return Tally(upto, since, stops=named, held=held_at(ledger, upto))
+        return Tally(upto, since, stops=named, held=held_at(ledger, upto), counts=Counts(standing.table.limits, inputs.made, known))
 
     def gate() -> AbstractContextManager[None]:
         return turn(workspace)

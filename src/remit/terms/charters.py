@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+PURPOSES = ("promotional", "medical", "service")
+
 
 @dataclass(frozen=True, slots=True)
 class Charter:

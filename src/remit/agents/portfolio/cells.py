@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from remit.agents.charters import PURPOSES
 from remit.agents.portfolio.columns import plain
 from remit.agents.portfolio.pilots import Universe, slug
+from remit.terms.charters import PURPOSES
 from remit.terms.errors import ClockError
 from remit.terms.instants import add_span, parse_instant, to_instant
 

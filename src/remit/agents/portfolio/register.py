@@ -11,9 +11,9 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, Node
 
-from remit.agents.charters import PURPOSES
 from remit.agents.errors import AgentError
 from remit.agents.portfolio.pilots import DIRECTIONS, STATUSES, UNIVERSES, Metric, Pilot, Universe
+from remit.terms.charters import PURPOSES
 from remit.terms.documents import Document
 from remit.terms.instants import format_instant
 

@@ -200,6 +200,8 @@ def _print_would(result: dict[str, Any]) -> None:
         for purpose, value in cycle["value"].items():
             more = value["shadow"] - value["recorded"]
             rows.append([cycle["cycle"], purpose, _amount(value["recorded"]), _amount(value["shadow"]), _amount(more), *actions.values(), waiting["shadow"]])
+    if result["limits"]:
+        printing.line(f"Not told: what its other limits would change ({', '.join(result['limits'])}). Those of each cycle's own table hold here.")
     printing.table(["cycle", "purpose", "value recorded", "in the shadow", "more", "actions", "in the shadow", "added", "dropped", "waiting then"], rows)
     for cycle in result["cycles"]:
         if "agent" in cycle:

@@ -51,7 +51,7 @@ def of_cycle(recorded: RecordedCycle, threads: int, stage: Callable[[str], None]
     for charter in charters:
         stage(f"choose for {charter.agent} alone")
         own = judged.filter(pl.col("agent") == charter.agent).with_columns(number=pl.int_range(pl.len(), dtype=pl.Int64))
-        alone = choose(own, (charter,), settings, recorded.allowance, recorded.free, displaced=False, threads=threads)
+        alone = choose(own, (charter,), settings, recorded.allowance, recorded.free, recorded.room, displaced=False, threads=threads)
         before.append(alone.taken.with_columns(agent=pl.lit(charter.agent)))
         both = int((alone.chosen & own["together"].to_numpy()).sum())
         account = plans[charter.purpose]["accounts"][charter.agent]

@@ -7,7 +7,9 @@ import polars as pl
 
 from remit.ledger import Records
 from remit.runtime.cycle import PURPOSES
+from remit.runtime.limiting import Room
 from remit.runtime.record import STREAM
+from remit.runtime.replaying import room_at
 from remit.runtime.reporting import cycle_body
 from remit.runtime.stopping import applied
 from remit.runtime.workspace import Config, Workspace, read_config, recall
@@ -17,7 +19,8 @@ _UNBOUNDED = "floor/"
 
 @dataclass(frozen=True, slots=True)
 class RecordedCycle:
-    """`decisions` are in their order, without those of `gone` erased HCPs; `free` is the capacity per resource (micro-units) before anything was chosen."""
+    """`decisions` are in their order, without those of `gone` erased HCPs; `free` is the capacity per resource (micro-units) before anything was chosen, and
+    of limits; `room` is what those per HCP are counted from."""
 
     cycle: str
     now: int
@@ -26,6 +29,7 @@ class RecordedCycle:
     decisions: pl.DataFrame
     gone: int
     free: dict[str, int]
+    room: Room
 
     @property
     def allowance(self) -> pl.DataFrame:
@@ -41,4 +45,6 @@ def read_cycle(workspace: Workspace, records: Records, cycle: str) -> RecordedCy
     decisions = pl.concat([each.frame for each in found]) if found else pl.DataFrame()
     first: dict[str, Any] = next((body["plans"][purpose] for purpose in PURPOSES if purpose in body["plans"]), {"capacity": {}})
     free = {name: amount for name, amount in first["capacity"].items() if not name.startswith(_UNBOUNDED)}
-    return RecordedCycle(cycle, int(body["now"]), config, body, decisions, sum(sum(each.gone.values()) for each in found), free)
+    return RecordedCycle(
+        cycle, int(body["now"]), config, body, decisions, sum(sum(each.gone.values()) for each in found), free, room_at(workspace, records, body)
+    )

@@ -13,6 +13,7 @@ from remit.agents import AgentError, read_charter
 from remit.authority import Table, judge, stopped
 from remit.intake import read
 from remit.ledger import Records, read_ledger
+from remit.runtime import limiting
 from remit.runtime.cycle import Joint, allowances, choose, proposed
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.portfolio.compare import PLANNED
@@ -34,7 +35,8 @@ _CHOICE = (*_KEY, "purpose", "territory", "exclusion", "ruling", "value", "manda
 
 def would(folder: Path, table: Path | None, agent: Path | None, cycles: int | None, threads: int, stage: Stage) -> dict[str, Any]:
     """What another `table`, a further `agent` (the file of its charter) or both would have made of the last `cycles` (None: all). Each cycle stands alone: what
-    the shadow would have done before is not carried into the next. Raises the error of the first file at fault."""
+    the shadow would have done before is not carried into the next, and limits are those of the cycle's own table: `limits` names those in which the other
+    differs from that of the workspace. Raises the error of the first file at fault."""
     workspace = open_workspace(folder)
     config = read_config(config_texts(workspace))
     charter = None if agent is None else read_charter(_text(agent), str(agent), config.people)
@@ -42,10 +44,12 @@ def would(folder: Path, table: Path | None, agent: Path | None, cycles: int | No
         names = _names(records, cycles)
         newest = int(next(iter(records.entries(kind="cycle", cycle=names[-1]))).body["now"])
         other = None if table is None else config.with_table(_text(table)).read_table(newest)
+        limits = [] if other is None else limiting.differing(config.read_table(newest), other)
         rows = [_cycle(workspace, records, name, other, charter, threads, stage) for name in names]
     return {
         "table": None if other is None else f"{other.name}, version {other.version}",
         "agent": None if charter is None else charter.agent,
+        "limits": limits,
         "currency": rows[-1].pop("currency"),
         "cycles": [{key: value for key, value in row.items() if key != "currency"} for row in rows],
     }
@@ -66,7 +70,7 @@ def _cycle(workspace: Workspace, records: Records, name: str, other: Table | Non
         allowance = pl.concat([allowance.select(pl.col("hcp_id").cast(pl.String), "allowance"), more]).unique("hcp_id", keep="first", maintain_order=True)
         charters = (*(each for each in charters if each.agent != charter.agent), charter)
     judged = _plain(judged).sort(_KEY, nulls_last=False).with_columns(number=pl.int_range(pl.len(), dtype=pl.Int64))
-    joint = choose(judged, charters, recorded.config.settings, allowance, recorded.free, displaced=charter is not None, threads=threads)
+    joint = choose(judged, charters, recorded.config.settings, allowance, recorded.free, recorded.room, displaced=charter is not None, threads=threads)
     return {"cycle": name, "now": format_instant(recorded.now), "currency": recorded.config.settings.currency, **_differences(recorded, judged, joint, charter)}
 
 
