@@ -3,7 +3,19 @@
 from remit.gateway.between import Asked, Room, Standing, between
 from remit.gateway.channels.files import Delivery, deliver, lists, take_back
 from remit.gateway.clerk import Answer, Clerk, Renewed
-from remit.gateway.credentials import SCOPES, Client, Issued, Register, TokenKey, issue, may_issue, may_revoke, may_rotate, revoke, rotate
+from remit.gateway.credentials import (
+    TOKEN_SCOPES,
+    Client,
+    Issued,
+    Register,
+    TokenKey,
+    issue_credential,
+    may_issue,
+    may_revoke,
+    may_rotate,
+    revoke_credential,
+    rotate_token_key,
+)
 from remit.gateway.door import Stopped, clear, clear_approved
 from remit.gateway.errors import CredentialError, GatewayError
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
@@ -15,7 +27,7 @@ from remit.gateway.tokens import Bearer, Charters, Granted, Tokens
 __all__ = [
     "ACCOUNTABLE",
     "REASONS",
-    "SCOPES",
+    "TOKEN_SCOPES",
     "Answer",
     "Asked",
     "Bearer",
@@ -48,7 +60,7 @@ __all__ = [
     "gather",
     "handed_over",
     "heard",
-    "issue",
+    "issue_credential",
     "lacking",
     "lists",
     "may_issue",
@@ -59,7 +71,7 @@ __all__ = [
     "open_inquiries",
     "refusal",
     "remark",
-    "revoke",
-    "rotate",
+    "revoke_credential",
+    "rotate_token_key",
     "take_back",
 ]
