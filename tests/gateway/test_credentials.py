@@ -20,7 +20,21 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
-from remit.gateway import SCOPES, CredentialError, GatewayError, Issued, Register, Tokens, issue, may_issue, may_revoke, may_rotate, revoke, rotate, tokens
+from remit.gateway import (
+    TOKEN_SCOPES,
+    CredentialError,
+    GatewayError,
+    Issued,
+    Register,
+    Tokens,
+    issue_credential,
+    may_issue,
+    may_revoke,
+    may_rotate,
+    revoke_credential,
+    rotate_token_key,
+    tokens,
+)
 from remit.gateway.credentials import HASHER, KEYS, LIFE_S, SKEW_S, signing_key
 from remit.ledger import Ledger, LedgerError, Place, create_ledger, open_ledger, read_ledger, verify
 from remit.terms.charters import Charter
@@ -51,14 +65,14 @@ class House:
     charters: dict[str, str] = field(default_factory=lambda: {"email": digest(b"the charter"), "calls": digest(b"another charter")})
     made: dict[str, Tokens] = field(default_factory=dict)
 
-    def issue(self, by: str = "owner", scopes: tuple[str, ...] = SCOPES, until: int = AT + 90 * DAY, at: int = AT, charter: Charter = CHARTER) -> Issued:
-        return issue(self.ledger, charter, PEOPLE, by, scopes, until, at=at, now=NOW, entropy=os.urandom)
+    def issue(self, by: str = "owner", scopes: tuple[str, ...] = TOKEN_SCOPES, until: int = AT + 90 * DAY, at: int = AT, charter: Charter = CHARTER) -> Issued:
+        return issue_credential(self.ledger, charter, PEOPLE, by, scopes, until, at=at, now=NOW, entropy=os.urandom)
 
     def revoke(self, name: str, by: str = "owner", charter: Charter | None = CHARTER) -> None:
-        revoke(self.ledger, name, charter, PEOPLE, by, at=AT, now=NOW)
+        revoke_credential(self.ledger, name, charter, PEOPLE, by, at=AT, now=NOW)
 
     def rotate(self, at: int = AT, *, stolen: bool = False) -> str:
-        return rotate(self.ledger, ["compliance"], "compliance", at=at, stolen=stolen, entropy=os.urandom).kid
+        return rotate_token_key(self.ledger, ["compliance"], "compliance", at=at, stolen=stolen, entropy=os.urandom).kid
 
     def door(self, issuer: str = ISSUER) -> Tokens:
         return Tokens(self.ledger, lambda agent, now, cycled: self.charters.get(agent), issuer=issuer, audience=AUDIENCE, entropy=os.urandom)
@@ -199,7 +213,7 @@ def test_two_who_issue_at_once_do_not_both_get_the_last_place(house: House) -> N
     def one(_: int) -> str:
         with open_ledger(house.ledger.folder, entropy=os.urandom) as ledger:
             try:
-                return issue(ledger, CHARTER, PEOPLE, "owner", SCOPES, AT + DAY, at=AT, now=NOW, entropy=os.urandom).client.id
+                return issue_credential(ledger, CHARTER, PEOPLE, "owner", TOKEN_SCOPES, AT + DAY, at=AT, now=NOW, entropy=os.urandom).client.id
             except GatewayError:
                 return ""
 
@@ -214,7 +228,7 @@ def test_a_revoked_client_gets_nothing_and_its_token_opens_nothing_at_once(house
     token = door.grant(issued.client.id, issued.secret, (), AT).token
     door.check(token, AT, AUDIENCE)
     with open_ledger(house.ledger.folder, entropy=os.urandom) as elsewhere:
-        revoke(elsewhere, issued.client.id, CHARTER, PEOPLE, by, at=AT, now=NOW)
+        revoke_credential(elsewhere, issued.client.id, CHARTER, PEOPLE, by, at=AT, now=NOW)
     assert "revoked" in not_good(door, token)
     refused("invalid_client", lambda: door.grant(issued.client.id, issued.secret, (), AT))
     with pytest.raises(GatewayError, match=f"`{by}` has revoked it already"):
@@ -527,11 +541,11 @@ with open_ledger(folder, entropy=os.urandom) as ledger:
     else:
         Ledger.settle = die
     if doing == "issue":
-        credentials.issue(ledger, CHARTER, PEOPLE, "owner", ["propose"], AT * 2, at=AT, now=NOW, entropy=os.urandom)
+        credentials.issue_credential(ledger, CHARTER, PEOPLE, "owner", ["propose"], AT * 2, at=AT, now=NOW, entropy=os.urandom)
     elif doing == "rotate":
-        credentials.rotate(ledger, ["compliance"], "compliance", at=AT, stolen=False, entropy=os.urandom)
+        credentials.rotate_token_key(ledger, ["compliance"], "compliance", at=AT, stolen=False, entropy=os.urandom)
     else:
-        credentials.revoke(ledger, sys.argv[4], CHARTER, PEOPLE, "owner", at=AT, now=NOW)
+        credentials.revoke_credential(ledger, sys.argv[4], CHARTER, PEOPLE, "owner", at=AT, now=NOW)
 """
 
 

@@ -38,7 +38,7 @@ def young(tmp_path: Path) -> Workspace:
 
 
 def issue(workspace: Workspace, agent: str = "email", by: str = "owner-email", expires: str = "3 months", scopes: tuple[str, ...] = ()) -> dict[str, str]:
-    return credential_commands.issue_credential(workspace.root, agent, by, list(scopes), expires)
+    return credential_commands.issue(workspace.root, agent, by, list(scopes), expires)
 
 
 def now() -> int:
@@ -102,7 +102,7 @@ def test_from_the_first_command_to_a_token_and_back(young: Workspace, remit: Rem
         (lambda place: issue(place, expires="2 years"), "is not a span of time"),
         (lambda place: issue(place, expires="13 months"), "at most 12 months"),
         (lambda place: issue(place, expires="0 days"), "it would end before it begins"),
-        (lambda place: credential_commands.revoke_credential(place.root, "client-0", "owner-email"), "there is no credential `client-0`"),
+        (lambda place: credential_commands.revoke(place.root, "client-0", "owner-email"), "there is no credential `client-0`"),
         (lambda place: credential_commands.rotate_key(place.root, "mlr-lead", stolen=False), "compliance-lead or owner-authority may"),
     ],
 )
@@ -138,8 +138,8 @@ def test_a_charter_that_is_gone_or_moved_is_seen(young: Workspace, door: Tokens,
         door.grant(issued["client"], issued["secret"], [], now())
     assert credential_commands.listed(young.root)["clients"][0]["state"] == "no charter"
     with pytest.raises(GatewayError, match="compliance-lead may"):
-        credential_commands.revoke_credential(young.root, issued["client"], "owner-email")
-    assert credential_commands.revoke_credential(young.root, issued["client"], "compliance-lead")["state"] == "revoked"
+        credential_commands.revoke(young.root, issued["client"], "owner-email")
+    assert credential_commands.revoke(young.root, issued["client"], "compliance-lead")["state"] == "revoked"
 
 
 def test_a_charter_that_cannot_be_read_lets_its_agent_in_no_more(young: Workspace, door: Tokens, issued: dict[str, str]) -> None:
@@ -226,7 +226,7 @@ def test_while_a_run_is_at_work_nothing_is_issued_but_anything_is_revoked(young:
             issue(young)
         with pytest.raises(WorkspaceError, match="another run is at work"):
             credential_commands.rotate_key(young.root, "compliance-lead", stolen=False)
-        credential_commands.revoke_credential(young.root, issued["client"], "owner-email")
+        credential_commands.revoke(young.root, issued["client"], "owner-email")
 
 
 def test_a_cycle_goes_on_as_before_and_everything_verifies_and_replays(workspace: Workspace) -> None:

@@ -25,7 +25,7 @@ from remit.terms.charters import Charter
 from remit.terms.people import People
 
 CREDENTIAL, KEY = "remit.credential/1", "remit.key/1"
-SCOPES = ("describe", "propose", "status", "outcome")
+TOKEN_SCOPES = ("describe", "propose", "status", "outcome")
 """What a token may allow."""
 COMPLIANCE = "compliance"
 """The role that may issue and revoke for any agent."""
@@ -147,33 +147,35 @@ def _on_file(named: set[str], people: People, now: int) -> list[str]:
     return sorted(name for name in named if name in people and people[name].active(now))
 
 
-def issue(ledger: Ledger, charter: Charter, people: People, by: str, scopes: Collection[str], until: int, *, at: int, now: int, entropy: Entropy) -> Issued:
+def issue_credential(
+    ledger: Ledger, charter: Charter, people: People, by: str, scopes: Collection[str], until: int, *, at: int, now: int, entropy: Entropy
+) -> Issued:
     """Issues a credential to the charter's agent, which ends at `until`; the first one of a ledger makes the key that signs tokens, too. Raises `GatewayError`
     with every fault, `LedgerError`."""
     able = may_issue(charter, people, now)
     faults = [] if by in able else [f"`{by}` may not issue it: {' or '.join(able) or 'nobody on file'} may"]
-    faults += [f"there is no scope `{scope}`: there are {', '.join(SCOPES)}" for scope in sorted(set(scopes) - set(SCOPES))]
+    faults += [f"there is no scope `{scope}`: there are {', '.join(TOKEN_SCOPES)}" for scope in sorted(set(scopes) - set(TOKEN_SCOPES))]
     faults += [] if scopes else ["it would allow nothing: name a scope"]
     faults += [] if until > at else ["it would end before it begins"]
     faults += [] if charter.expires > now else ["the agent's charter has expired: its owner must sign another first"]
     secret = f"remit-secret-{_base64(entropy(32))}"
-    body = {"step": "issued", "agent": charter.agent, "client": f"client-{entropy(12).hex()}", "at": at, "by": by}
-    more = {"hash": HASHER.hash(secret, salt=entropy(16)), "scopes": [scope for scope in SCOPES if scope in scopes], "expires": until}
-    issued = Entry("credential", CREDENTIAL, body | more)
+    held = tuple(scope for scope in TOKEN_SCOPES if scope in scopes)
+    client = Client(f"client-{entropy(12).hex()}", charter.agent, HASHER.hash(secret, salt=entropy(16)), held, at, by, until)
+    body = {"step": "issued", "agent": client.agent, "client": client.id, "at": at, "by": by, "hash": client.hash, "scopes": list(held), "expires": until}
     with _turn(ledger) as (turn, register):
-        live = [client.id for client in register.clients.values() if client.agent == charter.agent and client.live(at)]
+        live = [each.id for each in register.clients.values() if each.agent == charter.agent and each.live(at)]
         if len(live) >= LIVE:
             faults.append(f"it has {LIVE} live credentials, {' and '.join(live)}: revoke one first")
         if faults:
             raise GatewayError("no credential can be issued", where=charter.agent, faults=faults)
         first = [] if register.signing else [_made_key(ledger, [], entropy, at, by, at)]
-        name = f"credential:{body['client']}:issued"
-        turn.append(name, [*first, issued], cycle=name)
+        name = f"credential:{client.id}:issued"
+        turn.append(name, [*first, Entry("credential", CREDENTIAL, body)], cycle=name)
     ledger.settle()
-    return Issued(Client(str(body["client"]), charter.agent, str(more["hash"]), tuple(more["scopes"]), at, by, until), secret)  # type: ignore[arg-type]
+    return Issued(client, secret)
 
 
-def revoke(ledger: Ledger, name: str, charter: Charter | None, people: People, by: str, *, at: int, now: int) -> Client:
+def revoke_credential(ledger: Ledger, name: str, charter: Charter | None, people: People, by: str, *, at: int, now: int) -> Client:
     """Revokes the credential `name`, whose agent's `charter` is given (None: it has none any more); from the entry on it opens nothing, nor do its tokens.
     Raises `GatewayError` with why it cannot be, `LedgerError`."""
     with _turn(ledger) as (turn, register):
@@ -190,7 +192,7 @@ def revoke(ledger: Ledger, name: str, charter: Charter | None, people: People, b
     return replace(client, revoked=at, revoked_by=by)
 
 
-def rotate(ledger: Ledger, able: Collection[str], by: str, *, at: int, stolen: bool, entropy: Entropy) -> TokenKey:
+def rotate_token_key(ledger: Ledger, able: Collection[str], by: str, *, at: int, stolen: bool, entropy: Entropy) -> TokenKey:
     """Makes a new key that signs tokens from now on; `able` may. Tokens of the one before are accepted until the last of them has ended, or, if it was
     `stolen`, no more. Raises `GatewayError`, `LedgerError`."""
     if by not in able:

@@ -18,7 +18,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from remit.gateway.credentials import HASHER, KINDS, LIFE_S, SCOPES, SECRET, SKEW_S, Register, signing_key
+from remit.gateway.credentials import HASHER, KINDS, LIFE_S, SECRET, SKEW_S, TOKEN_SCOPES, Register, signing_key
 from remit.gateway.errors import CredentialError
 from remit.ledger import Entropy, Ledger
 
@@ -79,7 +79,9 @@ class Tokens:
         if not held.live(now) or charter is None:
             raise _refused_client("no charter" if held.live(now) else "revoked or ended")
         if lacking := set(asked) - set(held.scopes):
-            what = f"this client has no scope {', '.join(f'`{scope}`' for scope in sorted(lacking))}" if lacking <= set(SCOPES) else "there is no such scope"
+            what = (
+                f"this client has no scope {', '.join(f'`{scope}`' for scope in sorted(lacking))}" if lacking <= set(TOKEN_SCOPES) else "there is no such scope"
+            )
             raise CredentialError("invalid_scope", what, do=f"It may ask for {', '.join(held.scopes)}.")
         scopes = tuple(scope for scope in held.scopes if not asked or scope in asked)
         at = now // _S

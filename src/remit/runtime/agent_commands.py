@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from remit.gateway import SCOPES
+from remit.gateway import TOKEN_SCOPES
 from remit.runtime import credential_commands, render_credentials
 from remit.runtime.options import AsJson, Folder, say
 
@@ -16,13 +16,13 @@ agent = typer.Typer(no_args_is_help=True, help="Credentials of agents: issued, r
 def issue(
     name: Annotated[str, typer.Argument(metavar="AGENT", help="The agent, as its charter names it.")],
     by: Annotated[str, typer.Option(help="Who issues: the agent's owner, or somebody in the role compliance.")],
-    scope: Annotated[list[str] | None, typer.Option(help=f"What it may do: {', '.join(SCOPES)}. May be repeated; all of them if not given.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help=f"What it may do: {', '.join(TOKEN_SCOPES)}. May be repeated; all of them if not given.")] = None,
     expires: Annotated[str, typer.Option(help=f"How long it holds, at most {credential_commands.LONGEST}.")] = "3 months",
     workspace: Folder = Path(),
     as_json: AsJson = False,
 ) -> None:
     """Issue a credential to an agent, and print its secret this once. To rotate: issue a second, move the agent to it, revoke the first."""
-    say(credential_commands.issue_credential(workspace, name, by, scope or [], expires), as_json, render_credentials.issued)
+    say(credential_commands.issue(workspace, name, by, scope or [], expires), as_json, render_credentials.issued)
 
 
 @agent.command()
@@ -33,7 +33,7 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Revoke a credential: from here on neither it nor any of its tokens opens anything."""
-    say(credential_commands.revoke_credential(workspace, client, by), as_json, render_credentials.revoked)
+    say(credential_commands.revoke(workspace, client, by), as_json, render_credentials.revoked)
 
 
 @agent.command("list")

@@ -6,7 +6,7 @@ from pathlib import Path
 from time import time_ns
 from typing import Any
 
-from remit.gateway import SCOPES, Client, Register, issue, may_rotate, revoke, rotate
+from remit.gateway import TOKEN_SCOPES, Client, Register, issue_credential, may_rotate, revoke_credential, rotate_token_key
 from remit.gateway.credentials import LIFE_S
 from remit.ledger import open_ledger, read_ledger
 from remit.runtime.chartered import bound
@@ -20,7 +20,7 @@ LONGEST = "12 months"
 """How long a credential may hold."""
 
 
-def issue_credential(workspace: Path, agent: str, by: str, scopes: list[str], expires: str) -> dict[str, Any]:
+def issue(workspace: Path, agent: str, by: str, scopes: list[str], expires: str) -> dict[str, Any]:
     """Issues a credential and tells its secret, this once."""
     place, at = open_workspace(workspace), _clock()
     until = add_span(at, expires)
@@ -31,18 +31,18 @@ def issue_credential(workspace: Path, agent: str, by: str, scopes: list[str], ex
         raise WorkspaceError(f"there is no agent `{agent}`", do=f"There are {', '.join(sorted(charters))}; each has its charter in agents/.")
     with locked(place), closing(open_or_create(place, config.settings, os.urandom)) as ledger:
         now = present(ledger, config.settings)
-        made = issue(ledger, charters[agent].charter, config.people, by, scopes or list(SCOPES), until, at=at, now=now, entropy=os.urandom)
+        made = issue_credential(ledger, charters[agent].charter, config.people, by, scopes or list(TOKEN_SCOPES), until, at=at, now=now, entropy=os.urandom)
     return {**_told(made.client, at, held=True), "secret": made.secret}
 
 
-def revoke_credential(workspace: Path, client: str, by: str) -> dict[str, Any]:
+def revoke(workspace: Path, client: str, by: str) -> dict[str, Any]:
     """Revokes a credential at once, also while a cycle runs, which then has to be decided again."""
     place, at = open_workspace(workspace), _clock()
     config, charters = bound(place)
     with closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
         held = Register.of(ledger).clients.get(client)
         theirs = charters.get(held.agent) if held else None
-        gone = revoke(ledger, client, theirs.charter if theirs else None, config.people, by, at=at, now=present(ledger, config.settings))
+        gone = revoke_credential(ledger, client, theirs.charter if theirs else None, config.people, by, at=at, now=present(ledger, config.settings))
     return _told(gone, at, held=theirs is not None)
 
 
@@ -67,7 +67,7 @@ def rotate_key(workspace: Path, by: str, stolen: bool) -> dict[str, Any]:
     with locked(place), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
         now = present(ledger, config.settings)
         able = may_rotate(governed(place, ledger, config, now).read_table(now).owner, config.people, now)
-        key = rotate(ledger, able, by, at=at, stolen=stolen, entropy=os.urandom)
+        key = rotate_token_key(ledger, able, by, at=at, stolen=stolen, entropy=os.urandom)
     return {"kid": key.kid, "by": by, "stolen": stolen, "minutes": LIFE_S // 60}
 
 
