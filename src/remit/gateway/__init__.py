@@ -4,7 +4,7 @@ from remit.gateway.between import Asked, Room, Standing, between
 from remit.gateway.channels.files import Delivery, deliver, lists, take_back
 from remit.gateway.clerk import Answer, Clerk, Renewed
 from remit.gateway.counting import Counts, Made, contacts_under, counted, histories
-from remit.gateway.credentials import SCOPES, Client, Issued, Register, TokenKey, (, issue, may_issue, may_revoke, may_rotate, revoke, rotate
+from remit.gateway.credentials import SCOPES, Client, Issued, Register, TokenKey, issue, may_issue, may_revoke, may_rotate, revoke, rotate
 from remit.gateway.door import Stopped, asked_now, clear, clear_approved
 from remit.gateway.errors import CredentialError, GatewayError
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
@@ -14,8 +14,9 @@ from remit.gateway.tally import Tally
 from remit.gateway.tokens import Bearer, Charters, Granted, Tokens
 
 __all__ = [
-    "(",
     "ACCOUNTABLE",
+    "REASONS",
+    "SCOPES",
     "Answer",
     "Asked",
     "Bearer",
@@ -31,11 +32,9 @@ __all__ = [
     "Issued",
     "Known",
     "Made",
-    "REASONS",
     "Register",
     "Renewed",
     "Room",
-    "SCOPES",
     "Single",
     "Standing",
     "Stopped",
