@@ -4,7 +4,19 @@ from remit.gateway.between import Asked, Room, Standing, between
 from remit.gateway.channels.files import Delivery, deliver, lists, take_back
 from remit.gateway.clerk import Answer, Clerk, Renewed
 from remit.gateway.counting import Counts, Made, contacts_under, counted, histories
-from remit.gateway.credentials import SCOPES, Client, Issued, Register, TokenKey, issue, may_issue, may_revoke, may_rotate, revoke, rotate
+from remit.gateway.credentials import (
+    TOKEN_SCOPES,
+    Client,
+    Issued,
+    Register,
+    TokenKey,
+    issue_credential,
+    may_issue,
+    may_revoke,
+    may_rotate,
+    revoke_credential,
+    rotate_token_key,
+)
 from remit.gateway.door import Stopped, asked_now, clear, clear_approved
 from remit.gateway.errors import CredentialError, GatewayError
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
@@ -16,7 +28,7 @@ from remit.gateway.tokens import Bearer, Charters, Granted, Tokens
 __all__ = [
     "ACCOUNTABLE",
     "REASONS",
-    "SCOPES",
+    "TOKEN_SCOPES",
     "Answer",
     "Asked",
     "Bearer",
@@ -55,7 +67,7 @@ __all__ = [
     "handed_over",
     "heard",
     "histories",
-    "issue",
+    "issue_credential",
     "lacking",
     "lists",
     "may_issue",
@@ -66,7 +78,7 @@ __all__ = [
     "open_inquiries",
     "refusal",
     "remark",
-    "revoke",
-    "rotate",
+    "revoke_credential",
+    "rotate_token_key",
     "take_back",
 ]

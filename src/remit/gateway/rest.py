@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 from fastapi import FastAPI, Request, Response
 
-from remit.gateway.credentials import SCOPES
+from remit.gateway.credentials import TOKEN_SCOPES
 from remit.gateway.errors import GatewayError
 from remit.gateway.messages import LARGEST, Problem, ProposalOut, ProposalsIn, ProposalsOut, read_proposals
 from remit.gateway.verbs import Backstage, Refused, Verbs
@@ -115,7 +115,9 @@ def _for_operators(route: _Route, backstage: Backstage) -> None:
     @route("GET", "/.well-known/oauth-protected-resource/mcp", _Shape("Who gives tokens for the MCP endpoint (RFC 9728)", dict[str, Any]))
     async def protected_resource(request: Request) -> Response:
         base = str(request.base_url).rstrip("/")
-        return _json({"resource": f"{base}/mcp", "authorization_servers": [base], "scopes_supported": list(SCOPES), "bearer_methods_supported": ["header"]})
+        return _json(
+            {"resource": f"{base}/mcp", "authorization_servers": [base], "scopes_supported": list(TOKEN_SCOPES), "bearer_methods_supported": ["header"]}
+        )
 
     @route("GET", "/healthz", _Shape("Whether the process lives", dict[str, Any]))
     async def health(request: Request) -> Response:
@@ -161,7 +163,7 @@ def _discovery(request: Request) -> dict[str, Any]:
     grants = {"grant_types_supported": ["client_credentials"], "token_endpoint_auth_methods_supported": methods, "response_types_supported": []}
     token = f"{base}/v1/token"
     # No grant uses an authorization endpoint, but clients of MCP do not read a description without one.
-    return {"issuer": base, "authorization_endpoint": token, "token_endpoint": token, "scopes_supported": list(SCOPES), **grants}
+    return {"issuer": base, "authorization_endpoint": token, "token_endpoint": token, "scopes_supported": list(TOKEN_SCOPES), **grants}
 
 
 async def _body(request: Request) -> bytes:
