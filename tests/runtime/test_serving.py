@@ -69,7 +69,7 @@ class Client:
 
 
 def issued(workspace: Workspace, agent: str, *scopes: str) -> dict[str, str]:
-    made = credential_commands.issue_credential(workspace.root, agent, f"owner-{agent}", list(scopes), "30 days")
+    made = credential_commands.issue(workspace.root, agent, f"owner-{agent}", list(scopes), "30 days")
     return {"client_id": made["client"], "client_secret": made["secret"]}
 
 
@@ -215,7 +215,7 @@ def test_nothing_works_without_a_token_that_allows_it(office: tuple[Workspace, s
     other = Client(url, narrow)
     other.sign_in()
     assert other.call("GET", "/v1/describe")[0] == 200
-    credential_commands.revoke_credential(workspace.root, narrow["client_id"], "owner-msl")
+    credential_commands.revoke(workspace.root, narrow["client_id"], "owner-msl")
     assert other.call("GET", "/v1/describe")[0] == 401
 
 
