@@ -290,6 +290,20 @@ def test_a_stop_is_heeded_by_a_server_at_work_and_a_cycle_is_taken_in(workspace:
     assert commands.verify(workspace.root, [], None, None)["faults"] == []
 
 
+def test_a_charter_that_changes_ends_its_tokens_and_is_taken_in(workspace: Workspace) -> None:
+    credentials = issued(workspace, "email")
+    with served(workspace) as (url, _):
+        client = Client(url, credentials)
+        client.sign_in()
+        assert client.call("GET", "/v1/describe")[0] == 200
+        charter = workspace.root / "agents" / "email.yaml"
+        charter.write_text(charter.read_text().replace("objective: New", "objective: Fewer but better new"))
+        assert client.call("GET", "/v1/describe")[0] == 401
+        client.sign_in()
+        status, allowed = client.call("GET", "/v1/describe")
+        assert (status, allowed["objective"][:5]) == (200, "Fewer")
+
+
 def test_killed_at_any_moment_nothing_is_lost_or_done_twice(workspace: Workspace) -> None:
     credentials = issued(workspace, "email")
     answered: dict[str, str] = {}

@@ -84,9 +84,13 @@ def _guarded(application: ASGIApp, backstage: Backstage) -> ASGIApp:
             try:
                 backstage.caller(Request(scope).headers.get("authorization"), None)
             except Refused as refused:
-                where = f"{Request(scope).base_url}.well-known/oauth-protected-resource/mcp"
-                refused.headers["WWW-Authenticate"] = f'Bearer resource_metadata="{where}"'
+                if refused.status == 401:
+                    where = f"{Request(scope).base_url}.well-known/oauth-protected-resource/mcp"
+                    refused.headers["WWW-Authenticate"] = f'Bearer resource_metadata="{where}"'
                 await JSONResponse({"error": refused.title, "detail": refused.detail}, refused.status, refused.headers)(scope, receive, send)
+                return
+            except RemitError as error:
+                await JSONResponse({"error": "nothing can be decided now", "detail": str(error)}, 503, {"Retry-After": "1"})(scope, receive, send)
                 return
         await application(scope, receive, send)
 

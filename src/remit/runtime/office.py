@@ -88,7 +88,7 @@ class Office:
         self._place: Place | None = None
         self._asks = _Fair()
         self._thread = threading.Thread(target=self._work, name="office", daemon=True)
-        self._acted = 0.0
+        self._acted, self._stale = 0.0, False
         self.measured = Measured({})
         self.trouble = "it has not begun"
 
@@ -118,10 +118,14 @@ class Office:
         self._asks.put(agent, (work, future))
         return future
 
+    def renew(self) -> None:
+        """Has what is known taken anew before the next turn."""
+        self._stale = True
+
     def _work(self) -> None:
         settled, begun = monotonic(), None
         while True:
-            if self._place is None:
+            if self._place is None or self._stale:
                 self._begin()
             asks, ended = self._gather(begun)
             begun = None
@@ -139,6 +143,7 @@ class Office:
         return self._place is not None and self._place.clerk.due
 
     def _begin(self) -> None:
+        self._place, self._stale = None, False
         try:
             self._place, self.trouble = self._take(), ""
         except Exception as error:  # as in a turn

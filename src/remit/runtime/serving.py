@@ -27,6 +27,7 @@ from remit.runtime.office import Office, Place
 from remit.runtime.standing import deliverer, take_place
 from remit.runtime.workspace import Workspace, open_workspace
 from remit.terms.charters import Charter
+from remit.terms.encoding import digest
 
 _WORKSPACE, _HOSTS = "REMIT_WORKSPACE", "REMIT_HOSTS"
 
@@ -65,6 +66,7 @@ class Worker:
         self._doors: Ledger | None = None
         self._tokens: Tokens | None = None
         self._charters: Mapping[str, Charter] = {}
+        self._digests: Mapping[str, str] = {}
         self._office = Office(self._take)
         self._registry = CollectorRegistry()
         self._registry.register(_Counted(self._office))
@@ -88,10 +90,14 @@ class Worker:
         if scheme.lower() != "bearer" or not token:
             raise Refused(401, "unauthorized", "Send an access token: `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"})
         try:
-            return self._of_tokens().check(token.strip(), _now(), AUDIENCE, scope).agent
+            bearer = self._of_tokens().check(token.strip(), _now(), AUDIENCE, scope)
         except CredentialError as error:
-            status = {"insufficient_scope": 403, "temporarily_unavailable": 503}.get(error.code, 401)
-            raise Refused(status, error.code, str(error), {"WWW-Authenticate": f'Bearer error="{error.code}"'}) from None
+            raise Refused(error.status, error.code, str(error), {"WWW-Authenticate": f'Bearer error="{error.code}"'}) from None
+
+        if bearer.charter != self._digests.get(bearer.agent, bearer.charter):
+            self._office.renew()
+            raise Refused(503, "not yet", "The charter was changed, and is being taken in.", {"Retry-After": "1"})
+        return bearer.agent
 
     def charter(self, agent: str) -> Charter:
         """As `Backstage`."""
@@ -116,8 +122,7 @@ class Worker:
         try:
             granted = self._of_tokens().grant(form.get("client_id", ""), form.get("client_secret", ""), form.get("scope", "").split(), _now())
         except CredentialError as error:
-            status = {"invalid_client": 401, "temporarily_unavailable": 503}.get(error.code, 400)
-            raise Refused(status, error.code, str(error)) from None
+            raise Refused(error.status, error.code, str(error)) from None
         return {"access_token": granted.token, "token_type": "Bearer", "expires_in": granted.expires_in_s, "scope": " ".join(granted.scopes)}
 
     def describe(self, charter: Charter, clerk: Clerk) -> Mapping[str, Any]:
@@ -139,6 +144,8 @@ class Worker:
         self._ledger = ledger = open_ledger(self._workspace.ledger, entropy=os.urandom)
         clerk, config = take_place(self._workspace, ledger, _now, threads=1)
         self._charters = {charter.agent: charter for charter in config.charters}
+        names = sorted(name for name in config.texts if name.startswith("agents/"))
+        self._digests = {charter.agent: digest(config.texts[name].encode()) for name, charter in zip(names, config.charters, strict=True)}
         return Place(clerk, deliverer(self._workspace, config), ledger.settle)
 
     def _of_tokens(self) -> "Tokens":

@@ -1,0 +1,140 @@
+"""The decision route: proposals over the wire at a fixed rate, whether answers come or not, against two workers; and the highest rate that is held."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+from benchmarks.report import Row
+from remit.runtime import credential_commands
+from remit.runtime.init import create
+from remit.runtime.run import run_cycle
+from remit.runtime.workspace import open_workspace
+
+WORKERS, RATE, REACH_MS = 2, 300, 20
+
+
+def measure(quick: bool) -> list[Row]:
+    """The route at its rate, and the highest of some rates whose 99th percentile is below a second without an error."""
+    seconds = 5 if quick else 30
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = open_workspace(_made(Path(folder) / "w", 300 if quick else 2000))
+        made = credential_commands.issue(workspace.root, "email", "owner-email", [], "1 week")
+        with _served(workspace.root) as url:
+            token, what, hcps = _ready(url, made["client"], made["secret"])
+            run = _Load(url, token, what, hcps)
+            run.at(100, 3)  # warm
+            asked = run.at(RATE, seconds)
+            held, beside = RATE, asked
+            for rate in (400, 500, 600, 800, 1000, 1300):
+                found = run.at(rate, max(seconds // 3, 3))
+                if found[3] or found[1] > 1000:
+                    break
+                held, beside = rate, found
+    median, tail, largest, errors = asked
+    return [
+        Row(
+            f"decision route, all checks, recorded, {WORKERS} workers, {RATE} requests/s open loop, SQLite",
+            f"p99 <= {REACH_MS} ms, no error",
+            f"median {median:.1f} ms, p99 {tail:.1f} ms, largest {largest:.0f} ms, {errors} errors in {seconds} s",
+            f"the highest rate held: {held}/s with p99 {beside[1]:.0f} ms",
+            None if quick else tail <= REACH_MS and not errors,
+        )
+    ]
+
+
+class _Load:
+    """Requests over a few connections kept open; a late answer does not hold the next request back."""
+
+    def __init__(self, url: str, token: str, what: dict[str, object], hcps: list[str]) -> None:
+        host, port = url.removeprefix("http://").split(":")
+        self._host, self._port, self._token, self._what, self._hcps = host, int(port), token, what, hcps
+        self._sent = 0
+
+    def at(self, rate: int, seconds: int) -> tuple[float, float, float, int]:
+        """Median, 99th percentile and largest latency in milliseconds from when a request was due, and how many failed."""
+        return asyncio.run(self._run(rate, seconds))
+
+    async def _run(self, rate: int, seconds: int) -> tuple[float, float, float, int]:
+        free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+        for _ in range(64):
+            free.put_nowait(await asyncio.open_connection(self._host, self._port))
+        start, tasks = time.perf_counter() + 0.1, []
+        for number in range(rate * seconds):
+            due = start + number / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            self._sent += 1
+            tasks.append(asyncio.create_task(self._one(free, due, self._sent)))
+        took = await asyncio.gather(*tasks)
+        while not free.empty():
+            free.get_nowait()[1].close()
+        good = sorted(each for each in took if each is not None)
+        at = min(len(good) - 1, int(len(good) * 0.99))
+        return (statistics.median(good) * 1e3, good[at] * 1e3, good[-1] * 1e3, len(took) - len(good))
+
+    async def _one(self, free: "asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]", due: float, number: int) -> float | None:
+        proposal = {"key": f"k{number}", "hcp_id": self._hcps[number % len(self._hcps)], **self._what}
+        body = json.dumps({"proposals": [proposal]}).encode()
+        head = f"POST /v1/proposals HTTP/1.1\r\nHost: {self._host}\r\nAuthorization: Bearer {self._token}\r\nContent-Length: {len(body)}\r\n\r\n"
+        reader, writer = await free.get()
+        try:
+            writer.write(head.encode() + body)
+            status = await reader.readline()
+            length = 0
+            while (line := await reader.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            answer = await reader.readexactly(length)
+        finally:
+            free.put_nowait((reader, writer))
+        return time.perf_counter() - due if b" 200 " in status and b"rejected" not in answer else None
+
+
+def _made(root: Path, physicians: int) -> Path:
+    create(root, "two-brands", None, physicians)
+    run_cycle(open_workspace(root), os.cpu_count() or 1, lambda _: None)
+    return root
+
+
+@contextmanager
+def _served(root: Path) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "remit.runtime", "serve", "-w", str(root), "--port", str(port), "--workers", str(WORKERS)]
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
+        shutil.rmtree(root / "out", ignore_errors=True)
+
+
+def _ready(url: str, client: str, secret: str) -> tuple[str, dict[str, object], list[str]]:
+    for _ in range(600):
+        try:
+            form = urlencode({"grant_type": "client_credentials", "client_id": client, "client_secret": secret}).encode()
+            token = json.load(urlopen(f"{url}/v1/token", form))["access_token"]  # noqa: S310 - our own server
+            headers = {"Authorization": f"Bearer {token}"}
+            for _ in range(20 * WORKERS):  # every worker
+                allowed = json.load(urlopen(Request(f"{url}/v1/describe", headers=headers)))  # noqa: S310 - as before
+            hcps = json.load(urlopen(Request(f"{url}/v1/hcps", headers=headers)))["hcps"]  # noqa: S310 - as before
+            content = next(each for each in allowed["content"] if each["status"] == "approved")
+            return token, {**{name: content[name] for name in ("channel", "product", "content_id", "communication_type")}, "value": 20}, hcps
+        except (URLError, ConnectionError):
+            time.sleep(0.2)
+    raise TimeoutError(url)
