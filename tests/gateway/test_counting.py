@@ -46,7 +46,7 @@ class Worker:
         table = load_table(OPEN, PEOPLE, FACTS, 0)
         table = replace(table, limits=tuple(limits))
         uses = {"budget/email": MICRO // 2}
-        self.charter = Charter("email", "email", "o", "promotional", "owner", (), ("email",), ("alpha",), 1, NOW + 900 * DAY, 0, uses, {})
+        self.charter = Charter("email", "email", "o", "promotional", "owner", (), ("email",), ("alpha",), 10_000, NOW + 900 * DAY, 0, uses, {})
         self.standing = Standing(
             "cycle-0001", table, {"email": self.charter}, {"email": Room({}, 99, False)}, {"promotional": prices or {}},
             {"budget/email": 1000 * MICRO}, 99, 99, "28 days", Single(of, [CHARTER], PEOPLE), b"secret",

@@ -27,7 +27,7 @@ from remit.terms.encoding import MICRO, canonical
 from remit.terms.facts import FACTS
 from remit.terms.proposals import PROPOSAL_COLUMNS, Proposal
 from remit.terms.verdicts import Ruling
-from tests.runtime.conftest import quiet
+from tests.runtime.conftest import amended, quiet
 
 
 @contextmanager
@@ -140,13 +140,36 @@ def test_a_key_that_is_used_for_something_else_is_refused_and_so_is_an_hcp_out_o
         assert not ledger.holds("nobody")
 
 
+def test_a_vendors_agent_acts_under_its_charter_and_a_row_of_its_own(workspace: Workspace) -> None:
+    charter = (
+        (workspace.root / "agents" / "email.yaml").read_text().replace("agent: email", "agent: vendor-mail").replace("proposer: email", "proposer: external")
+    )
+    (workspace.root / "agents" / "vendor.yaml").write_text(charter.replace("settings: {modules: 4}", "").replace("floor: 50", "floor: 0"))
+    table = workspace.root / "authority.yaml"
+    row = "  - {id: vendor, when: agent = 'vendor-mail' AND channel = 'email' AND consent = 'opt_in' AND purpose = 'promotional', verdict: autonomous, "
+    table.write_text(table.read_text().replace("\nrows:\n", f"\nrows:\n{row}owner: owner-email, reason: A test.}}\n", 1))
+    amended(workspace)
+    done = run_cycle(workspace, 1, quiet)
+    assert done.result is not None
+    assert done.result.decisions.filter(agent="vendor-mail").is_empty()
+    with place(workspace) as (clerk, config, _):
+        hcp, *_ = free(clerk)
+        answer = one(clerk, config, asked(clerk, hcp), "vendor-mail")
+        assert (answer.disposition, rules(answer)) == ("chosen", ["vendor"]), answer
+        again = one(clerk, config, asked(clerk, hcp, "k2"), "vendor-mail")
+        assert again.payload is not None
+        assert again.payload["context"]["why"] == "the charter allows 1 such actions on a physician in a cycle"
+        (found,) = clerk.answer([(clerk.standing.charters["vendor-mail"], asked(clerk, hcp, "k3", channel="pigeon"))])
+        assert "there is no channel" in str(found)
+
+
 def test_limits_of_a_physician_and_of_a_resource_hold_within_one_turn(workspace: Workspace) -> None:
     with place(workspace) as (clerk, _, _):
         hcp, *others = free(clerk)
         charter = clerk.standing.charters["email"]
         found = clerk.answer([(charter, asked(clerk, hcp, f"k{number}")) for number in range(3)])
         assert [answer.disposition for answer in found if isinstance(answer, Answer)] == ["chosen", "outbid", "outbid"]
-        assert "through email" in str(found[1].payload)  # type: ignore[union-attr]
+        assert "the charter allows 1" in str(found[1].payload)  # type: ignore[union-attr]
         left = (clerk.standing.free["sends"] - MICRO) // MICRO
         wanted = [(charter, asked(clerk, each, each)) for each in others][: left + 5]
         if len(wanted) > left:

@@ -153,14 +153,16 @@ def _place(proposal: Proposal, charter: Charter, standing: Standing, tally: Tall
     limited = rents(standing.table.limits, one_more(proposal, uses, now))
     rent = sum(prices.get(name, 0) * amount // MICRO for name, amount in {**uses, **limited}.items())
     net = proposal.value - rent
-    return Place(net, rent, uses, _why_not(proposal, standing, tally, ref, uses, net, now))
+    return Place(net, rent, uses, _why_not(proposal, charter, standing, tally, ref, uses, net, now))
 
 
-def _why_not(proposal: Proposal, standing: Standing, tally: Tally, ref: bytes, uses: Mapping[str, int], net: int, now: int) -> str | None:
+def _why_not(proposal: Proposal, charter: Charter, standing: Standing, tally: Tally, ref: bytes, uses: Mapping[str, int], net: int, now: int) -> str | None:
     single = standing.single
     begun, window = single.known.now, add_span(now, standing.window, -1)
     made = [*single.contacts(proposal.hcp_id), *tally.contacts.get(ref, ())]
     cycle = [channel for at, channel in made if at >= begun]
+    if proposal.touch > charter.most_per_hcp:
+        return f"the charter allows {charter.most_per_hcp} such actions on a physician in a cycle"
     if len(cycle) >= standing.per_cycle:
         return "the physician has had all contacts of this cycle"
     if sum(at >= window for at, _ in made) >= standing.per_window:

@@ -69,6 +69,8 @@ class Clerk:
                     answers.append(self._again(asked, given))
                 elif not self.may_see(charter, asked):
                     answers.append(_unseen(charter, asked))
+                elif asked.channel not in self.standing.channels:
+                    answers.append(GatewayError(f"there is no channel `{asked.channel}`", do=f"There are {', '.join(sorted(self.standing.channels))}."))
                 else:
                     made = decide(asked, charter, self.standing, table, tally, refs[asked.hcp_id], turn.size + len(entries), now)
                     noted[place] = -1 - len(entries)

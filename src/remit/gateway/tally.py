@@ -96,9 +96,18 @@ def _action(tally: Tally, entry: Fresh) -> None:
     if _counts(tally, entry.seq) and entry.hcp is not None:
         tally.contacts.setdefault(entry.hcp, []).append((given.at, body["channel"]))
         _add(tally, given.uses, 1)
-    if entry.hcp is not None:
-        key = (entry.hcp, given.agent, body["channel"], body["product"])
-        tally.touches[key] = tally.touches.get(key, 0) + 1
+    _touch(tally, given, 1)
+
+
+def _touch(tally: Tally, given: Given, sign: int) -> None:
+    if given.hcp is not None:
+        key = (given.hcp, given.agent, given.channel, given.product)
+        tally.touches[key] = tally.touches.get(key, 0) + sign
+
+
+def _cycle(tally: Tally, entry: Fresh) -> None:
+    del entry
+    tally.touches.clear()  # they are counted in each cycle anew
 
 
 def _declined(tally: Tally, entry: Fresh) -> None:
@@ -125,6 +134,7 @@ def _refused(tally: Tally, entry: Fresh) -> None:
     if seq in tally.by_entry:
         given = tally.given[tally.by_entry[seq]]
         given.disposition = "withdrawn" if entry.body.get("because") == "withdrawn" else "refused"
+        _touch(tally, given, -1)
         if _counts(tally, given.entry):
             tally.counts.take_back(given.made, given.hcp)
         if _counts(tally, given.entry) and given.hcp is not None:
@@ -170,6 +180,7 @@ def _add(tally: Tally, uses: Mapping[str, Any], sign: int) -> None:
 
 
 _READERS = {
+    "cycle": _cycle,
     "action": _action,
     "declined": _declined,
     "acted": _acted,
