@@ -79,7 +79,8 @@ def of_receipt(data: bytes) -> dict[str, Any]:
         must = [OBLIGATIONS[word] for word in action["verdict"].get("obligations", [])]
         sentences += [f"What goes with it: {'; '.join(must)}."] if must else []
         if deadline := parts["action"]["body"].get("deadline"):
-            sentences.append(f"It waits for {', '.join(action['verdict']['roles'])} until {format_instant(deadline)}, then it is refused.")
+            then = "refused" if action["verdict"]["on_timeout"] == "refuse" else "taken to the person accountable"
+            sentences.append(f"It was to wait for {', '.join(action['verdict']['roles'])} until {format_instant(deadline)}, then to be {then}.")
     ages = {
         "prescriptions": row["rx_age_h"],
         "prescription feed": row["rx_feed_age_h"],

@@ -124,7 +124,8 @@ def _carried_are_gone(ledger: Ledger, upto: int) -> bool:
 
 def _compare_each(result: Result, recorded: pl.DataFrame) -> list[str]:
     again = result.decisions.filter(pl.col("hcp_id").is_in(recorded["hcp_id"].unique().implode()))
-    return [f"column `{name}`" for name in _BY_HCP if not again[name].equals(recorded[name].cast(again[name].dtype), null_equal=True)]
+    kept = [name for name in _BY_HCP if name in recorded.columns]
+    return [f"column `{name}`" for name in kept if not again[name].equals(recorded[name].cast(again[name].dtype), null_equal=True)]
 
 
 def _watched(workspace: Workspace, ledger: Ledger, body: dict[str, Any], config: Config, models: training.Models, only: list[str], upto: int) -> dict[str, Any]:
@@ -146,8 +147,8 @@ def _compare_all(
     watched: dict[str, Any],
     groups: Mapping[str, str],
 ) -> list[str]:
-    again = result.decisions
-    differs = [f"column `{name}`" for name in DECISION_COLUMNS if again.height != recorded.height or not again[name].equals(recorded[name], null_equal=True)]
+    again = result.decisions.select(recorded.columns)  # facts that came into the dictionary since were not recorded then
+    differs = [f"column `{name}`" for name in again.columns if again.height != recorded.height or not again[name].equals(recorded[name], null_equal=True)]
     if differs:
         return differs
     # The same rows make the same files, so nothing is written.

@@ -13,6 +13,7 @@ from remit.runtime.replaying import room_at
 from remit.runtime.reporting import cycle_body
 from remit.runtime.stopping import applied
 from remit.runtime.workspace import Config, Workspace, read_config, recall
+from remit.terms.facts import FACTS
 
 _UNBOUNDED = "floor/"
 
@@ -43,6 +44,8 @@ def read_cycle(workspace: Workspace, records: Records, cycle: str) -> RecordedCy
     config = applied(read_config(recall(workspace, body["inputs"]["config"])), records, int(body["inputs"]["log"]))
     found = [records.read_segment(segment) for segment in records.segments(cycle, STREAM)]
     decisions = pl.concat([each.frame for each in found]) if found else pl.DataFrame()
+    if found:  # a fact that came into the dictionary since is not known
+        decisions = decisions.with_columns(pl.lit(None).alias(name) for name in FACTS if name not in decisions.columns)
     first: dict[str, Any] = next((body["plans"][purpose] for purpose in PURPOSES if purpose in body["plans"]), {"capacity": {}})
     free = {name: amount for name, amount in first["capacity"].items() if not name.startswith(_UNBOUNDED)}
     return RecordedCycle(
