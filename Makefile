@@ -20,7 +20,7 @@ demo: $(STAMP)
 	@$(BIN)/python -m remit.runtime.demo $(DEMO)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -5,8 +5,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import settings
 
 from tests import postgres as servers
+
+settings.register_profile("remit", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("remit")
 
 
 @pytest.fixture(scope="session")
