@@ -3,10 +3,11 @@
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,7 +26,7 @@ from remit.runtime.standing import deliverer, take_place
 from remit.runtime.workspace import Config, Workspace, config_texts, open_workspace, read_config
 from remit.terms.encoding import MICRO, canonical
 from remit.terms.facts import FACTS
-from remit.terms.proposals import PROPOSAL_COLUMNS, Proposal
+from remit.terms.proposals import PROPOSAL_COLUMNS, Cleared, Proposal
 from remit.terms.verdicts import Ruling
 from tests.runtime.conftest import amended, quiet
 
@@ -161,6 +162,55 @@ def test_a_vendors_agent_acts_under_its_charter_and_a_row_of_its_own(workspace: 
         assert again.payload["context"]["why"] == "the charter allows 1 such actions on a physician in a cycle"
         (found,) = clerk.answer([(clerk.standing.charters["vendor-mail"], asked(clerk, hcp, "k3", channel="pigeon"))])
         assert "there is no channel" in str(found)
+
+
+def test_a_key_asked_twice_in_one_turn_is_answered_once(workspace: Workspace) -> None:
+    with place(workspace) as (clerk, _, ledger):
+        hcp, other, *_ = free(clerk)
+        charter, size = clerk.standing.charters["email"], ledger.size
+        first, again, strange = clerk.answer([(charter, asked(clerk, hcp)), (charter, asked(clerk, hcp)), (charter, asked(clerk, other))])
+        assert isinstance(first, Answer)
+        assert first == again
+        assert isinstance(strange, GatewayError)
+        assert ledger.size == size + 1 == first.entry + 1
+
+
+def test_an_erased_physician_is_out_of_reach_and_nobody_else_is_held_up(workspace: Workspace) -> None:
+    with place(workspace) as (clerk, config, _):
+        gone, hcp, *_ = free(clerk)
+        one(clerk, config, asked(clerk, gone))
+        commands.erase(gone, workspace.root, "request")
+        with pytest.raises(Renewed):
+            clerk.answer([(clerk.standing.charters["email"], asked(clerk, hcp, "k2"))])
+    with place(workspace) as (clerk, config, _):
+        charter = clerk.standing.charters["email"]
+        refused, chosen = clerk.answer([(charter, asked(clerk, gone, "k3")), (charter, asked(clerk, hcp, "k2"))])
+        assert isinstance(refused, GatewayError)
+        assert isinstance(chosen, Answer)
+        assert chosen.disposition == "chosen"
+        assert clerk.act(deliverer(workspace, config)) == (1, 0)
+
+
+def test_a_list_that_was_written_and_not_recorded_is_taken_back(workspace: Workspace) -> None:
+    """The machine stops between file and commit; then comes a stop."""
+    with place(workspace) as (clerk, config, _):
+        hcp, *_ = free(clerk)
+        one(clerk, config, asked(clerk, hcp))
+        write = deliverer(workspace, config)
+
+        def broken(label: str, first: int, cleared: Sequence[Cleared]) -> Mapping[str, Mapping[str, Any]]:
+            write(label, first, cleared)
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            clerk.act(broken)
+    folder = workspace.out / "cycle-0002.between"
+    assert list(folder.rglob("*.csv"))
+    rights_commands.stop(workspace.root, "agent", "email", "owner-email", "a test")
+    with place(workspace) as (clerk, config, _):
+        assert not list(folder.rglob("*.csv"))
+        assert clerk.act(deliverer(workspace, config)) == (0, 1)
+    assert not list(folder.rglob("*.csv"))
 
 
 def test_limits_of_a_physician_and_of_a_resource_hold_within_one_turn(workspace: Workspace) -> None:

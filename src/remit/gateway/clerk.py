@@ -60,26 +60,27 @@ class Clerk:
         """Decides each in its order, and records all with one commit; a key that was answered before is told the same again. An HCP whom the charter does not
         cover, or a key used for something else, is that proposal's `GatewayError` alone. Raises `Renewed`, `LedgerError`."""
         with self._turn() as (turn, tally, now):
-            table, entries, answers = self._in_force(tally), list[Entry](), list[Answer | GatewayError | None]()
+            table, entries, answers = self._in_force(tally), list[Entry](), list[Answer | GatewayError]()
             refs = turn.refs({asked.hcp_id for charter, asked in asks if self.may_see(charter, asked)})
-            noted: dict[int, int] = {}
-            for place, (charter, asked) in enumerate(asks):
+            here: dict[str, Answer] = {}
+            for charter, asked in asks:
                 given = tally.given.get(proposal_id(self.standing.secret, charter.agent, asked.key))
                 if given is not None:
-                    answers.append(self._again(asked, given))
+                    answers.append(self._again(asked, given, here))
                 elif not self.may_see(charter, asked):
                     answers.append(_unseen(charter, asked))
                 elif asked.channel not in self.standing.channels:
                     answers.append(GatewayError(f"there is no channel `{asked.channel}`", do=f"There are {', '.join(sorted(self.standing.channels))}."))
                 else:
                     made = decide(asked, charter, self.standing, table, tally, refs[asked.hcp_id], turn.size + len(entries), now)
-                    noted[place] = -1 - len(entries)
-                    tally.note([Fresh(noted[place], made.entry.kind, refs[asked.hcp_id], dict(made.entry.body))])
+                    noted = -1 - len(entries)
+                    tally.note([Fresh(noted, made.entry.kind, refs[asked.hcp_id], dict(made.entry.body))])
                     entries.append(made.entry)
-                    answers.append(Answer(made.id, made.disposition, noted[place], made.entry.body, made.entry.payload))
+                    here[made.id] = Answer(made.id, made.disposition, noted, made.entry.body, made.entry.payload)
+                    answers.append(here[made.id])
             numbers = turn.append(f"{self.standing.label}:{turn.size}", entries, cycle=self.standing.label) if entries else []
             tally.settle({-1 - place: number for place, number in enumerate(numbers)}, turn.size + len(numbers))
-        return [_numbered(answer, numbers) for answer in answers if answer is not None]
+        return [_numbered(answer, numbers) for answer in answers]
 
     def may_see(self, charter: Charter, asked: Asked) -> bool:
         """Whether the charter lets its agent speak of this HCP: one who is served with one of its products."""
@@ -177,11 +178,11 @@ class Clerk:
             self._table = (tally.changed, in_force(self.standing, tally))
         return self._table[1]
 
-    def _again(self, asked: Asked, given: Given) -> Answer | GatewayError:
+    def _again(self, asked: Asked, given: Given, here: Mapping[str, Answer]) -> Answer | GatewayError:
         if given.asked != asked.digest(self.standing.secret):
             what = f"the key `{asked.key}` was used for another proposal"
             return GatewayError(what, do="Give each proposal a key of its own; the same key means the same proposal again.")
-        return self._told(given)
+        return here.get(given.id) or self._told(given)
 
     def _told(self, given: Given) -> Answer:
         stored = self._ledger.entry(given.entry)

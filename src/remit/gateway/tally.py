@@ -12,7 +12,7 @@ from remit.authority import Stop
 from remit.gateway.counting import Counts, Made
 from remit.ledger import Fresh
 
-RENEWS = frozenset({"cycle", "rights", "signoff", "model"})
+RENEWS = frozenset({"cycle", "rights", "signoff", "model", "tombstone"})
 """Kinds of entries after which what is known must be taken anew."""
 
 

@@ -8,7 +8,7 @@ from remit.ledger import Entry, Ledger, Records, Stored
 from remit.runtime import stopping
 from remit.runtime.carry import unsettled
 from remit.runtime.errors import WorkspaceError
-from remit.runtime.handing import hand_over_approved, standing_inputs
+from remit.runtime.handing import hand_over_approved, standing_inputs, take_back_approved
 from remit.runtime.workspace import Config, Workspace
 from remit.terms.instants import format_instant
 
@@ -37,7 +37,7 @@ def approve(workspace: Workspace, ledger: Ledger, config: Config, asked: str, by
     known = standing_inputs(workspace, stopped, ledger, now, threads, but=_decision(action, payload)).known
     verdict = asked_now(ledger.action(action.seq), known, stopped.table(now), config.charters, config.people)
     if isinstance(verdict, Stopped):
-        return {"by": by, "role": role, **_refused(ledger, action, payload, verdict.reason, now)}
+        return {"by": by, "role": role, **_refused(workspace, ledger, action, payload, verdict.reason, now)}
     asks = list(dict.fromkeys((*said.asked(action), *verdict.roles)))
     able = may_say(asks, said.given(action), said.escalated.get(action.seq), _proposer(payload, config), config.people, now)
     may = [name for name, people in able.items() if by in people and role in (None, name)]
@@ -81,12 +81,13 @@ def settle(workspace: Workspace, ledger: Ledger, config: Config, seq: int, known
         able = may_say(found, said.given(action), None, _proposer(payload, config), config.people, now)
         return {**told, "became": "waits", "missing": list(found), "may": able}
     if isinstance(found, Stopped):
-        return _refused(ledger, action, payload, found.reason, now)
+        return _refused(workspace, ledger, action, payload, found.reason, now)
     files = hand_over_approved(workspace, config, ledger, found, now)
     return {**told, "became": "handed over", "files": [{"name": name, "rows": rows} for name, rows in files]}
 
 
-def _refused(ledger: Ledger, action: Stored, payload: Mapping[str, Any], reason: str, now: int) -> dict[str, Any]:
+def _refused(workspace: Workspace, ledger: Ledger, action: Stored, payload: Mapping[str, Any], reason: str, now: int) -> dict[str, Any]:
+    take_back_approved(workspace, action.cycle, action.seq)  # what a machine that stopped may have written, and not recorded
     entry = refusal(action.seq, reason, now, _since(ledger, action), payload["context"]["uses"])
     ledger.append(f"{action.cycle}:refused:{action.seq}", [entry], cycle=action.cycle)
     return {"decision": _decision(action, payload), "digest": action.leaf, "became": "refused", "reason": reason}
@@ -124,7 +125,7 @@ def overruled(records: Records, config: Config) -> dict[str, Any]:
     given: dict[int, dict[str, Any]] = {}
     for kind in ("approval", "refused"):
         for entry in records.entries(kind=kind):
-            if kind == "approval" or "because" in entry.body:
+            if "role" in entry.body:
                 given.setdefault(int(entry.body["action"]), {"roles": set(), "because": None})
                 given[int(entry.body["action"])]["roles"].add(str(entry.body["role"]))
                 given[int(entry.body["action"])]["because"] = entry.body.get("because")

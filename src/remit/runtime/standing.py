@@ -5,11 +5,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from remit.authority import LEFT_ALONE
-from remit.gateway import Clerk, Counts, Room, Single, Standing, Tally, deliver, histories, lists
+from remit.gateway import Clerk, Counts, Room, Single, Standing, Tally, between, deliver, histories, lists
 from remit.ledger import Ledger
 from remit.runtime import rights
 from remit.runtime.errors import WorkspaceError
-from remit.runtime.handing import notices, rows_of, standing_inputs
+from remit.runtime.handing import notices, rows_of, standing_inputs, take_back_unrecorded
 from remit.runtime.reporting import last_cycle
 from remit.runtime.run import present, unfinished
 from remit.runtime.stopping import held_at, stops_at
@@ -24,6 +24,8 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
     if (broken_off := unfinished(ledger)) is not None:
         raise WorkspaceError(f"`{broken_off}` was interrupted before its actions were handed over", do="Finish it with `remit run`.")
     upto, cycle = ledger.size, last_cycle(ledger)
+    with turn(workspace):
+        take_back_unrecorded(workspace, ledger, between(cycle))
     now = present(ledger, config.settings)
     config = rights.governed(workspace, ledger, config, now)
     cycles = list(ledger.entries(kind="cycle"))
