@@ -10,7 +10,8 @@ from remit.models.inputs import hidden_rows
 from remit.runtime.countries import open_world
 from remit.runtime.inputs import READ
 from remit.runtime.simulating import burn_in
-from remit.runtime.training import _instants, feature_catalogue
+from remit.runtime.training import feature_catalogue
+from remit.runtime.training import instants as learned_from
 from remit.terms.encoding import MICRO
 from remit.terms.labels import Label
 
@@ -32,7 +33,7 @@ def measure(quick: bool) -> list[Row]:
 def _saved(physicians: int, seed: int) -> tuple[float, float]:
     company = burn_in(open_world("peers"), physicians, seed, 0).company
     settings, shelf, now = company.config.settings, company.shelf, company.world.now
-    catalogue, instants = feature_catalogue(settings), _instants(settings, now)[::2]
+    catalogue, instants = feature_catalogue(settings), learned_from(settings, now)[::2]
 
     def known(at: int) -> dict[str, pl.DataFrame]:
         return {name: shelf.read(name, at) for name in READ}

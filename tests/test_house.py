@@ -40,3 +40,8 @@ def test_importing_the_pure_rooms_opens_no_file_of_a_user_and_starts_no_thread()
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "1 []"
+
+
+def test_every_benchmark_can_be_loaded() -> None:
+    for path in sorted(Path(__file__).parents[1].joinpath("benchmarks").glob("*.py")):
+        importlib.import_module(f"benchmarks.{path.stem}" if path.stem != "__main__" else "benchmarks.__main__")
