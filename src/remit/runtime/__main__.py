@@ -315,7 +315,7 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="How many processes.")] = 1,
 ) -> None:
     """Serve the gateway: agents ask what they may do, propose, and are answered, over REST and MCP."""
-    from remit.runtime import serving
+    from remit.runtime import serving  # what a server needs would slow every other command
 
     serving.serve(workspace, host, port, workers)
 
