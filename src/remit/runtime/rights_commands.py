@@ -12,11 +12,13 @@ from remit.runtime import asking, reporting, rights, stopping
 from remit.runtime.carry import unsettled
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.run import present
-from remit.runtime.workspace import Config, Workspace, config_texts, locked, open_workspace, read_config, write_whole
+from remit.runtime.workspace import Config, Workspace, config_texts, locked, open_workspace, read_config, turn, write_whole
 from remit.terms.encoding import digest
 from remit.terms.instants import format_instant
 
 PACKS = ("US", "UK", "DE")
+_PATIENCE_S = 0.25
+"""How long a stop waits for its turn among those who decide; a cycle, which has it for long, does not hold a stop up."""
 
 
 def propose(workspace: Path, file: Path | None, by: str, reason: str) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def who(workspace: Path, kind: str, name: str) -> dict[str, Any]:
 def stop(workspace: Path, scope: str, of: str, by: str, reason: str) -> dict[str, Any]:
     """Stops at once, also while a cycle runs."""
     place = open_workspace(workspace)
-    with closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
+    with turn(place, _PATIENCE_S), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
         config = read_config(config_texts(place))
         return stopping.stop(place, ledger, config, scope, of, by, reason, present(ledger, config.settings))
 
