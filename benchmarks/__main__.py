@@ -1,5 +1,5 @@
-"""`make bench`: every benchmark in a process of its own, printed side by side. `--quick` makes them small, `--write` puts the table into docs/benchmarks.md,
-names run these alone."""
+"""`make bench`: every benchmark in a process of its own, printed side by side. `--quick` makes them small, `--write` puts each one's table into
+docs/benchmarks.md as soon as it is measured, names run these alone."""
 
 import argparse
 import json
@@ -28,17 +28,22 @@ def main() -> None:
     if asked.one:
         print(json.dumps([asdict(row) for row in import_module(f"benchmarks.{asked.one}").measure(asked.quick)]))
         return
-    rows, before = [], _taken()
+    failed = []
     for name in asked.names or NAMES:
         print(f"{name} ...", file=sys.stderr, flush=True)
         command = [sys.executable, "-m", "benchmarks", "--one", name, *(["--quick"] if asked.quick else [])]
-        ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        rows += json.loads(ran.stdout.splitlines()[-1])
-    after = _taken()
-    page = _page(rows, asked.quick, (after[0] - before[0]) / max(after[1] - before[1], 1))
-    print(page)
-    if asked.write:
-        PAGE.write_text(page)
+        before = _taken()
+        ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        after = _taken()
+        if ran.returncode:
+            failed.append(name)
+            continue
+        section = _section(json.loads(ran.stdout.splitlines()[-1]), asked.quick, (after[0] - before[0]) / max(after[1] - before[1], 1))
+        print(f"## {name}\n\n{section}", flush=True)
+        if asked.write:
+            PAGE.write_text(_page(PAGE.read_text() if PAGE.is_file() else "", name, section))
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}; see above")
 
 
 def _taken() -> tuple[int, int]:
@@ -48,12 +53,18 @@ def _taken() -> tuple[int, int]:
     return ticks[7], sum(ticks) - ticks[3] - ticks[4]
 
 
-def _page(rows: list[dict[str, str | bool | None]], quick: bool, taken: float) -> str:
+def _page(before: str, name: str, section: str) -> str:
+    """The page with one benchmark's section put in or written anew; the others stay as they were measured."""
+    parts = dict(part.split("\n\n", 1) for part in before.split("\n## ")[1:])
+    parts[name] = section
+    head = "# Benchmarks\n\n`make bench` measures all of them; `python -m benchmarks NAME --write` one, and writes it here.\n"
+    return head + "".join(f"\n## {each}\n\n{parts[each].rstrip()}\n" for each in sorted(parts))
+
+
+def _section(rows: list[dict[str, str | bool | None]], quick: bool, taken: float) -> str:
     machine = f"{_processor()}, {os.cpu_count()} cores, {_memory_gib()} GiB, Python {platform.python_version()}"
     lines = [
-        "# Benchmarks",
-        "",
-        f"Measured by `make bench`{' with small sizes' if quick else ''} on {datetime.now(UTC):%Y-%m-%d}, on {machine}.",
+        f"Measured{' with small sizes' if quick else ''} on {datetime.now(UTC):%Y-%m-%d}, on {machine}.",
         f"The host gave {taken:.0%} of the time that was asked for to others.",
         "",
         "| work | reach | measured | beside it, in the same run | reached |",

@@ -1,4 +1,4 @@
-"""Worlds: what a million physicians cost, what a policy costs for half a year, and what Remit gains in each bundled world beside other policies."""
+"""Worlds: what a million physicians cost, and what a policy costs for half a year."""
 
 import json
 import os
@@ -7,11 +7,9 @@ import sys
 import time
 
 from benchmarks.report import Row
-from remit.runtime.countries import bundled, open_world
-from remit.runtime.simulate import simulate
+from remit.runtime.countries import open_world
 from remit.runtime.simulating import burn_in, live
 
-SEEDS = 10
 _LARGE = """
 import json, resource, sys, time
 from remit.runtime.countries import open_world
@@ -32,7 +30,7 @@ print(json.dumps([built, max(steps), rows, resource.getrusage(resource.RUSAGE_SE
 
 def measure(quick: bool) -> list[Row]:
     """The table of worlds."""
-    return [*_large(quick), _half_a_year(quick), *(_policies(name, quick) for name in bundled() if name != "quickstart")]
+    return [*_large(quick), _half_a_year(quick)]
 
 
 def _large(quick: bool) -> list[Row]:
@@ -70,29 +68,6 @@ def _since(start: tuple[float, float]) -> tuple[float, float]:
 
 def _seconds(taken: tuple[float, float]) -> str:
     return f"{taken[0]:.0f} s ({taken[1]:.0f} s of processor)"
-
-
-def _policies(name: str, quick: bool) -> Row:
-    weeks, seeds, physicians = (4, 2, 200) if quick else (26, SEEDS, None)
-    asked = ["remit", "greedy", "call-plan", "none", "oracle", *(["random"] if name == "nothing" else [])]
-    result = simulate(name, weeks, asked, seeds, min(2, os.cpu_count() or 1), os.cpu_count() or 1, physicians, [], _unwatched)
-    rows = {row["policy"]: row for row in result["policies"]}
-    remit, over = rows["remit"], rows["remit"]["over_greedy_minor"]
-    broken = sum(remit["violations"].values())
-    low, high = (remit["net_minor"][end] / 100 for end in ("low", "high"))
-    fewest = remit["contacts"] <= min(rows[other]["contacts"] for other in asked if other not in ("remit", "none", "oracle"))
-    nothing = rows["oracle"]["net_minor"]["mean"] <= 0
-    reached = high >= 0 and fewest and not broken if nothing else remit["of_oracle"] >= 0.85 and over["low"] > 0 and not broken
-    said = "nothing to gain" if nothing else f"{remit['of_oracle']:.0%} of the oracle"
-    beside = ", ".join(f"{other} {rows[other]['net_minor']['mean'] / 100:,.0f}" for other in asked if other != "remit")
-    reach = ">= 0 within the interval, fewest contacts" if nothing else ">= 85% of the oracle, above greedy by interval, no violation"
-    return Row(
-        f"net value in `{name}`, {weeks} weeks, {result['physicians']:,} physicians, {seeds} seeds",
-        reach,
-        f"{remit['net_minor']['mean'] / 100:,.0f} {result['currency']} [{low:,.0f}, {high:,.0f}], {said}, {broken} rules broken",
-        f"{beside}; above greedy by {over['low'] / 100:,.0f} or more",
-        None if quick else reached,
-    )
 
 
 def _unwatched(step: str) -> None:
