@@ -1,15 +1,19 @@
 """`make demo`: the main job, from nothing to a plan with proof, in a country small enough to read."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
 from time import perf_counter
 
-from remit.runtime import commands, printing, render, render_findings
+from remit.runtime import commands, differing, printing, render, render_authority, render_findings, render_rights, rights_commands
+from remit.runtime.workspace import open_workspace
 from remit.terms.errors import RemitError
 
 _WORLD, _PHYSICIANS = "quickstart", 600
 _CYCLES, _QUIETLY = 4, 6
+_WORTH_A_LOOK = 150
+"""From which value on people look at an action, in the table that replaces the first one."""
 
 
 def main(folder: Path, threads: int = 2) -> None:
@@ -20,6 +24,8 @@ def main(folder: Path, threads: int = 2) -> None:
     with printing.Progress(quiet=False) as progress:
         for done in commands.run(folder, _CYCLES, threads, progress):
             render.run(done)
+        printing.heading("Decision rights change: one person proposes, another approves")
+        _change(folder)
         printing.line(f"{_QUIETLY} more cycles, quietly: prescriptions are reported late, and outcomes need time.")
         for _ in commands.run(folder, _QUIETLY, threads, progress):
             pass
@@ -27,6 +33,8 @@ def main(folder: Path, threads: int = 2) -> None:
     render.show(commands.show("agents", folder, None, None, None, 20))
     printing.heading("One decision")
     render.explain(commands.explain(done["example"], folder, folder / "receipt.json"))
+    printing.heading("What the other table would have made of every decision")
+    render_authority.diff(differing.differed(open_workspace(folder), "v1", "v2", None))
     printing.heading("The models")
     render_findings.models_show(commands.models_show(folder))
     printing.heading("What acting changed, against those left alone")
@@ -45,6 +53,16 @@ def main(folder: Path, threads: int = 2) -> None:
     printing.line(f"The workspace is {folder}/, the page with charts {report}. Go on with, for example:")
     for command in ("show prices", "show decisions --agent email --disposition forbidden", "show freshness", "holdout plan --effect 0.05", "run"):
         printing.line(f"  .venv/bin/remit {command} -w {folder}")
+
+
+def _change(folder: Path) -> None:
+    """Puts a second version of the table into force, in which people look at more."""
+    file = folder / "authority.yaml"
+    text = re.sub("^version: 1$", "version: 2", file.read_text(), flags=re.MULTILINE)
+    file.write_text(re.sub("(name: worth_a_look\n +value:) [0-9]+", rf"\1 {_WORTH_A_LOOK}", text))
+    proposed = rights_commands.propose(folder, None, "owner-authority", "More of what is worth much is to be seen by people.")
+    render_rights.change(proposed)
+    render_rights.change(rights_commands.approve(folder, proposed["table"], "compliance-lead"))
 
 
 if __name__ == "__main__":
