@@ -1,6 +1,6 @@
 """How the world asks and acts: the facts of each proposal, the check at the door, the channels."""
 
-from remit.gateway.between import Asked, Room, Standing, between
+from remit.gateway.between import Asked, Room, Standing, between, decide, in_force
 from remit.gateway.channels.files import Delivery, deliver, lists, take_back
 from remit.gateway.clerk import Answer, Clerk, Renewed
 from remit.gateway.counting import Counts, Made, contacts_under, counted, histories
@@ -61,12 +61,14 @@ __all__ = [
     "clear_approved",
     "contacts_under",
     "counted",
+    "decide",
     "deliver",
     "escalation",
     "gather",
     "handed_over",
     "heard",
     "histories",
+    "in_force",
     "issue_credential",
     "lacking",
     "lists",

@@ -94,6 +94,11 @@ class Clerk:
                 given = self._tally.given.get(name)
         return None if given is None or given.agent != agent else self._told(given)
 
+    def receipt(self, agent: str, name: str) -> bytes | None:
+        """The receipt of an agent's decision, which leaves sealed whatever is sealed; None if it made none of this id since the cycle before last."""
+        told = self.status(agent, name)
+        return None if told is None else self._ledger.sealed_receipt(told.entry)
+
     def withdraw(self, agent: str, name: str) -> Answer | None:
         """Takes an agent's proposal back, if it was not acted on yet; says what became of it either way, None if it made none."""
         with self._turn() as (turn, tally, now):

@@ -102,6 +102,10 @@ def _for_agents(route: _Route, backstage: Backstage) -> None:
     async def status(request: Request) -> Response:
         return _json(await verbs.status(caller(request, "status"), str(request.path_params["id"])))
 
+    @route("GET", "/v1/proposals/{id}/receipt", _Shape("A receipt that the log holds its decision; facts stay sealed", dict[str, Any], scope="status"))
+    async def receipt(request: Request) -> Response:
+        return Response(await verbs.receipt(caller(request, "status"), str(request.path_params["id"])), media_type=_JSON)
+
     @route("POST", "/v1/proposals/{id}/withdraw", _Shape("Take a proposal back, if it was not acted on yet", ProposalOut, scope="propose"))
     async def withdraw(request: Request) -> Response:
         return _json(await verbs.withdraw(caller(request, "propose"), str(request.path_params["id"])))

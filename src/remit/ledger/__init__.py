@@ -7,12 +7,13 @@ from remit.ledger.errors import Fault, LedgerError
 from remit.ledger.keyfiles import Entropy, read_private, rotate_key, verifier_keys, write_private
 from remit.ledger.log import Appended
 from remit.ledger.places import Place
-from remit.ledger.receipts import Verified, verify_receipt
+from remit.ledger.receipts import BETWEEN, Verified, VerifiedDecision, verify_receipt
 from remit.ledger.records import Records, SegmentFrame
 from remit.ledger.segments import Segment
 from remit.ledger.verification import Report, verify
 
 __all__ = [
+    "BETWEEN",
     "SCHEMAS",
     "Appended",
     "Entropy",
@@ -30,6 +31,7 @@ __all__ = [
     "Stored",
     "Turn",
     "Verified",
+    "VerifiedDecision",
     "action_entry",
     "create_ledger",
     "migrate_ledger",

@@ -14,10 +14,10 @@ import polars as pl
 import sqlalchemy as sa
 
 from remit.ledger.actions import recorded
-from remit.ledger.databases import ENTRIES, check_revision, connect, connect_log, name_of, reading, telling
+from remit.ledger.databases import CHECKPOINTS, ENTRIES, check_revision, connect, connect_log, name_of, reading, telling
 from remit.ledger.entries import SCHEMAS, Fresh, Stored, opened_payload, seal_context
 from remit.ledger.errors import LedgerError
-from remit.ledger.issuing import issue
+from remit.ledger.issuing import issue, issue_between
 from remit.ledger.keyfiles import vault_secret, verifier_keys
 from remit.ledger.log import STORED, Appended, batches, complete, find_batch, last_checkpoint, log_size
 from remit.ledger.merkle import consistency_path, levels
@@ -137,7 +137,13 @@ class Records:
 
     def _spans(self, cycle: str | None) -> list[tuple[int, int]]:
         with reading(self.log) as connection:
-            return [(0, log_size(connection))] if cycle is None else [(batch.first, batch.size) for batch in batches(connection, cycle=cycle)]
+            if cycle is None:
+                return [(0, log_size(connection))]
+            spans = list[tuple[int, int]]()
+            for batch in batches(connection, cycle=cycle):
+                joined = bool(spans) and spans[-1][1] == batch.first
+                spans[-1 if joined else len(spans) :] = [(spans[-1][0] if joined else batch.first, batch.size)]
+            return spans
 
     def _within(self, query: "sa.Select[Any]", first: int, size: int) -> Iterator[Stored]:
         while first < size:
@@ -151,6 +157,20 @@ class Records:
         with reading(self.log) as connection:
             rows = connection.execute(_SINCE, {"seq": seq, "kinds": kinds}).all()
         return [Fresh(number, kind, None, orjson.loads(body)) for number, kind, body in rows]
+
+    def turns(self, first: int, size: int) -> Iterator[list[Fresh]]:
+        """What entries `first` up to `size` say in the clear, the entries of each batch together."""
+        within = sa.select(ENTRIES.c.seq, ENTRIES.c.kind, ENTRIES.c.hcp, ENTRIES.c.body).where(ENTRIES.c.seq >= first, ENTRIES.c.seq < size)
+        ends = sa.select(CHECKPOINTS.c.size).where(CHECKPOINTS.c.size > first).order_by(CHECKPOINTS.c.size)
+        with reading(self.log) as connection:
+            rows, sizes = connection.execute(within.order_by(ENTRIES.c.seq)).all(), connection.execute(ends).scalars().all()
+        place = 0
+        for end in sizes:
+            start = place
+            while place < len(rows) and rows[place].seq < end:
+                place += 1
+            if place > start:
+                yield [Fresh(seq, kind, hcp, orjson.loads(body)) for seq, kind, hcp, body in rows[start:place]]
 
     def newest(self, kinds: Sequence[str]) -> Callable[[], int]:
         """A function, not for two threads at once, that tells the number of the newest entry of `kinds` that is about nobody (-1: there is none), whoever
@@ -235,6 +255,20 @@ class Records:
                     about = self._about(cycle, log_size(connection)).get(key.ref, [])
                     return issue(connection, stored.seq, about, self._unpacked(segment), self._trees(segment), key, number)
         raise LedgerError(f"cycle `{cycle}` has no row {number} in stream `{stream}`", where=str(self.folder))
+
+    def receipt_between(self, seq: int, cycle: str) -> bytes:
+        """The receipt of the decision that entry `seq` records, made after `cycle`, for `verify_receipt`. Raises `LedgerError` if its HCP was erased."""
+        stored = self.entry(seq)
+        key = None if stored.hcp_id is None else self.vault.of_person(stored.hcp_id)
+        if key is None:
+            raise LedgerError("the HCP was erased, and what was decided with it", where=f"entry {seq}")
+        with reading(self.log) as connection:
+            return issue_between(connection, seq, key, cycle)
+
+    def sealed_receipt(self, seq: int) -> bytes:
+        """The receipt of the decision that entry `seq` records, which leaves sealed all that is sealed: whoever was decided about, and by which facts."""
+        with reading(self.log) as connection:
+            return issue_between(connection, seq, None, None)
 
     def segment_path(self, segment: Segment) -> Path:
         """Where a segment's file lies."""
