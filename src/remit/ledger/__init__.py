@@ -4,6 +4,7 @@ from remit.ledger.actions import action_entry, verdict_body
 from remit.ledger.appending import Erasure, Ledger, Turn, create_ledger, migrate_ledger, open_ledger, read_ledger
 from remit.ledger.entries import SCHEMAS, Entry, Fresh, Stored
 from remit.ledger.errors import Fault, LedgerError
+from remit.ledger.gates import RUN, TURN, Gate, gate_held
 from remit.ledger.keyfiles import Entropy, read_private, rotate_key, verifier_keys, write_private
 from remit.ledger.log import Appended
 from remit.ledger.places import Place
@@ -14,13 +15,16 @@ from remit.ledger.verification import Report, verify
 
 __all__ = [
     "BETWEEN",
+    "RUN",
     "SCHEMAS",
+    "TURN",
     "Appended",
     "Entropy",
     "Entry",
     "Erasure",
     "Fault",
     "Fresh",
+    "Gate",
     "Ledger",
     "LedgerError",
     "Place",
@@ -34,6 +38,7 @@ __all__ = [
     "VerifiedDecision",
     "action_entry",
     "create_ledger",
+    "gate_held",
     "migrate_ledger",
     "open_ledger",
     "read_ledger",

@@ -17,6 +17,7 @@ from remit.ledger.actions import recorded
 from remit.ledger.databases import CHECKPOINTS, ENTRIES, check_revision, connect, connect_log, name_of, reading, telling
 from remit.ledger.entries import SCHEMAS, Fresh, Stored, opened_payload, seal_context
 from remit.ledger.errors import LedgerError
+from remit.ledger.gates import Gate
 from remit.ledger.issuing import issue, issue_between
 from remit.ledger.keyfiles import vault_secret, verifier_keys
 from remit.ledger.log import STORED, Appended, batches, complete, find_batch, last_checkpoint, log_size
@@ -48,7 +49,7 @@ class SegmentFrame:
 
 
 class Records:
-    """A ledger open for reading. Close it, or use it in a `with`."""
+    """A ledger open for reading. Close it, or use it in a `with`. `gate` is that of turns at a log on PostgreSQL, None where the log is a file."""
 
     def __init__(self, where: Path | Place, *, writing: bool = False, wait_s: float = 30.0) -> None:
         self.place = place = place_of(where)
@@ -57,6 +58,7 @@ class Records:
             if not there:
                 raise LedgerError(f"there is no `{name}`", where=str(self.folder), do="Check the path, or restore the file from its backup.")
         self.log = connect_log(place, writing=writing, wait_s=wait_s)
+        self.gate = None if place.url is None else Gate(connect_log(place, writing=False))
         self._kept: sa.PoolProxiedConnection | None = None
         self.vault = Vault(connect(self.folder / "vault.db", writing=writing, wait_s=wait_s), vault_secret(self.folder))
         with self._closed_on_failure():
@@ -95,6 +97,8 @@ class Records:
             self._kept.close()
             self._kept = None
         self.log.dispose()
+        if self.gate is not None:
+            self.gate.close()
         self.vault.engine.dispose()
 
     @property

@@ -39,7 +39,7 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
         standing = replace(placed.standing, place=_recorded(workspace, config, ledger, placed, upto, now, only))
 
     def gate() -> AbstractContextManager[None]:
-        return turn(workspace)
+        return turn(workspace, gate=ledger.gate)
 
     return Clerk(ledger, standing, placed.fresh, gate, lambda: clock() if not config.settings.stepped else now + 1), config
 
