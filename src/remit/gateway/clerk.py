@@ -8,6 +8,7 @@ from typing import Any
 
 from remit.authority import Table
 from remit.gateway.between import Asked, Standing, decide, in_force, proposal_id
+from remit.gateway.clocks import steady
 from remit.gateway.door import clear_one
 from remit.gateway.errors import GatewayError
 from remit.gateway.queue import refusal
@@ -40,7 +41,7 @@ class Clerk:
     """One worker's place at the log. Not for two threads at once; for any number of processes.
 
     `fresh` is the tally of what was known when `standing` was taken. `gate` is held during every turn: whoever plans a cycle holds it against the clerks.
-    `clock` tells UTC microseconds.
+    `clock` tells UTC microseconds; while it stands before what is recorded, nothing is decided.
     """
 
     def __init__(
@@ -163,7 +164,7 @@ class Clerk:
                 self._tally.take(turn.fresh)
                 if self._tally.renewed:
                     raise Renewed
-                yield turn, self._tally, self._clock()
+                yield turn, self._tally, steady(self._clock(), self._tally.latest)
         except BaseException:
             self._tally = self._fresh()  # what was noted may not have been recorded: all is read again
             raise

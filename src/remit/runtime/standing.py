@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from remit.authority import LEFT_ALONE
-from remit.gateway import Clerk, Counts, Room, Single, Standing, Tally, between, deliver, histories, lists
+from remit.gateway import CLOCKED, Clerk, Counts, Room, Single, Standing, Tally, between, deliver, histories, lists, steady
 from remit.intake import segments
 from remit.ledger import Entry, Ledger, Records
 from remit.runtime import rights
@@ -24,14 +24,16 @@ PLACE = "remit.place/1"
 
 def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], threads: int) -> tuple[Clerk, Config]:
     """A clerk who knows what is known now, and the configuration it goes by. Raises `WorkspaceError` before the first cycle, and where the last one was
-    interrupted."""
+    interrupted; `GatewayError` where the clock stands before what is recorded."""
     config = read_config(config_texts(workspace))
     if (broken_off := unfinished(ledger)) is not None:
         raise WorkspaceError(f"`{broken_off}` was interrupted before its actions were handed over", do="Finish it with `remit run`.")
     upto, cycle = ledger.size, last_cycle(ledger)
     with turn(workspace):
         take_back_unrecorded(workspace, ledger, between(cycle))
-    now = present(ledger, config.settings)
+    if not config.settings.stepped:
+        steady(clock(), ledger.latest(CLOCKED))  # before all that it takes to know what is known
+    now = present(ledger, config.settings, clock)
     config = rights.governed(workspace, ledger, config, now)
     only = [segment.commitment for segment in segments(workspace.warehouse)]
     placed = place_at(workspace, config, ledger, upto, now, only, threads)
