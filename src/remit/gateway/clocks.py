@@ -11,8 +11,8 @@ SKEW_US = 30_000_000
 
 
 def steady(now: int, latest: int) -> int:
-    """When it is by a clock that says `now`, after something was recorded at `latest`. Raises `GatewayError` where the clock stands further before that than two
-    machines' may be apart."""
+    """When it is by a clock that says `now`, after something was recorded at `latest`. Raises `GatewayError` where the clock stands further before that than
+    two machines' may be apart."""
     if now < latest - SKEW_US:
         what = f"the machine's clock stands at {format_instant(now)}, and {format_instant(latest)} is recorded already"
         raise GatewayError(what, do="Set the clock right. Until then nothing is decided or handed over; after that it goes on by itself.")

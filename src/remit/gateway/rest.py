@@ -197,7 +197,7 @@ def _described(shape: _Shape) -> dict[str, Any]:
     """The part of the OpenAPI description that tells bodies and answers."""
     problem = {"description": "what is wrong", "content": {_PROBLEM: {"schema": schema_of(Problem)}}}
     answers: dict[str, Any] = {"200": {"description": "the answer", "content": {_JSON: {"schema": schema_of(shape.answers)}}}}
-    answers |= dict.fromkeys(("400", "422", "503"), problem)
+    answers |= dict.fromkeys(("400", "422", "429", "503"), problem)
     answers |= dict.fromkeys(("401", "403", "404", "413"), problem) if shape.scope else {}
     described: dict[str, Any] = {"responses": answers}
     if shape.asks is not None:

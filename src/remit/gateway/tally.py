@@ -44,7 +44,8 @@ class Given:
 @dataclass(slots=True)
 class Tally:
     """Counted since `upto`: entries below it are in what is known. `contacts` (at, channel) and `held` by the HCP's reference, `touches` by (reference, agent,
-    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on, `latest` the newest instant that was recorded."""
+    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on,
+    `latest` the newest instant that was recorded."""
 
     upto: int
     seq: int = 0

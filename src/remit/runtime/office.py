@@ -17,6 +17,10 @@ from remit.terms.errors import RemitError
 
 AT_ONCE = 128
 """Proposals that are decided in one turn."""
+MOST_WAITING = 20_000
+"""Requests of one agent that may wait."""
+_LONG_S = 2.0
+"""How long a turn may take before whoever asks is told that it is held up."""
 _IDLE_S, _ACT_S, _SETTLE_S, _AGAIN_S = 0.02, 0.2, 1.0, 0.5
 _LOG = logging.getLogger("remit.office")
 
@@ -55,6 +59,10 @@ class _Fair:
             self._by_whom.setdefault(who, deque()).append(item)
             self._changed.notify()
 
+    def waiting(self, who: str) -> int:
+        with self._changed:
+            return len(self._by_whom.get(who, ()))
+
     def close(self) -> None:
         with self._changed:
             self._closed = True
@@ -89,6 +97,7 @@ class Office:
         self._asks = _Fair()
         self._thread = threading.Thread(target=self._work, name="office", daemon=True)
         self._acted, self._stale = 0.0, False
+        self._turn: float | None = None
         self.measured = Measured({})
         self.trouble = "it has not begun"
 
@@ -96,6 +105,17 @@ class Office:
     def clerk(self) -> Clerk | None:
         """The clerk, for what may be read at any time; None while what is known is being taken anew."""
         return self._place.clerk if self._place is not None else None
+
+    @property
+    def held_up(self) -> str:
+        """Since when it waits for its turn at the log, if that is long; else empty."""
+        begun = self._turn
+        waited_s = 0.0 if begun is None else monotonic() - begun
+        return f"it has waited for its turn at the log for {waited_s:.0f} s: a cycle may be running, or the database is held" if waited_s > _LONG_S else ""
+
+    def waiting(self, agent: str) -> int:
+        """How many requests of an agent wait for a turn."""
+        return self._asks.waiting(agent)
 
     def open(self) -> None:
         """Begins to work."""
@@ -162,6 +182,7 @@ class Office:
             return False
         proposals = [(what, future) for what, future in asks if not callable(what)]
         others = [(what, future) for what, future in asks if callable(what)]
+        self._turn = monotonic()
         try:
             if proposals:
                 answers = place.clerk.answer([what for what, _ in proposals])
@@ -179,6 +200,8 @@ class Office:
             self._place, self.trouble = None, _without_data(error)
             self._refuse(asks)
             return True
+        finally:
+            self._turn = None
         self.measured.handed_over += handed
         self.measured.refused += refused
         self.measured.turns += bool(asks or handed or refused)

@@ -180,8 +180,8 @@ def _check_charters(charters: tuple[Charter, ...], settings: Settings) -> None:
 
 @contextmanager
 def locked(workspace: Workspace) -> Iterator[None]:
-    """Holds the workspace for one writer, of whatever machine where the log is on PostgreSQL; the lock ends with the process. Raises `WorkspaceError` if another
-    run holds it or it cannot be written."""
+    """Holds the workspace for one writer, of whatever machine where the log is on PostgreSQL; the lock ends with the process. Raises `WorkspaceError` if
+    another run holds it or it cannot be written."""
     if workspace.ledger_url_env:
         with gate_held(workspace.ledger, RUN, 0) as got:
             if not got:
