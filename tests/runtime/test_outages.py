@@ -1,5 +1,5 @@
-"""What fails under a server with clients at work: the database locked or gone, a log that cannot be read, a full disk. Nothing is done that is not recorded, all
-are told why, and it goes on by itself."""
+"""What fails under a server with clients at work: the database locked or gone, a log that cannot be read, a full disk. Nothing is done that is not recorded,
+all are told why, and it goes on by itself."""
 
 import json
 import os

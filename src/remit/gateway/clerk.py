@@ -13,6 +13,7 @@ from remit.gateway.door import clear_one
 from remit.gateway.errors import GatewayError
 from remit.gateway.queue import refusal
 from remit.gateway.tally import Given, Tally
+from remit.gateway.tracing import tracer, until_here
 from remit.ledger import Entry, Fresh, Ledger, Turn
 from remit.terms.charters import Charter
 from remit.terms.encoding import canonical
@@ -64,6 +65,7 @@ class Clerk:
             table, entries, answers = self._in_force(tally), list[Entry](), list[Answer | GatewayError]()
             refs = turn.refs({asked.hcp_id for charter, asked in asks if self.may_see(charter, asked)})
             here: dict[str, Answer] = {}
+            deciding = tracer().start_span("decide", attributes={"proposals": len(asks)})
             for charter, asked in asks:
                 given = tally.given.get(proposal_id(self.standing.secret, charter.agent, asked.key))
                 if given is not None:
@@ -79,6 +81,7 @@ class Clerk:
                     entries.append(made.entry)
                     here[made.id] = Answer(made.id, made.disposition, noted, made.entry.body, made.entry.payload)
                     answers.append(here[made.id])
+            deciding.end()
             numbers = turn.append(f"{self.standing.label}:{turn.size}", entries, cycle=self.standing.label) if entries else []
             tally.settle({-1 - place: number for place, number in enumerate(numbers)}, turn.size + len(numbers))
         return [_numbered(answer, numbers) for answer in answers]
@@ -146,7 +149,8 @@ class Clerk:
             entries = list(refused)
             if cleared:
                 acted = [Acted(item, "files", now) for item in cleared]
-                files = deliver(self.standing.label, cleared[0].recorded.entry, cleared)
+                with tracer().start_as_current_span("hand over", attributes={"actions": len(cleared)}, record_exception=False):
+                    files = deliver(self.standing.label, cleared[0].recorded.entry, cleared)
                 body = {"actions": [item.cleared.recorded.entry for item in acted], "channel": "files", "at": now, "files": dict(files)}
                 entries.append(Entry("acted", "remit.acted/1", body))
             numbers = turn.append(f"{self.standing.label}:{turn.size}", entries, cycle=self.standing.label)
@@ -160,11 +164,12 @@ class Clerk:
     @contextmanager
     def _turn(self) -> Iterator[tuple[Turn, Tally, int]]:
         try:
-            with self._gate(), self._ledger.turn(self._tally.seq) as turn:
+            with self._gate(), until_here() as begin, self._ledger.turn(self._tally.seq) as turn:
                 self._tally.take(turn.fresh)
                 if self._tally.renewed:
                     raise Renewed
                 yield turn, self._tally, steady(self._clock(), self._tally.latest)
+                begin("commit")
         except BaseException:
             self._tally = self._fresh()  # what was noted may not have been recorded: all is read again
             raise

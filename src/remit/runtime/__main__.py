@@ -313,11 +313,13 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port.")] = 8710,
     workers: Annotated[int, typer.Option(min=1, help="How many processes.")] = 1,
+    log: Annotated[bool, typer.Option("--log", help="Write process logs to stderr, as JSON lines with a run_id.")] = False,
+    traces: Annotated[Path | None, typer.Option(help="Append spans to this file, as JSON lines.")] = None,
 ) -> None:
     """Serve the gateway: agents ask what they may do, propose, and are answered, over REST and MCP."""
     from remit.runtime import serving  # what a server needs would slow every other command
 
-    serving.serve(workspace, host, port, workers)
+    serving.serve(workspace, host, port, workers, log, traces)
 
 
 @app.command()

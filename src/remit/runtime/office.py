@@ -11,6 +11,7 @@ from typing import Any
 
 from remit.gateway import Answer, Asked, Clerk, GatewayError, Renewed
 from remit.gateway.clerk import Deliver
+from remit.gateway.tracing import Awaited, links, tracer
 from remit.runtime.errors import WorkspaceError
 from remit.terms.charters import Charter
 from remit.terms.errors import RemitError
@@ -128,13 +129,13 @@ class Office:
 
     def propose(self, charter: Charter, asked: Asked) -> "Future[Answer | GatewayError]":
         """Decides in the next turn."""
-        future: Future[Answer | GatewayError] = Future()
+        future: Future[Answer | GatewayError] = Awaited()
         self._asks.put(charter.agent, ((charter, asked), future))
         return future
 
     def call(self, agent: str, work: Callable[[Clerk], Any]) -> "Future[Any]":
         """Does something else with the clerk for an agent, between turns."""
-        future: Future[Any] = Future()
+        future: Future[Any] = Awaited()
         self._asks.put(agent, (work, future))
         return future
 
@@ -185,7 +186,8 @@ class Office:
         self._turn = monotonic()
         try:
             if proposals:
-                answers = place.clerk.answer([what for what, _ in proposals])
+                with tracer().start_as_current_span("turn", links=links([future for _, future in proposals]), record_exception=False):
+                    answers = place.clerk.answer([what for what, _ in proposals])
                 for (_, future), answer in zip(proposals, answers, strict=True):
                     _set(future, answer)
                     if isinstance(answer, Answer):

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
+from secrets import token_hex
 from time import monotonic, time_ns
 from typing import Any
 
@@ -24,26 +25,31 @@ from remit.gateway.tokens import Tokens
 from remit.gateway.verbs import Refused
 from remit.ledger import Ledger, LedgerError, open_ledger
 from remit.runtime.chartered import AUDIENCE, tokens
+from remit.runtime.logs import gateway_logger
+from remit.runtime.observing import Observed, traced
 from remit.runtime.office import MOST_WAITING, Office, Place
 from remit.runtime.standing import deliverer, take_place
 from remit.runtime.workspace import Workspace, open_workspace
 from remit.terms.charters import Charter
 from remit.terms.encoding import digest
 
-_WORKSPACE, _HOSTS = "REMIT_WORKSPACE", "REMIT_HOSTS"
+_WORKSPACE, _HOSTS, _LOG, _TRACES = "REMIT_WORKSPACE", "REMIT_HOSTS", "REMIT_LOG", "REMIT_TRACES"
 
 
-def serve(workspace: Path, host: str, port: int, workers: int) -> None:
-    """Serves until it is told to end. Each worker is a process of its own."""
+def serve(workspace: Path, host: str, port: int, workers: int, log: bool = False, traces: Path | None = None) -> None:
+    """Serves until it is told to end. Each worker is a process of its own. `log` writes process logs to stderr, `traces` spans into a file."""
     open_workspace(workspace)
     os.environ[_WORKSPACE] = str(workspace.resolve())
+    os.environ |= {_LOG: "1"} if log else {}
+    os.environ |= {_TRACES: str(traces.resolve())} if traces else {}
     uvicorn.run("remit.runtime.serving:application", factory=True, host=host, port=port, workers=workers, access_log=False, log_level="warning")
 
 
 def application() -> FastAPI:
     """The application of one worker, for the workspace that the environment names."""
-    worker = Worker(open_workspace(Path(os.environ[_WORKSPACE])))
-
+    worker, run_id = Worker(open_workspace(Path(os.environ[_WORKSPACE]))), token_hex(8)
+    log = gateway_logger(run_id) if os.environ.get(_LOG) else None
+    end = traced(Path(traces), run_id) if (traces := os.environ.get(_TRACES)) else None
     protocol, running = served_by_mcp(worker, os.environ.get(_HOSTS, "127.0.0.1,localhost,[::1]").split(","))
 
     @asynccontextmanager
@@ -52,9 +58,13 @@ def application() -> FastAPI:
         async with running():
             yield
         worker.close()
+        if end is not None:
+            end()
 
     served = app(worker, lifespan)
     served.mount("/", protocol)
+    if log is not None or end is not None:
+        served.add_middleware(Observed, log=log)
     return served
 
 
