@@ -21,10 +21,13 @@ from urllib.request import Request, urlopen
 import polars as pl
 import pytest
 
-from remit.ledger import read_ledger
-from remit.runtime import commands, credential_commands, rights_commands
+from remit.gateway import Asked
+from remit.gateway.verbs import Refused
+from remit.ledger import VerifiedDecision, read_ledger, verifier_keys, verify_receipt
+from remit.runtime import commands, credential_commands, rights_commands, serving
 from remit.runtime.run import run_cycle
-from remit.runtime.workspace import Workspace, open_workspace
+from remit.runtime.workspace import Workspace, config_texts, open_workspace, read_config
+from remit.terms.encoding import canonical
 from tests.runtime.conftest import quiet
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "agents"
@@ -161,6 +164,12 @@ def test_an_agent_sees_its_own_proposals_alone(email: Client, office: tuple[Work
     assert other.call("GET", f"/v1/proposals/{answer['id']}")[0] == 404
     assert other.call("POST", f"/v1/proposals/{answer['id']}/withdraw")[0] == 404
     assert email.call("GET", f"/v1/proposals/{answer['id']}")[0] == 200
+    assert other.call("GET", f"/v1/proposals/{answer['id']}/receipt")[0] == 404
+    status, receipt = email.call("GET", f"/v1/proposals/{answer['id']}/receipt")
+    assert status == 200
+    found = verify_receipt(canonical(receipt), verifier_keys(office[0].ledger.folder))
+    assert isinstance(found, VerifiedDecision)
+    assert (found.body["id"], found.payload) == (answer["id"], None)
 
 
 @pytest.mark.parametrize(
@@ -353,3 +362,47 @@ def test_killed_at_any_moment_nothing_is_lost_or_done_twice(workspace: Workspace
         assert rows["decision"].is_unique().all()
         assert handed == set(rows["hcp_id"])
     assert commands.verify(workspace.root, [], None, None)["faults"] == []
+
+
+def test_who_tries_secrets_is_slowed_down_and_who_behaves_does_not_notice(office: tuple[Workspace, str, dict[str, str], dict[str, str]]) -> None:
+    """Wrong secrets for somebody else's client and for clients that are not there, from many threads; the agent whose client it is gets its tokens."""
+    _, url, credentials, _ = office
+    good, told, ended = Client(url, credentials), list[int](), threading.Event()
+    good.sign_in()
+
+    def try_secrets(number: int) -> None:
+        while not ended.is_set():
+            client = credentials["client_id"] if number % 2 else f"client-{number}"
+            form = urlencode({"grant_type": "client_credentials", "client_id": client, "client_secret": f"remit-secret-{number:043}"}).encode()
+            try:
+                with urlopen(Request(f"{url}/v1/token", form), timeout=60):
+                    raise AssertionError("it was let in")
+            except HTTPError as error:
+                told.append(error.code)
+                assert error.code == 401 or int(error.headers["Retry-After"]) >= 1
+
+    threads = [threading.Thread(target=try_secrets, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + 20
+    while told.count(429) < 50 and time.monotonic() < until:
+        good.sign_in()
+        assert good.call("GET", "/v1/describe")[0] == 200
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert set(told) == {401, 429}
+    assert told.count(401) <= 2 * 20 + 2 * 20  # two buckets, and what they regain in the time
+
+
+def test_requests_of_one_agent_that_wait_are_bounded(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "MOST_WAITING", 5)
+    worker = serving.Worker(workspace)  # which is not opened: nothing is served
+    charters = {charter.agent: charter for charter in read_config(config_texts(workspace)).charters}
+    asked = Asked("k", "H1", "email", "alpha", "promotional", 1)
+    for _ in range(5):
+        worker.propose(charters["email"], asked)
+    with pytest.raises(Refused, match="wait already") as refused:
+        worker.propose(charters["email"], asked)
+    assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "1"})
+    worker.propose(charters["msl"], asked)

@@ -1,8 +1,9 @@
 """How the world asks and acts: the facts of each proposal, the check at the door, the channels."""
 
-from remit.gateway.between import Asked, Room, Standing, between
+from remit.gateway.between import Asked, Room, Standing, between, decide, in_force
 from remit.gateway.channels.files import Delivery, deliver, lists, take_back
 from remit.gateway.clerk import Answer, Clerk, Renewed
+from remit.gateway.clocks import steady
 from remit.gateway.counting import Counts, Made, contacts_under, counted, histories
 from remit.gateway.credentials import (
     TOKEN_SCOPES,
@@ -22,11 +23,12 @@ from remit.gateway.errors import CredentialError, GatewayError
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
 from remit.gateway.queue import ACCOUNTABLE, REASONS, Heard, Yes, approval, escalation, handed_over, heard, lacking, may_say, refusal, remark
 from remit.gateway.single import Single
-from remit.gateway.tally import Tally
+from remit.gateway.tally import CLOCKED, Tally
 from remit.gateway.tokens import Bearer, Charters, Granted, Tokens
 
 __all__ = [
     "ACCOUNTABLE",
+    "CLOCKED",
     "REASONS",
     "TOKEN_SCOPES",
     "Answer",
@@ -61,12 +63,14 @@ __all__ = [
     "clear_approved",
     "contacts_under",
     "counted",
+    "decide",
     "deliver",
     "escalation",
     "gather",
     "handed_over",
     "heard",
     "histories",
+    "in_force",
     "issue_credential",
     "lacking",
     "lists",
@@ -80,5 +84,6 @@ __all__ = [
     "remark",
     "revoke_credential",
     "rotate_token_key",
+    "steady",
     "take_back",
 ]

@@ -50,7 +50,7 @@ class Room:
 class Standing:
     """Where a cycle has left things, for decisions until the next: its `table` (stops since are the tally's to tell), `charters`, prices by purpose and
     resource (micro-units of value per unit), capacity `free` (micro-units), contacts per cycle and window, what is known of every HCP, and the `secret` of
-    keyed digests."""
+    keyed digests. `place` is the entry of the log that says what all this was derived from."""
 
     cycle: str
     table: Table
@@ -63,6 +63,7 @@ class Standing:
     window: str
     single: Single
     secret: bytes = field(repr=False)
+    place: int | None = None
 
     @property
     def label(self) -> str:
@@ -122,24 +123,39 @@ def decide(asked: Asked, charter: Charter, standing: Standing, table: Table, tal
     facts = single.facts(proposal, now, more, stopped=ref in tally.held.values())
     verdict = authorize(facts, table)
     name = proposal_id(standing.secret, agent, asked.key)
-    said = {"id": name, "agent": agent, "channel": asked.channel, "product": asked.product, "asked": asked.digest(standing.secret), "at": now}
+    said = _said(name, asked, standing, agent, number, now)
     if verdict.ruling is Ruling.FORBIDDEN:
-        return Decision(name, "forbidden", verdict, None, _not_done(proposal, verdict, said, "forbidden", facts, None), facts)
+        return Decision(name, "forbidden", verdict, None, _not_done(proposal, verdict, said, "forbidden", asked.key, facts, None), facts)
     rep, territory = single.covered(asked.hcp_id, asked.product, asked.channel)
     place = _place(proposal, charter, standing, tally, ref, territory or "", now)
     if place.why is not None:
-        return Decision(name, "outbid", verdict, place, _not_done(proposal, verdict, said, "outbid", facts, place), facts)
+        return Decision(name, "outbid", verdict, place, _not_done(proposal, verdict, said, "outbid", asked.key, facts, place), facts)
     opens = standing.channels[asked.channel].details
     chosen = Chosen(Judged(proposal, verdict), number, number if opens else 0, 1 if opens else 0, MICRO, _SELECTION, rep)
     context: dict[str, Any] = {"territory": territory, "uses": dict(place.uses), "reasons": [], "facts": facts, "rent": place.rent, "net": place.net}
+    context["key"] = asked.key
     waits = verdict.ruling is Ruling.CONFIRM
     deadline = now + verdict.deadline_us if waits and verdict.deadline_us is not None else None
     entry = action_entry(chosen, context, deadline, {**said, "purpose": charter.purpose, "uses": dict(place.uses)})
     return Decision(name, "waiting" if waits else "chosen", verdict, place, entry, facts)
 
 
-def _not_done(proposal: Proposal, verdict: Verdict, said: Mapping[str, Any], disposition: str, facts: Mapping[str, Any], place: Place | None) -> Entry:
-    context = {"facts": dict(facts), **({} if place is None else {"uses": dict(place.uses), "rent": place.rent, "net": place.net, "why": place.why})}
+def _said(name: str, asked: Asked, standing: Standing, agent: str, number: int, now: int) -> dict[str, Any]:
+    """What the entry of a decision says in the clear: `number` orders those of one turn, `place` is what they were derived from. The agent reads all of it in
+    its receipt: nothing may stand here that is not the agent's own."""
+    placed = {} if standing.place is None else {"place": standing.place}
+    about = {"id": name, "agent": agent, "channel": asked.channel, "product": asked.product, "asked": asked.digest(standing.secret)}
+    return {**about, "at": now, "number": number, **placed}
+
+
+def _not_done(
+    proposal: Proposal, verdict: Verdict, said: Mapping[str, Any], disposition: str, key: str, facts: Mapping[str, Any], place: Place | None
+) -> Entry:
+    context = {
+        "key": key,
+        "facts": dict(facts),
+        **({} if place is None else {"uses": dict(place.uses), "rent": place.rent, "net": place.net, "why": place.why}),
+    }
     payload = {"hcp_id": proposal.hcp_id, "verdict": verdict_body(verdict), "context": context}
     return Entry("declined", DECLINED, {**said, "disposition": disposition}, proposal.hcp_id, payload)
 

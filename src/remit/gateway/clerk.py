@@ -8,10 +8,12 @@ from typing import Any
 
 from remit.authority import Table
 from remit.gateway.between import Asked, Standing, decide, in_force, proposal_id
+from remit.gateway.clocks import steady
 from remit.gateway.door import clear_one
 from remit.gateway.errors import GatewayError
 from remit.gateway.queue import refusal
 from remit.gateway.tally import Given, Tally
+from remit.gateway.tracing import tracer, until_here
 from remit.ledger import Entry, Fresh, Ledger, Turn
 from remit.terms.charters import Charter
 from remit.terms.encoding import canonical
@@ -40,7 +42,7 @@ class Clerk:
     """One worker's place at the log. Not for two threads at once; for any number of processes.
 
     `fresh` is the tally of what was known when `standing` was taken. `gate` is held during every turn: whoever plans a cycle holds it against the clerks.
-    `clock` tells UTC microseconds.
+    `clock` tells UTC microseconds; while it stands before what is recorded, nothing is decided.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Clerk:
             table, entries, answers = self._in_force(tally), list[Entry](), list[Answer | GatewayError]()
             refs = turn.refs({asked.hcp_id for charter, asked in asks if self.may_see(charter, asked)})
             here: dict[str, Answer] = {}
+            deciding = tracer().start_span("decide", attributes={"proposals": len(asks)})
             for charter, asked in asks:
                 given = tally.given.get(proposal_id(self.standing.secret, charter.agent, asked.key))
                 if given is not None:
@@ -78,6 +81,7 @@ class Clerk:
                     entries.append(made.entry)
                     here[made.id] = Answer(made.id, made.disposition, noted, made.entry.body, made.entry.payload)
                     answers.append(here[made.id])
+            deciding.end()
             numbers = turn.append(f"{self.standing.label}:{turn.size}", entries, cycle=self.standing.label) if entries else []
             tally.settle({-1 - place: number for place, number in enumerate(numbers)}, turn.size + len(numbers))
         return [_numbered(answer, numbers) for answer in answers]
@@ -93,6 +97,11 @@ class Clerk:
             with self._turn():
                 given = self._tally.given.get(name)
         return None if given is None or given.agent != agent else self._told(given)
+
+    def receipt(self, agent: str, name: str) -> bytes | None:
+        """The receipt of an agent's decision, which leaves sealed whatever is sealed; None if it made none of this id since the cycle before last."""
+        told = self.status(agent, name)
+        return None if told is None else self._ledger.sealed_receipt(told.entry)
 
     def withdraw(self, agent: str, name: str) -> Answer | None:
         """Takes an agent's proposal back, if it was not acted on yet; says what became of it either way, None if it made none."""
@@ -140,7 +149,8 @@ class Clerk:
             entries = list(refused)
             if cleared:
                 acted = [Acted(item, "files", now) for item in cleared]
-                files = deliver(self.standing.label, cleared[0].recorded.entry, cleared)
+                with tracer().start_as_current_span("hand over", attributes={"actions": len(cleared)}, record_exception=False):
+                    files = deliver(self.standing.label, cleared[0].recorded.entry, cleared)
                 body = {"actions": [item.cleared.recorded.entry for item in acted], "channel": "files", "at": now, "files": dict(files)}
                 entries.append(Entry("acted", "remit.acted/1", body))
             numbers = turn.append(f"{self.standing.label}:{turn.size}", entries, cycle=self.standing.label)
@@ -154,11 +164,12 @@ class Clerk:
     @contextmanager
     def _turn(self) -> Iterator[tuple[Turn, Tally, int]]:
         try:
-            with self._gate(), self._ledger.turn(self._tally.seq) as turn:
+            with self._gate(), until_here() as begin, self._ledger.turn(self._tally.seq) as turn:
                 self._tally.take(turn.fresh)
                 if self._tally.renewed:
                     raise Renewed
-                yield turn, self._tally, self._clock()
+                yield turn, self._tally, steady(self._clock(), self._tally.latest)
+                begin("commit")
         except BaseException:
             self._tally = self._fresh()  # what was noted may not have been recorded: all is read again
             raise

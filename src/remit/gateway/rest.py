@@ -102,6 +102,10 @@ def _for_agents(route: _Route, backstage: Backstage) -> None:
     async def status(request: Request) -> Response:
         return _json(await verbs.status(caller(request, "status"), str(request.path_params["id"])))
 
+    @route("GET", "/v1/proposals/{id}/receipt", _Shape("A receipt that the log holds its decision; facts stay sealed", dict[str, Any], scope="status"))
+    async def receipt(request: Request) -> Response:
+        return Response(await verbs.receipt(caller(request, "status"), str(request.path_params["id"])), media_type=_JSON)
+
     @route("POST", "/v1/proposals/{id}/withdraw", _Shape("Take a proposal back, if it was not acted on yet", ProposalOut, scope="propose"))
     async def withdraw(request: Request) -> Response:
         return _json(await verbs.withdraw(caller(request, "propose"), str(request.path_params["id"])))
@@ -193,7 +197,7 @@ def _described(shape: _Shape) -> dict[str, Any]:
     """The part of the OpenAPI description that tells bodies and answers."""
     problem = {"description": "what is wrong", "content": {_PROBLEM: {"schema": schema_of(Problem)}}}
     answers: dict[str, Any] = {"200": {"description": "the answer", "content": {_JSON: {"schema": schema_of(shape.answers)}}}}
-    answers |= dict.fromkeys(("400", "422", "503"), problem)
+    answers |= dict.fromkeys(("400", "422", "429", "503"), problem)
     answers |= dict.fromkeys(("401", "403", "404", "413"), problem) if shape.scope else {}
     described: dict[str, Any] = {"responses": answers}
     if shape.asks is not None:

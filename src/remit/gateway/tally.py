@@ -14,6 +14,8 @@ from remit.ledger import Fresh
 
 RENEWS = frozenset({"cycle", "rights", "signoff", "model", "tombstone"})
 """Kinds of entries after which what is known must be taken anew."""
+CLOCKED = frozenset({"cycle", "action", "declined", "acted", "refused"})
+"""Kinds of entries that say when, by the clock by which is decided."""
 
 
 @dataclass(slots=True)
@@ -42,7 +44,8 @@ class Given:
 @dataclass(slots=True)
 class Tally:
     """Counted since `upto`: entries below it are in what is known. `contacts` (at, channel) and `held` by the HCP's reference, `touches` by (reference, agent,
-    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on."""
+    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on,
+    `latest` the newest instant that was recorded."""
 
     upto: int
     seq: int = 0
@@ -57,10 +60,12 @@ class Tally:
     counts: Counts = field(default_factory=Counts)
     renewed: bool = False
     changed: int = 0
+    latest: int = 0
 
     def note(self, entries: Iterable[Fresh]) -> None:
         """Takes in what is about to be recorded, under numbers of its own below nothing, until `settle` says the real ones."""
         for entry in entries:
+            self._clock(entry)
             _READERS[entry.kind](self, entry)
 
     def settle(self, numbers: Mapping[int, int], seq: int) -> None:
@@ -78,9 +83,14 @@ class Tally:
             self.seq = entry.seq + 1
             if entry.seq >= self.upto and entry.kind in RENEWS:
                 self.renewed = True
+            self._clock(entry)
             reader = _READERS.get(entry.kind)
             if reader is not None:
                 reader(self, entry)
+
+    def _clock(self, entry: Fresh) -> None:
+        if entry.kind in CLOCKED:
+            self.latest = max(self.latest, int(entry.body.get("at", entry.body.get("now", 0))))
 
 
 def _action(tally: Tally, entry: Fresh) -> None:

@@ -14,6 +14,7 @@ from remit.terms.charters import Charter
 PATIENCE_S = 10.0
 """How long a request waits for its turn before it is told to ask again."""
 _PAGE = 1000
+_NONE = "This agent has made no proposal of this id since the cycle before last."
 
 
 class Refused(Exception):  # noqa: N818 - an answer, no fault
@@ -89,6 +90,14 @@ class Verbs:
         """What became of its proposal."""
         return await self._one(agent, lambda clerk: clerk.status(agent, name))
 
+    async def receipt(self, agent: str, name: str) -> bytes:
+        """The receipt of its decision: that the log holds it, without what is sealed."""
+        self._backstage.charter(agent)
+        found: bytes | None = await _soon(self._backstage.call(agent, lambda clerk: clerk.receipt(agent, name)))
+        if found is None:
+            raise Refused(404, "no such proposal", _NONE)
+        return found
+
     async def withdraw(self, agent: str, name: str) -> ProposalOut:
         """Takes its proposal back, if it was not acted on yet."""
         return await self._one(agent, lambda clerk: clerk.withdraw(agent, name))
@@ -97,7 +106,7 @@ class Verbs:
         self._backstage.charter(agent)
         found: Answer | None = await _soon(self._backstage.call(agent, find))
         if found is None:
-            raise Refused(404, "no such proposal", "This agent has made no proposal of this id since the cycle before last.")
+            raise Refused(404, "no such proposal", _NONE)
         return told(found)
 
 

@@ -45,6 +45,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "remit.model/1": Schema("model", ("model", "digest", "stage", "evidence", "at")),
     "remit.signoff/1": Schema("signoff", ("model", "digest", "person", "role", "at")),
     "remit.rights/1": Schema("rights", ("step", "table", "at")),
+    "remit.place/1": Schema("place", ("now", "inputs", "models", "table", "free", "made")),
     "remit.declined/1": Schema("declined", ("id", "agent", "asked", "at", "disposition"), ("hcp_id", "verdict", "context")),
     "remit.approval/1": Schema("approval", ("action", "digest", "by", "role", "asks", "at")),
     "remit.escalated/1": Schema("escalated", ("action", "to", "deadline", "at")),

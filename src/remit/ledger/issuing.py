@@ -11,7 +11,7 @@ from remit.ledger.entries import leaf_data, opened_payload, seal_context
 from remit.ledger.errors import LedgerError
 from remit.ledger.log import STORED, batches, complete, last_checkpoint, log_size
 from remit.ledger.merkle import inclusion_path
-from remit.ledger.receipts import RECEIPT, values_of
+from remit.ledger.receipts import BETWEEN, RECEIPT, values_of
 from remit.ledger.sealing import SALT, HcpKey, Sealed, unseal
 from remit.ledger.segments import Packed, open_rows
 from remit.terms.encoding import canonical
@@ -35,6 +35,17 @@ def issue(
         "row": _row(packed, tree, key, number),
     }
     return canonical(parts)
+
+
+def issue_between(connection: sa.Connection, decision_seq: int, key: HcpKey | None, cycle: str | None) -> bytes:
+    """The receipt of a decision between cycles: its entry, opened with the `key` of its HCP (None: it stays sealed); and unless `cycle` is None, the entries of
+    the cycle of that name, which it followed, and of what it was made from."""
+    decision = connection.execute(STORED.where(ENTRIES.c.seq == decision_seq)).one()
+    place = None if cycle is None else json.loads(decision.body).get("place")
+    named = {"cycle": None if cycle is None else _cycle_seq(connection, cycle), "place": place}
+    beside = {part: None if seq is None else _entry(connection, connection.execute(STORED.where(ENTRIES.c.seq == seq)).one()) for part, seq in named.items()}
+    own = _entry(connection, decision) if key is None else _opened(connection, decision, key)
+    return canonical({"receipt": BETWEEN, "checkpoint": (last_checkpoint(connection) or b"").decode(), "decision": own, **beside})
 
 
 def _cycle_seq(connection: sa.Connection, cycle: str) -> int:

@@ -1,7 +1,8 @@
-"""Receipts: the self-contained record of one row of a cycle, and its verification without a workspace. Pure.
+"""Receipts: the self-contained record of one decision, a row of a cycle or an entry made between cycles, and its verification without a workspace. Pure.
 
 A receipt is canonical JSON. Every value in it is bound to the signed checkpoint: the row by its salt and its path in the segment, the segment's
-header likewise, the entries of segment, cycle and action by their paths in the log. There is no place for text that nothing commits to.
+header likewise, the entries of segment, cycle and action by their paths in the log; the entry of a decision between cycles, and what it was made from, by their
+paths. An agent's own receipt leaves the entry's payload sealed. There is no place for text that nothing commits to.
 """
 
 import json
@@ -22,7 +23,10 @@ from remit.terms.encoding import canonical, digest
 from remit.terms.errors import EncodingError
 
 RECEIPT = "remit.receipt/1"
-_PARTS = {"receipt", "checkpoint", "cycle", "segment", "action", "row"}
+BETWEEN = "remit.receipt-between/1"
+"""What the receipt of a decision between cycles calls itself."""
+_PARTS = {RECEIPT: {"receipt", "checkpoint", "cycle", "segment", "action", "row"}, BETWEEN: {"receipt", "checkpoint", "cycle", "place", "decision"}}
+_AFTER = ".between"
 _ENTRY = {"batch", "body", "cycle", "kind", "schema", "sealed"}
 _ROW = {"header", "header_path", "leaf", "path", "salt", "bytes", "values"}
 
@@ -38,17 +42,29 @@ class Verified:
     action: Mapping[str, Any] | None
 
 
-def verify_receipt(receipt: bytes, verifier_keys: Sequence[str]) -> Verified | tuple[Fault, ...]:
+@dataclass(frozen=True, slots=True)
+class VerifiedDecision:
+    """What a sound receipt of a decision between cycles says: the checkpoint it stands under, the body of its entry, and its payload; the body of the cycle it
+    followed and of the place it was made from. None: left sealed, or left out."""
+
+    checkpoint: Checkpoint
+    body: Mapping[str, Any]
+    payload: Mapping[str, Any] | None
+    cycle: Mapping[str, Any] | None
+    place: Mapping[str, Any] | None
+
+
+def verify_receipt(receipt: bytes, verifier_keys: Sequence[str]) -> Verified | VerifiedDecision | tuple[Fault, ...]:
     """What the receipt says if all of it verifies under one of `verifier_keys`, else every fault that was found."""
     try:
         parts = json.loads(receipt)
-        sound = isinstance(parts, dict) and canonical(parts) == receipt and set(parts) == _PARTS and parts["receipt"] == RECEIPT
+        sound = isinstance(parts, dict) and canonical(parts) == receipt and set(parts) == _PARTS.get(str(parts.get("receipt")))
     except (ValueError, EncodingError):
         sound = False
     if not sound:
-        return (Fault("receipt", f"it is not the canonical JSON of a `{RECEIPT}`"),)
+        return (Fault("receipt", f"it is not the canonical JSON of a `{RECEIPT}` or `{BETWEEN}`"),)
     try:
-        return _verified(parts, verifier_keys)
+        return (_verified if parts["receipt"] == RECEIPT else _verified_decision)(parts, verifier_keys)
     except LedgerError as error:
         return (Fault("receipt", error.what),)
     except (PolarsError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
@@ -58,7 +74,7 @@ def verify_receipt(receipt: bytes, verifier_keys: Sequence[str]) -> Verified | t
 def _verified(parts: Mapping[str, Any], verifier_keys: Sequence[str]) -> Verified | tuple[Fault, ...]:
     checkpoint = open_checkpoint(parts["checkpoint"].encode(), verifier_keys)
     named = {part: parts[part] for part in ("cycle", "segment", "action") if parts[part] is not None}
-    faults = [fault for part, entry in named.items() for fault in _entry_faults(part, entry, checkpoint)]
+    faults = [fault for part, entry in named.items() for fault in _entry_faults(part, entry, checkpoint, (part,), opened=part == "action")]
     faults += _row_faults(parts["row"], parts["segment"])
     if faults:  # what nothing stands behind is not decoded
         return tuple(faults)
@@ -67,12 +83,27 @@ def _verified(parts: Mapping[str, Any], verifier_keys: Sequence[str]) -> Verifie
     return tuple(_link_faults(parts, values)) or Verified(checkpoint, parts["cycle"]["body"], values, action)
 
 
-def _entry_faults(part: str, entry: Mapping[str, Any], checkpoint: Checkpoint) -> list[Fault]:
-    opened = {"payload", "salt"} if part == "action" else set()
+def _verified_decision(parts: Mapping[str, Any], verifier_keys: Sequence[str]) -> VerifiedDecision | tuple[Fault, ...]:
+    checkpoint = open_checkpoint(parts["checkpoint"].encode(), verifier_keys)
+    decision, cycle, place = parts["decision"], parts["cycle"], parts["place"]
+    faults = _entry_faults("decision", decision, checkpoint, ("action", "declined"), opened="payload" in decision)
+    for part in ("cycle", "place"):
+        faults += _entry_faults(part, parts[part], checkpoint, (part,), opened=False) if parts[part] is not None else []
+    if "id" not in decision["body"]:
+        faults.append(Fault("decision", "it was not made between cycles"))
+    if cycle is not None and decision["cycle"] != cycle["cycle"] + _AFTER:
+        faults.append(Fault("decision", f"it was not made after cycle `{cycle['cycle']}`"))
+    if place is not None and decision["body"]["place"] != place["seq"]:
+        faults.append(Fault("place", "it is not what the decision was made from"))
+    said = VerifiedDecision(checkpoint, decision["body"], decision.get("payload"), cycle and cycle["body"], place and place["body"])
+    return tuple(faults) or said
+
+
+def _entry_faults(part: str, entry: Mapping[str, Any], checkpoint: Checkpoint, kinds: Sequence[str], *, opened: bool) -> list[Fault]:
     faults = []
-    if set(entry) != _ENTRY | opened | {"seq", "path"}:
+    if set(entry) != _ENTRY | ({"payload", "salt"} if opened else set()) | {"seq", "path"}:
         faults.append(Fault(part, "it holds something that nothing commits to, or lacks something"))
-    if entry["kind"] != part:
+    if entry["kind"] not in kinds:
         faults.append(Fault(part, f"it is a `{entry['kind']}`"))
     leaf = leaf_hash(canonical({name: entry[name] for name in _ENTRY}))
     if not includes(leaf, entry["seq"], checkpoint.size, _path(entry["path"]), checkpoint.root):

@@ -1,6 +1,6 @@
 """Reading the ledger: entries, rows, proofs."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,10 +14,11 @@ import polars as pl
 import sqlalchemy as sa
 
 from remit.ledger.actions import recorded
-from remit.ledger.databases import ENTRIES, check_revision, connect, connect_log, name_of, reading, telling
+from remit.ledger.databases import CHECKPOINTS, ENTRIES, check_revision, connect, connect_log, name_of, reading, telling
 from remit.ledger.entries import SCHEMAS, Fresh, Stored, opened_payload, seal_context
 from remit.ledger.errors import LedgerError
-from remit.ledger.issuing import issue
+from remit.ledger.gates import Gate
+from remit.ledger.issuing import issue, issue_between
 from remit.ledger.keyfiles import vault_secret, verifier_keys
 from remit.ledger.log import STORED, Appended, batches, complete, find_batch, last_checkpoint, log_size
 from remit.ledger.merkle import consistency_path, levels
@@ -48,7 +49,7 @@ class SegmentFrame:
 
 
 class Records:
-    """A ledger open for reading. Close it, or use it in a `with`."""
+    """A ledger open for reading. Close it, or use it in a `with`. `gate` is that of turns at a log on PostgreSQL, None where the log is a file."""
 
     def __init__(self, where: Path | Place, *, writing: bool = False, wait_s: float = 30.0) -> None:
         self.place = place = place_of(where)
@@ -57,6 +58,7 @@ class Records:
             if not there:
                 raise LedgerError(f"there is no `{name}`", where=str(self.folder), do="Check the path, or restore the file from its backup.")
         self.log = connect_log(place, writing=writing, wait_s=wait_s)
+        self.gate = None if place.url is None else Gate(connect_log(place, writing=False))
         self._kept: sa.PoolProxiedConnection | None = None
         self.vault = Vault(connect(self.folder / "vault.db", writing=writing, wait_s=wait_s), vault_secret(self.folder))
         with self._closed_on_failure():
@@ -95,6 +97,8 @@ class Records:
             self._kept.close()
             self._kept = None
         self.log.dispose()
+        if self.gate is not None:
+            self.gate.close()
         self.vault.engine.dispose()
 
     @property
@@ -137,7 +141,13 @@ class Records:
 
     def _spans(self, cycle: str | None) -> list[tuple[int, int]]:
         with reading(self.log) as connection:
-            return [(0, log_size(connection))] if cycle is None else [(batch.first, batch.size) for batch in batches(connection, cycle=cycle)]
+            if cycle is None:
+                return [(0, log_size(connection))]
+            spans = list[tuple[int, int]]()
+            for batch in batches(connection, cycle=cycle):
+                joined = bool(spans) and spans[-1][1] == batch.first
+                spans[-1 if joined else len(spans) :] = [(spans[-1][0] if joined else batch.first, batch.size)]
+            return spans
 
     def _within(self, query: "sa.Select[Any]", first: int, size: int) -> Iterator[Stored]:
         while first < size:
@@ -151,6 +161,27 @@ class Records:
         with reading(self.log) as connection:
             rows = connection.execute(_SINCE, {"seq": seq, "kinds": kinds}).all()
         return [Fresh(number, kind, None, orjson.loads(body)) for number, kind, body in rows]
+
+    def latest(self, kinds: Collection[str], most: int = 1000) -> int:
+        """The newest instant (`at` or `now`, UTC microseconds) that the last `most` entries of `kinds` state in the clear; 0 if they state none."""
+        query = sa.select(ENTRIES.c.body).where(ENTRIES.c.kind.in_(sorted(kinds))).order_by(ENTRIES.c.seq.desc()).limit(most)
+        with reading(self.log) as connection:
+            bodies = [orjson.loads(body) for body in connection.execute(query).scalars()]
+        return max((int(body.get("at", body.get("now", 0))) for body in bodies), default=0)
+
+    def turns(self, first: int, size: int) -> Iterator[list[Fresh]]:
+        """What entries `first` up to `size` say in the clear, the entries of each batch together."""
+        within = sa.select(ENTRIES.c.seq, ENTRIES.c.kind, ENTRIES.c.hcp, ENTRIES.c.body).where(ENTRIES.c.seq >= first, ENTRIES.c.seq < size)
+        ends = sa.select(CHECKPOINTS.c.size).where(CHECKPOINTS.c.size > first).order_by(CHECKPOINTS.c.size)
+        with reading(self.log) as connection:
+            rows, sizes = connection.execute(within.order_by(ENTRIES.c.seq)).all(), connection.execute(ends).scalars().all()
+        place = 0
+        for end in sizes:
+            start = place
+            while place < len(rows) and rows[place].seq < end:
+                place += 1
+            if place > start:
+                yield [Fresh(seq, kind, hcp, orjson.loads(body)) for seq, kind, hcp, body in rows[start:place]]
 
     def newest(self, kinds: Sequence[str]) -> Callable[[], int]:
         """A function, not for two threads at once, that tells the number of the newest entry of `kinds` that is about nobody (-1: there is none), whoever
@@ -235,6 +266,20 @@ class Records:
                     about = self._about(cycle, log_size(connection)).get(key.ref, [])
                     return issue(connection, stored.seq, about, self._unpacked(segment), self._trees(segment), key, number)
         raise LedgerError(f"cycle `{cycle}` has no row {number} in stream `{stream}`", where=str(self.folder))
+
+    def receipt_between(self, seq: int, cycle: str) -> bytes:
+        """The receipt of the decision that entry `seq` records, made after `cycle`, for `verify_receipt`. Raises `LedgerError` if its HCP was erased."""
+        stored = self.entry(seq)
+        key = None if stored.hcp_id is None else self.vault.of_person(stored.hcp_id)
+        if key is None:
+            raise LedgerError("the HCP was erased, and what was decided with it", where=f"entry {seq}")
+        with reading(self.log) as connection:
+            return issue_between(connection, seq, key, cycle)
+
+    def sealed_receipt(self, seq: int) -> bytes:
+        """The receipt of the decision that entry `seq` records, which leaves sealed all that is sealed: whoever was decided about, and by which facts."""
+        with reading(self.log) as connection:
+            return issue_between(connection, seq, None, None)
 
     def segment_path(self, segment: Segment) -> Path:
         """Where a segment's file lies."""

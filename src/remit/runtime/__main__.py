@@ -81,7 +81,7 @@ def run(
 def show(
     what: Annotated[str, typer.Argument(help=f"One of: {', '.join(commands.SHOWN)}.")],
     workspace: Folder = Path(),
-    cycle: Annotated[str | None, typer.Option(help="The cycle; the last one if not given.")] = None,
+    cycle: Annotated[str | None, typer.Option(help="The cycle, the last one if not given; for decisions also what followed it, `cycle-0002.between`.")] = None,
     agent: Annotated[str | None, typer.Option(help="For decisions: of this agent only.")] = None,
     disposition: Annotated[str | None, typer.Option(help=f"For decisions: {', '.join(DISPOSITIONS)}.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many rows to print.")] = 20,
@@ -120,15 +120,15 @@ def verify(
 @app.command()
 def replay(
     workspace: Folder = Path(),
-    cycle: Annotated[str | None, typer.Option(help="The cycle; all of them if not given.")] = None,
+    cycle: Annotated[str | None, typer.Option(help="The cycle, or what followed it (`cycle-0002.between`); all of them if not given.")] = None,
     threads: Threads = _CORES,
     as_json: AsJson = False,
 ) -> None:
-    """Derive recorded cycles again from their recorded inputs and compare every byte."""
+    """Derive recorded cycles, and what was decided between them, again from their recorded inputs and compare every byte."""
     with printing.Progress(quiet=as_json) as progress:
         report = commands.replay(workspace, cycle, threads, progress)
     _say(report, as_json, render.replay)
-    if any(item["differs"] for item in report["cycles"]):
+    if any(item["differs"] for item in (*report["cycles"], *report["between"])):
         raise typer.Exit(1)
 
 
@@ -313,11 +313,13 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port.")] = 8710,
     workers: Annotated[int, typer.Option(min=1, help="How many processes.")] = 1,
+    log: Annotated[bool, typer.Option("--log", help="Write process logs to stderr, as JSON lines with a run_id.")] = False,
+    traces: Annotated[Path | None, typer.Option(help="Append spans to this file, as JSON lines.")] = None,
 ) -> None:
     """Serve the gateway: agents ask what they may do, propose, and are answered, over REST and MCP."""
     from remit.runtime import serving  # what a server needs would slow every other command
 
-    serving.serve(workspace, host, port, workers)
+    serving.serve(workspace, host, port, workers, log, traces)
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """The standing questions: who owns this decision, who may change this threshold, who watches this model, who may stop this agent."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -45,12 +44,11 @@ class _Asked:
     now: int
 
     def decision(self, name: str) -> _Answer:
-        parts = json.loads(explaining.receipt(self.records, name))
-        row, body = parts["row"]["values"], parts["cycle"]["body"]
-        verdict = body["verdicts"].get(row["rules"] or "") or {}
-        owner = str(verdict.get("owner", self.table.owner))
+        told = explaining.of_receipt(explaining.receipt(self.records, name))
+        row, verdict = told["decision"], told["verdict"]
+        owner = str(verdict.get("owner") or self.table.owner)
         charter = next((charter for charter in self.config.charters if charter.agent == row["agent"]), None)
-        duties = {owner: "answers for the verdict" + (f", which {row['rules'].split(',')[0]} made" if row["rules"] else ", as no row allows it")}
+        duties = {owner: "answers for the verdict" + (f", which {verdict['rules'][0]} made" if verdict.get("rules") else ", as no row allows it")}
         if charter:
             duties[charter.owner] = "; ".join(filter(None, [duties.get(charter.owner), f"answers for the agent `{charter.agent}`"]))
         return duties, f"{row['agent']} proposed {row['channel']} on {row['product']}: {row['ruling']}, {row['disposition']}."

@@ -6,10 +6,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from remit.gateway import between
 from remit.intake import erase as erase_rows
 from remit.intake import freshness, read_quarantine, replaced
 from remit.ledger import migrate_ledger, open_ledger, read_ledger
-from remit.runtime import explaining, nowcasts, overview, registry, replaying, reporting, training, trials, verifying, weighing
+from remit.runtime import explaining, nowcasts, overview, recounting, rederiving, registry, replaying, reporting, training, trials, verifying, weighing
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.holdouts import planned, shown
 from remit.runtime.init import check_empty, create
@@ -62,6 +63,8 @@ def show(what: str, workspace: Path, cycle: str | None, agent: str | None, dispo
         return {"what": what, **overview.segments(place)}
     with closing(read_ledger(place.ledger)) as records:
         cycle_id = cycle or reporting.last_cycle(records)
+        if what == "decisions" and cycle_id in {between(entry.cycle) for entry in records.entries(kind="cycle")}:
+            return {"what": what, "cycle": cycle_id, **recounting.listed(records, cycle_id, agent, disposition, limit)}
         body = reporting.cycle_body(records, cycle_id)
         if what == "freshness":
             return _freshness(place, int(body["now"]))
@@ -92,8 +95,12 @@ def replay(workspace: Path, cycle: str | None, threads: int, stage: Stage) -> di
     """Each replayed cycle: whether it came out the same, what differs, what is gone."""
     place = open_workspace(workspace)
     with closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
-        cycles = [cycle] if cycle else [entry.cycle for entry in ledger.entries(kind="cycle")]
-        return {"cycles": [replaying.replay(place, ledger, each, threads, stage) for each in cycles]}
+        every = [entry.cycle for entry in ledger.entries(kind="cycle")]
+        after = {between(each) for each in every}
+        cycles = [each for each in ([cycle] if cycle else every) if each not in after]
+        labels = [each for each in map(between, every) if cycle in (None, each)]
+        done = [replaying.replay(place, ledger, each, threads, stage) for each in cycles]
+        return {"cycles": done, "between": [rederiving.rederive(place, ledger, each, threads) for each in labels if rederiving.decisions(ledger, each)]}
 
 
 def erase(hcp: str, workspace: Path, reason: str) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from remit.arbiter import arbitrate_one
-from remit.ledger import Records
+from remit.ledger import BETWEEN, Records
+from remit.runtime import recounting
 from remit.runtime.cycle import COMPETES, PURPOSES, TAKEN
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.limiting import Room, capped
@@ -30,7 +31,9 @@ _ID = re.compile(r"^(cycle-\d+)/(\d+)$")
 
 
 def receipt(records: Records, decision: str) -> bytes:
-    """The receipt of a decision such as `cycle-0001/17`. Raises `WorkspaceError` if there is none of that id."""
+    """The receipt of a decision such as `cycle-0001/17`, or of one between cycles. Raises `WorkspaceError` if there is none of that id."""
+    if recounting.is_between(decision):
+        return recounting.receipt(records, decision)
     cycle, number, rows = _found(records, decision)
     return records.receipt(cycle, STREAM, rows.filter(pl.col("number") == number)["hcp_id"][0], number)
 
@@ -40,7 +43,8 @@ def _found(records: Records, decision: str) -> tuple[str, int, pl.DataFrame]:
     match = _ID.match(decision)
     if not match:
         raise WorkspaceError(
-            f"`{decision}` is neither a receipt's file nor a decision", do="Decisions are named like cycle-0001/17: see `remit show decisions`."
+            f"`{decision}` is neither a receipt's file nor a decision",
+            do="They are named like cycle-0001/17 or cycle-0001.between/17: see `remit show decisions`.",
         )
     cycle, number = match[1], int(match[2])
     cycle_body(records, cycle)
@@ -58,6 +62,8 @@ def of_receipt(data: bytes) -> dict[str, Any]:
     """What a receipt says, as data and in sentences. It is read, not verified: `remit verify` does that."""
     try:
         parts = json.loads(data)
+        if parts["receipt"] == BETWEEN:
+            return recounting.of_receipt(parts)
         row, cycle, action = parts["row"]["values"], parts["cycle"]["body"], parts["action"] and parts["action"]["payload"]
     except (ValueError, KeyError, TypeError):
         raise WorkspaceError("this is not a receipt", do="Name a file that `remit explain --out` wrote, or a decision such as cycle-0001/17.") from None
@@ -94,6 +100,8 @@ def of_receipt(data: bytes) -> dict[str, Any]:
 
 def turning(workspace: Workspace, records: Records, decision: str) -> list[str]:
     """At what price of each resource the choice would have turned, all other prices as they were; and the limits per HCP that left it no contact."""
+    if recounting.is_between(decision):
+        return recounting.turning(records, decision)
     cycle, number, rows = _found(records, decision)
     own = rows.filter(pl.col("number") == number).row(0, named=True)
     if own["ruling"] == "forbidden":

@@ -1,12 +1,12 @@
 """Handing over: what the ledger holds is cleared at the door, given to the channels, and recorded as acted on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import polars as pl
 
 from remit.gateway import Delivery, Stopped, clear, deliver, handed_over, lists, refusal, take_back
-from remit.ledger import Entry, Ledger
+from remit.ledger import Entry, Ledger, Records
 from remit.runtime import grouping, stopping, training
 from remit.runtime.carry import carry
 from remit.runtime.cycle import Inputs
@@ -21,7 +21,7 @@ from remit.terms.proposals import Acted, Cleared, Recorded
 def inputs_at(
     workspace: Workspace,
     config: Config,
-    ledger: Ledger,
+    ledger: Records,
     models: training.Models,
     upto: int,
     draws: pl.DataFrame,
@@ -30,9 +30,11 @@ def inputs_at(
     now: int,
     threads: int,
     but: str | None = None,
+    only: Collection[str] | None = None,
 ) -> Inputs:
-    """What a cycle at `now` is given after the log's first `upto` entries; the contact that the decision `but` asks for is not counted."""
-    source = Warehouse(workspace)
+    """What a cycle at `now` is given after the log's first `upto` entries; the contact that the decision `but` asks for is not counted. `only` names the
+    warehouse segments to read (None: all)."""
+    source = Warehouse(workspace, only)
     stated = dict(source.state("resources", now).select("resource", "valid_from").iter_rows())
     carried = carry(ledger, upto, now, config.settings, stated, config.table(now).limits)
     if but is not None:
@@ -40,13 +42,23 @@ def inputs_at(
     return assemble(source, seen, config, models, carried, draws, members, now, threads)
 
 
-def standing_inputs(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads: int, but: str | None = None) -> Inputs:
-    """What is known at `now` by the models of the last cycle, without the contact that the decision `but` asks for."""
-    last = max(ledger.entries(kind="cycle"), key=lambda entry: entry.seq)
-    upto, source = ledger.size, Warehouse(workspace)
+def standing_inputs(
+    workspace: Workspace,
+    config: Config,
+    ledger: Records,
+    now: int,
+    threads: int,
+    but: str | None = None,
+    upto: int | None = None,
+    only: Collection[str] | None = None,
+) -> Inputs:
+    """What is known at `now` by the models of the last cycle, after the log's first `upto` entries (None: all), without the contact that the decision `but`
+    asks for. `only` names the warehouse segments to read (None: all)."""
+    upto = ledger.size if upto is None else upto
+    last = max((entry for entry in ledger.entries(kind="cycle") if entry.seq < upto), key=lambda entry: entry.seq)
     draws = enrolled(ledger, config.settings, upto, last.cycle)
-    seen, members = observe(source, config.settings, now), grouping.recorded(ledger, upto, last.cycle)
-    return inputs_at(workspace, config, ledger, training.load(workspace, last.body["models"]), upto, draws, seen, members, now, threads, but)
+    seen, members = observe(Warehouse(workspace, only), config.settings, now), grouping.recorded(ledger, upto, last.cycle)
+    return inputs_at(workspace, config, ledger, training.load(workspace, last.body["models"]), upto, draws, seen, members, now, threads, but, only)
 
 
 def hand_over(

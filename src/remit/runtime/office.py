@@ -11,12 +11,17 @@ from typing import Any
 
 from remit.gateway import Answer, Asked, Clerk, GatewayError, Renewed
 from remit.gateway.clerk import Deliver
+from remit.gateway.tracing import Awaited, links, tracer
 from remit.runtime.errors import WorkspaceError
 from remit.terms.charters import Charter
 from remit.terms.errors import RemitError
 
 AT_ONCE = 128
 """Proposals that are decided in one turn."""
+MOST_WAITING = 20_000
+"""Requests of one agent that may wait."""
+_LONG_S = 2.0
+"""How long a turn may take before whoever asks is told that it is held up."""
 _IDLE_S, _ACT_S, _SETTLE_S, _AGAIN_S = 0.02, 0.2, 1.0, 0.5
 _LOG = logging.getLogger("remit.office")
 
@@ -55,6 +60,10 @@ class _Fair:
             self._by_whom.setdefault(who, deque()).append(item)
             self._changed.notify()
 
+    def waiting(self, who: str) -> int:
+        with self._changed:
+            return len(self._by_whom.get(who, ()))
+
     def close(self) -> None:
         with self._changed:
             self._closed = True
@@ -89,6 +98,7 @@ class Office:
         self._asks = _Fair()
         self._thread = threading.Thread(target=self._work, name="office", daemon=True)
         self._acted, self._stale = 0.0, False
+        self._turn: float | None = None
         self.measured = Measured({})
         self.trouble = "it has not begun"
 
@@ -96,6 +106,17 @@ class Office:
     def clerk(self) -> Clerk | None:
         """The clerk, for what may be read at any time; None while what is known is being taken anew."""
         return self._place.clerk if self._place is not None else None
+
+    @property
+    def held_up(self) -> str:
+        """Since when it waits for its turn at the log, if that is long; else empty."""
+        begun = self._turn
+        waited_s = 0.0 if begun is None else monotonic() - begun
+        return f"it has waited for its turn at the log for {waited_s:.0f} s: a cycle may be running, or the database is held" if waited_s > _LONG_S else ""
+
+    def waiting(self, agent: str) -> int:
+        """How many requests of an agent wait for a turn."""
+        return self._asks.waiting(agent)
 
     def open(self) -> None:
         """Begins to work."""
@@ -108,13 +129,13 @@ class Office:
 
     def propose(self, charter: Charter, asked: Asked) -> "Future[Answer | GatewayError]":
         """Decides in the next turn."""
-        future: Future[Answer | GatewayError] = Future()
+        future: Future[Answer | GatewayError] = Awaited()
         self._asks.put(charter.agent, ((charter, asked), future))
         return future
 
     def call(self, agent: str, work: Callable[[Clerk], Any]) -> "Future[Any]":
         """Does something else with the clerk for an agent, between turns."""
-        future: Future[Any] = Future()
+        future: Future[Any] = Awaited()
         self._asks.put(agent, (work, future))
         return future
 
@@ -162,9 +183,11 @@ class Office:
             return False
         proposals = [(what, future) for what, future in asks if not callable(what)]
         others = [(what, future) for what, future in asks if callable(what)]
+        self._turn = monotonic()
         try:
             if proposals:
-                answers = place.clerk.answer([what for what, _ in proposals])
+                with tracer().start_as_current_span("turn", links=links([future for _, future in proposals]), record_exception=False):
+                    answers = place.clerk.answer([what for what, _ in proposals])
                 for (_, future), answer in zip(proposals, answers, strict=True):
                     _set(future, answer)
                     if isinstance(answer, Answer):
@@ -179,6 +202,8 @@ class Office:
             self._place, self.trouble = None, _without_data(error)
             self._refuse(asks)
             return True
+        finally:
+            self._turn = None
         self.measured.handed_over += handed
         self.measured.refused += refused
         self.measured.turns += bool(asks or handed or refused)

@@ -164,6 +164,13 @@ def replay(result: dict[str, Any]) -> None:
         line(f"{item['cycle']}: {item['rows']:,} decisions, compared {item['compared']}: {outcome}.")
         if item["gone"]:
             line(f"  The inputs of {item['gone']} erased HCPs are gone, so the joint choice cannot be derived again.")
+    for item in result["between"]:
+        outcome = "the same" if not item["differs"] else "DIFFERS: " + ", ".join(item["differs"])
+        line(f"{item['cycle']}: {item['rows']:,} decisions, compared {item['compared']}: {outcome}.")
+        if item["gone"]:
+            line(f"  {item['gone']} more were about HCPs who have been erased: their payloads are gone.")
+        if item["unplaced"]:
+            line(f"  {item['unplaced']} more were recorded before it was kept what they were made from.")
 
 
 def erase(result: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from remit.gateway import Known, Stopped
+from remit.gateway import CLOCKED, Known, Stopped, steady
 from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Records, Segment, create_ledger, open_ledger
 from remit.models.bases import dump_shared, load_shared
@@ -85,20 +85,23 @@ def unfinished(ledger: Ledger) -> str | None:
 
 
 def next_instant(records: Records, settings: Settings, clock: Callable[[], int] | None) -> int:
-    """When the next cycle is. Raises `WorkspaceError` where the machine's clock counts and stands before the last one."""
+    """When the next cycle is. Raises `WorkspaceError` where the machine's clock counts and stands before the last one, `GatewayError` where it stands before
+    what was decided since."""
     instants = [int(entry.body["now"]) for entry in records.entries(kind="cycle")]
     if settings.stepped:
         return add_span(settings.first, settings.every, len(instants))
     now = clock() if clock else time_ns() // 1000
     if instants and now <= max(instants):
         raise WorkspaceError("the clock stands before the last cycle", where="the machine's clock", do="Set the clock right, then run again.")
-    return now
+    return steady(now, records.latest(CLOCKED))
 
 
-def present(records: Records, settings: Settings) -> int:
-    """Where the workspace's clock stands, in UTC microseconds: at its last cycle, where it moves by cycles, else now."""
+def present(records: Records, settings: Settings, clock: Callable[[], int] | None = None) -> int:
+    """Where the workspace's clock stands, in UTC microseconds: at its last cycle, where it moves by cycles, else now, and never before what is recorded."""
     instants = [int(entry.body["now"]) for entry in records.entries(kind="cycle")] or [settings.first]
-    return max(instants) if settings.stepped else max(*instants, time_ns() // 1000)
+    if settings.stepped:
+        return max(instants)
+    return max(*instants, records.latest(CLOCKED), clock() if clock else time_ns() // 1000)
 
 
 def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads: int, stage: Stage, entropy: Entropy) -> Done:

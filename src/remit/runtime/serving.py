@@ -3,9 +3,10 @@
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from time import time_ns
+from secrets import token_hex
+from time import monotonic, time_ns
 from typing import Any
 
 import uvicorn
@@ -19,30 +20,36 @@ from remit.gateway.describing import describe
 from remit.gateway.errors import CredentialError
 from remit.gateway.mcp import served_by_mcp
 from remit.gateway.rest import app
+from remit.gateway.throttling import Throttle, TooOften
 from remit.gateway.tokens import Tokens
 from remit.gateway.verbs import Refused
-from remit.ledger import Ledger, open_ledger
+from remit.ledger import Ledger, LedgerError, open_ledger
 from remit.runtime.chartered import AUDIENCE, tokens
-from remit.runtime.office import Office, Place
+from remit.runtime.logs import gateway_logger
+from remit.runtime.observing import Observed, traced
+from remit.runtime.office import MOST_WAITING, Office, Place
 from remit.runtime.standing import deliverer, take_place
 from remit.runtime.workspace import Workspace, open_workspace
 from remit.terms.charters import Charter
 from remit.terms.encoding import digest
 
-_WORKSPACE, _HOSTS = "REMIT_WORKSPACE", "REMIT_HOSTS"
+_WORKSPACE, _HOSTS, _LOG, _TRACES = "REMIT_WORKSPACE", "REMIT_HOSTS", "REMIT_LOG", "REMIT_TRACES"
 
 
-def serve(workspace: Path, host: str, port: int, workers: int) -> None:
-    """Serves until it is told to end. Each worker is a process of its own."""
+def serve(workspace: Path, host: str, port: int, workers: int, log: bool = False, traces: Path | None = None) -> None:
+    """Serves until it is told to end. Each worker is a process of its own. `log` writes process logs to stderr, `traces` spans into a file."""
     open_workspace(workspace)
     os.environ[_WORKSPACE] = str(workspace.resolve())
+    os.environ |= {_LOG: "1"} if log else {}
+    os.environ |= {_TRACES: str(traces.resolve())} if traces else {}
     uvicorn.run("remit.runtime.serving:application", factory=True, host=host, port=port, workers=workers, access_log=False, log_level="warning")
 
 
 def application() -> FastAPI:
     """The application of one worker, for the workspace that the environment names."""
-    worker = Worker(open_workspace(Path(os.environ[_WORKSPACE])))
-
+    worker, run_id = Worker(open_workspace(Path(os.environ[_WORKSPACE]))), token_hex(8)
+    log = gateway_logger(run_id) if os.environ.get(_LOG) else None
+    end = traced(Path(traces), run_id) if (traces := os.environ.get(_TRACES)) else None
     protocol, running = served_by_mcp(worker, os.environ.get(_HOSTS, "127.0.0.1,localhost,[::1]").split(","))
 
     @asynccontextmanager
@@ -51,9 +58,13 @@ def application() -> FastAPI:
         async with running():
             yield
         worker.close()
+        if end is not None:
+            end()
 
     served = app(worker, lifespan)
     served.mount("/", protocol)
+    if log is not None or end is not None:
+        served.add_middleware(Observed, log=log)
     return served
 
 
@@ -68,13 +79,12 @@ class Worker:
         self._charters: Mapping[str, Charter] = {}
         self._digests: Mapping[str, str] = {}
         self._office = Office(self._take)
+        self._throttle = Throttle()
         self._registry = CollectorRegistry()
         self._registry.register(_Counted(self._office))
 
     def open(self) -> None:
         """Begins to decide."""
-        self._doors = open_ledger(self._workspace.ledger, entropy=os.urandom)
-        self._tokens = tokens(self._workspace, self._doors)
         self._office.open()
 
     def close(self) -> None:
@@ -93,7 +103,9 @@ class Worker:
             bearer = self._of_tokens().check(token.strip(), _now(), AUDIENCE, scope)
         except CredentialError as error:
             raise Refused(error.status, error.code, str(error), {"WWW-Authenticate": f'Bearer error="{error.code}"'}) from None
-
+        except LedgerError:
+            self._office.renew()  # who decides finds the same, and says so to whoever asks whether it can
+            raise
         if bearer.charter != self._digests.get(bearer.agent, bearer.charter):
             self._office.renew()
             raise Refused(503, "not yet", "The charter was changed, and is being taken in.", {"Retry-After": "1"})
@@ -109,20 +121,27 @@ class Worker:
 
     def propose(self, charter: Charter, asked: Asked) -> "Future[Answer | GatewayError]":
         """As `Backstage`."""
+        self._not_flooded(charter.agent)
         return self._office.propose(charter, asked)
 
     def call(self, agent: str, work: Callable[[Clerk], Any]) -> "Future[Any]":
         """As `Backstage`."""
+        self._not_flooded(agent)
         return self._office.call(agent, work)
 
     def token(self, form: Mapping[str, str]) -> Mapping[str, Any]:
         """As `Backstage`."""
         if form.get("grant_type") != "client_credentials":
             raise Refused(400, "unsupported_grant_type", "The grant type is `client_credentials`.")
+        door, client, secret = self._of_tokens(), form.get("client_id", ""), form.get("client_secret", "")
+        ours, let_in = door.knows(client, secret)
         try:
-            granted = self._of_tokens().grant(form.get("client_id", ""), form.get("client_secret", ""), form.get("scope", "").split(), _now())
+            with nullcontext() if let_in else self._throttle.admitted(client if ours else "", monotonic()):
+                granted = door.grant(client, secret, form.get("scope", "").split(), _now())
         except CredentialError as error:
             raise Refused(error.status, error.code, str(error)) from None
+        except TooOften as error:
+            raise Refused(429, "too many requests", "Tokens are asked for too often. Keep one for as long as it lives.", _after(error.after_s)) from None
         return {"access_token": granted.token, "token_type": "Bearer", "expires_in": granted.expires_in_s, "scope": " ".join(granted.scopes)}
 
     def describe(self, charter: Charter, clerk: Clerk) -> Mapping[str, Any]:
@@ -132,13 +151,20 @@ class Worker:
 
     def trouble(self) -> str:
         """As `Backstage`."""
-        return self._office.trouble
+        return self._office.trouble or self._office.held_up
 
     def metrics(self) -> bytes:
         """As `Backstage`."""
         return bytes(generate_latest(self._registry))
 
+    def _not_flooded(self, agent: str) -> None:
+        if self._office.waiting(agent) >= MOST_WAITING:
+            raise Refused(429, "too many requests", f"{MOST_WAITING:,} requests of this agent wait already: ask again, with the same keys.", _after(1))
+
     def _take(self) -> Place:
+        if self._tokens is None:
+            self._doors = self._doors or open_ledger(self._workspace.ledger, entropy=os.urandom)
+            self._tokens = tokens(self._workspace, self._doors)
         if self._ledger is not None:
             self._ledger.close()
         self._ledger = ledger = open_ledger(self._workspace.ledger, entropy=os.urandom)
@@ -150,7 +176,7 @@ class Worker:
 
     def _of_tokens(self) -> "Tokens":
         if self._tokens is None:
-            raise Refused(503, "not ready", "The gateway begins.", {"Retry-After": "1"})
+            raise Refused(503, "not ready", self.trouble() or "The gateway begins.", _after(1))
         return self._tokens
 
 
@@ -173,6 +199,10 @@ class _Counted(Collector):
         yield CounterMetricFamily("remit_turn_seconds", "Seconds spent in them.", value=counted.seconds)
         yield CounterMetricFamily("remit_faults", "Turns that failed, and failures to begin.", value=counted.faults)
         yield GaugeMetricFamily("remit_ready", "Whether it can decide.", value=float(not self._office.trouble))
+
+
+def _after(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)}
 
 
 def _now() -> int:

@@ -1,38 +1,67 @@
 """Where a workspace stands after its last cycle, for decisions until the next; and how what is decided between cycles reaches its channel."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from remit.authority import LEFT_ALONE
-from remit.gateway import Clerk, Counts, Room, Single, Standing, Tally, between, deliver, histories, lists
-from remit.ledger import Ledger
+from remit.gateway import CLOCKED, Clerk, Counts, Room, Single, Standing, Tally, between, deliver, histories, lists, steady
+from remit.intake import segments
+from remit.ledger import Entry, Ledger, Records
 from remit.runtime import rights
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import notices, rows_of, standing_inputs, take_back_unrecorded
 from remit.runtime.reporting import last_cycle
 from remit.runtime.run import present, unfinished
 from remit.runtime.stopping import held_at, stops_at
-from remit.runtime.workspace import Config, Workspace, config_texts, read_config, turn, write_whole
+from remit.runtime.workspace import Config, Workspace, config_texts, keep, read_config, turn, write_whole
+from remit.terms.encoding import canonical, digest
 from remit.terms.proposals import Cleared
+
+PLACE = "remit.place/1"
 
 
 def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], threads: int) -> tuple[Clerk, Config]:
     """A clerk who knows what is known now, and the configuration it goes by. Raises `WorkspaceError` before the first cycle, and where the last one was
-    interrupted."""
+    interrupted; `GatewayError` where the clock stands before what is recorded."""
     config = read_config(config_texts(workspace))
     if (broken_off := unfinished(ledger)) is not None:
         raise WorkspaceError(f"`{broken_off}` was interrupted before its actions were handed over", do="Finish it with `remit run`.")
     upto, cycle = ledger.size, last_cycle(ledger)
     with turn(workspace):
         take_back_unrecorded(workspace, ledger, between(cycle))
-    now = present(ledger, config.settings)
+    if not config.settings.stepped:
+        steady(clock(), ledger.latest(CLOCKED))  # before all that it takes to know what is known
+    now = present(ledger, config.settings, clock)
     config = rights.governed(workspace, ledger, config, now)
-    cycles = list(ledger.entries(kind="cycle"))
-    inputs = standing_inputs(workspace, config, ledger, now, threads)
+    only = [segment.commitment for segment in segments(workspace.warehouse)]
+    placed = place_at(workspace, config, ledger, upto, now, only, threads)
+    with turn(workspace):  # a cycle that is being planned counts on a log that stands still
+        standing = replace(placed.standing, place=_recorded(workspace, config, ledger, placed, upto, now, only))
+
+    def gate() -> AbstractContextManager[None]:
+        return turn(workspace, gate=ledger.gate)
+
+    return Clerk(ledger, standing, placed.fresh, gate, lambda: clock() if not config.settings.stepped else now + 1), config
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What decisions are made from, how the tally of what came since is begun, and the digest of what was `made` by then under limits."""
+
+    standing: Standing
+    fresh: Callable[[], Tally]
+    made: str
+
+
+def place_at(workspace: Workspace, config: Config, ledger: Records, upto: int, now: int, only: Collection[str], threads: int) -> Placed:
+    """What is known at `now` after the log's first `upto` entries, from the warehouse segments `only`: the same for whoever decides and whoever replays."""
+    cycles = [entry for entry in ledger.entries(kind="cycle") if entry.seq < upto]
+    inputs = standing_inputs(workspace, config, ledger, now, threads, upto=upto, only=only)
     free = {name: amount - inputs.taken.get(name, 0) for name, amount in inputs.capacity.items()}
     standing = Standing(
-        cycle=cycle,
+        cycle=cycles[-1].cycle,
         table=config.table(now),
         charters={charter.agent: charter for charter in config.charters},
         channels={name: Room(channel.uses, channel.most_per_hcp, channel.carries_details) for name, channel in config.settings.channels.items()},
@@ -51,10 +80,17 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
         named = {stop.id: stop for stop in stops_at(ledger, upto) if stop is not LEFT_ALONE}
         return Tally(upto, since, stops=named, held=held_at(ledger, upto), counts=Counts(standing.table.limits, inputs.made, known))
 
-    def gate() -> AbstractContextManager[None]:
-        return turn(workspace)
+    return Placed(standing, fresh, digest(canonical({"made": [asdict(each) for each in inputs.made]})))
 
-    return Clerk(ledger, standing, fresh, gate, lambda: clock() if not config.settings.stepped else now + 1), config
+
+def _recorded(workspace: Workspace, config: Config, ledger: Ledger, placed: Placed, upto: int, now: int, only: Sequence[str]) -> int:
+    """The entry that says what `placed` was derived from; who has taken the same place already has recorded it."""
+    standing = placed.standing
+    models = next(entry.body["models"] for entry in ledger.entries(kind="cycle", cycle=standing.cycle))
+    inputs = {"config": keep(workspace, config.texts), "warehouse": list(only), "log": upto}
+    body = {"now": now, "inputs": inputs, "models": models, "table": standing.table.digest, "free": dict(standing.free), "made": placed.made}
+    batch = f"{standing.label}:place:{digest(canonical(body))[:32]}"
+    return ledger.append(batch, [Entry("place", PLACE, body)], cycle=standing.label).first
 
 
 def deliverer(workspace: Workspace, config: Config) -> Callable[[str, int, Sequence[Cleared]], Mapping[str, Mapping[str, Any]]]:

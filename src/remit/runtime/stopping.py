@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from remit.authority import LEFT_ALONE, SCOPES, Stop
-from remit.gateway import lists, refusal
+from remit.gateway import between, lists, refusal
 from remit.ledger import Entry, Ledger, Records, Stored
 from remit.runtime.carry import opened, unsettled
 from remit.runtime.errors import WorkspaceError
@@ -131,15 +131,20 @@ def _known(scope: str, config: Config, records: Records) -> set[str] | None:
 def _within(action: Stored, payload: Mapping[str, Any], scope: str, of: str, config: Config, records: Records) -> bool:
     proposal = payload["proposal"]
     if scope == "model":
-        return of in next(records.entries(kind="cycle", cycle=action.cycle)).body["models"].values()
+        return of in _cycle_of(action, records)["models"].values()
     market = config.settings.market.name if config.settings.market else ""
     names = {"agent": "agent", "product": "product", "channel": "channel", "content": "content_id", "hcp": "hcp_id"}
     return scope == "everything" or (scope == "market" and of == market) or (scope in names and proposal[names[scope]] == of)
 
 
 def _refused(action: Stored, payload: Mapping[str, Any], reason: str, now: int, records: Records) -> Entry:
-    since = int(next(records.entries(kind="cycle", cycle=action.cycle)).body["now"])
+    since = int(action.body["at"] if "at" in action.body else _cycle_of(action, records)["now"])
     return refusal(action.seq, reason, now, since, payload["context"]["uses"])
+
+
+def _cycle_of(action: Stored, records: Records) -> dict[str, Any]:
+    """What the cycle says in which, or after which, an action was decided."""
+    return next(entry.body for entry in records.entries(kind="cycle") if action.cycle in (entry.cycle, between(entry.cycle)))
 
 
 def _recall(workspace: Workspace, records: Records, config: Config, name: str, scope: str, of: str) -> int:

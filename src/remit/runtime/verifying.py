@@ -1,4 +1,4 @@
-"""`remit verify`: the log, the segments, and every input that a cycle has recorded."""
+"""`remit verify`: the log, the segments, and every input that a cycle, or what was decided after it, has recorded."""
 
 import os
 from contextlib import closing
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from remit.intake import replaced, segments, verify_segments
-from remit.ledger import Verified, read_ledger, verifier_keys, verify, verify_receipt
+from remit.ledger import read_ledger, verifier_keys, verify, verify_receipt
 from remit.models.errors import ModelError
 from remit.runtime import training
 from remit.runtime.errors import WorkspaceError
@@ -22,7 +22,7 @@ def receipts(folder: Path, files: list[Path], key: Path | None) -> dict[str, Any
     faults = []
     for file in files:
         found = verify_receipt(file.read_bytes(), keys)
-        if not isinstance(found, Verified):
+        if isinstance(found, tuple):
             faults += [{"where": f"{file}: {fault.where}", "what": fault.what} for fault in found]
     return {"receipts": len(files), "faults": faults}
 
@@ -60,6 +60,10 @@ def _inputs(place: Workspace) -> tuple[int, list[dict[str, str]]]:
             commitments |= set(entry.body["inputs"]["warehouse"])
             texts |= {digest: "bases" for digest in [entry.body["inputs"].get("bases")] if digest}
             texts |= {each["evidence"]: f"evidence of {name}" for name, each in entry.body.get("watch", {}).items() if each["evidence"]}
+        for entry in records.entries(kind="place"):
+            texts |= {digest: name for name, digest in entry.body["inputs"]["config"].items()}
+            models |= set(entry.body["models"].items())
+            commitments |= set(entry.body["inputs"]["warehouse"])
     for digest, name in sorted(texts.items()):
         try:
             recall(place, {name: digest})
@@ -71,5 +75,5 @@ def _inputs(place: Workspace) -> tuple[int, list[dict[str, str]]]:
         except ModelError as error:
             faults.append({"where": error.where, "what": error.what})
     here = {segment.commitment for segment in segments(place.warehouse)} | set(replaced(place.warehouse))
-    faults += [{"where": "warehouse", "what": f"the segment {commitment} that a cycle read is gone"} for commitment in sorted(commitments - here)]
+    faults += [{"where": "warehouse", "what": f"the segment {commitment} that a cycle or a worker read is gone"} for commitment in sorted(commitments - here)]
     return len(texts) + len(models) + len(commitments), faults

@@ -10,7 +10,7 @@ from time import monotonic, sleep
 
 from remit.agents import read_charter, read_people
 from remit.authority import Layer, Stop, Table, load_table, stopped
-from remit.ledger import Place
+from remit.ledger import RUN, TURN, Gate, Place, gate_held
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.settings import Settings, read_settings
 from remit.runtime.stores.postgresql import url_env_of, url_of
@@ -180,7 +180,15 @@ def _check_charters(charters: tuple[Charter, ...], settings: Settings) -> None:
 
 @contextmanager
 def locked(workspace: Workspace) -> Iterator[None]:
-    """Holds the workspace for one writer; the lock ends with the process. Raises `WorkspaceError` if another run holds it or it cannot be written."""
+    """Holds the workspace for one writer, of whatever machine where the log is on PostgreSQL; the lock ends with the process. Raises `WorkspaceError` if
+    another run holds it or it cannot be written."""
+    if workspace.ledger_url_env:
+        with gate_held(workspace.ledger, RUN, 0) as got:
+            if not got:
+                raise _at_work(workspace)
+            with turn(workspace):
+                yield
+        return
     try:
         handle = os.open(workspace.root / ".remit.lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
@@ -192,14 +200,23 @@ def locked(workspace: Workspace) -> Iterator[None]:
         with turn(workspace):
             yield
     except BlockingIOError:
-        raise WorkspaceError("another run is at work in this workspace", where=str(workspace.root), do="Wait until it has ended, then run again.") from None
+        raise _at_work(workspace) from None
     finally:
         os.close(handle)
 
 
+def _at_work(workspace: Workspace) -> WorkspaceError:
+    return WorkspaceError("another run is at work in this workspace", where=str(workspace.root), do="Wait until it has ended, then run again.")
+
+
 @contextmanager
-def turn(workspace: Workspace, patience_s: float | None = None) -> Iterator[None]:
-    """Waits for a turn at the workspace's log, which one process at a time has; one who has waited `patience_s` goes on without. It ends with the process."""
+def turn(workspace: Workspace, patience_s: float | None = None, gate: Gate | None = None) -> Iterator[None]:
+    """Waits for a turn at the workspace's log, which one process at a time has, of whatever machine where the log is on PostgreSQL; one who has waited
+    `patience_s` goes on without. It ends with the process. `gate` is that of a ledger that is open already."""
+    if workspace.ledger_url_env:
+        with gate_held(workspace.ledger, TURN, patience_s) if gate is None else gate.held(patience_s):
+            yield
+        return
     handle = os.open(workspace.root / ".remit.turn", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if patience_s is None:

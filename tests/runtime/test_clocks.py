@@ -1,0 +1,118 @@
+"""The machine's clock is set back by an hour: nothing is decided before what is recorded, no limit opens again, no deadline moves away."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from remit.gateway import Clerk, GatewayError
+from remit.gateway.clocks import SKEW_US, steady
+from remit.ledger import open_ledger, read_ledger
+from remit.runtime import commands, confirming
+from remit.runtime.run import next_instant, present
+from remit.runtime.standing import deliverer, take_place
+from remit.runtime.workspace import Config, Workspace, config_texts, read_config
+from remit.terms.encoding import MICRO
+from remit.terms.instants import HOUR
+from tests.runtime.conftest import amended, quiet
+from tests.runtime.test_between import free
+from tests.runtime.test_rederiving import LABEL, ask
+
+
+class Hand:
+    """A clock whose hand is moved."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def __call__(self) -> int:
+        return self.at
+
+
+@pytest.fixture
+def ticking(workspace: Workspace) -> Workspace:
+    """A workspace that goes by the machine's clock."""
+    return by_the_machine(workspace)
+
+
+def by_the_machine(workspace: Workspace) -> Workspace:
+    text = workspace.settings_file.read_text()
+    workspace.settings_file.write_text(text.replace('mode = "stepped"', 'mode = "system"'))
+    return workspace
+
+
+@contextmanager
+def place(workspace: Workspace, hand: Hand) -> Iterator[tuple[Clerk, Config]]:
+    with closing(open_ledger(workspace.ledger, entropy=os.urandom)) as ledger:
+        yield take_place(workspace, ledger, hand, 1)
+
+
+def cycled(workspace: Workspace) -> int:
+    with closing(read_ledger(workspace.ledger)) as records:
+        return max(int(entry.body["now"]) for entry in records.entries(kind="cycle"))
+
+
+def test_two_machines_may_be_half_a_minute_apart_and_time_goes_on() -> None:
+    assert steady(10 * HOUR, 9 * HOUR) == 10 * HOUR
+    assert steady(10 * HOUR - SKEW_US, 10 * HOUR) == 10 * HOUR
+    with pytest.raises(GatewayError, match=r"stands at .*, and .* is recorded already"):
+        steady(10 * HOUR - SKEW_US - 1, 10 * HOUR)
+
+
+def test_set_back_by_an_hour_nothing_is_decided_or_handed_over_and_then_it_goes_on(ticking: Workspace) -> None:
+    hand = Hand(cycled(ticking) + 2 * HOUR)
+    with place(ticking, hand) as (clerk, config):
+        hcps = free(clerk)
+        (before,) = ask(clerk, hcps[:1])
+        hand.at -= HOUR
+        with pytest.raises(GatewayError, match="the machine's clock stands at"):
+            ask(clerk, hcps[1:2])
+        with pytest.raises(GatewayError, match="the machine's clock stands at"):
+            clerk.act(deliverer(ticking, config))
+        with pytest.raises(GatewayError, match="the machine's clock stands at"), place(ticking, hand):
+            pass
+        hand.at += HOUR - SKEW_US // 2
+        (after,) = ask(clerk, hcps[1:2])
+        assert after.body["at"] == before.body["at"]  # as if it had stood still
+        assert clerk.act(deliverer(ticking, config)) == (2, 0)
+    assert [each["differs"] for each in commands.replay(ticking.root, LABEL, 1, quiet)["between"]] == [[]]
+
+
+def test_a_limit_that_was_reached_stays_reached(workspace: Workspace) -> None:
+    table = workspace.root / "authority.yaml"
+    limits = "limits:\n  - {id: few, of: actions, per: [agent], within: 3 hours, most: 2, owner: owner-email, reason: A test.}\n"
+    table.write_text(table.read_text().replace("\nrows:\n", f"\n{limits}rows:\n", 1))
+    amended(workspace)
+    ticking, made = by_the_machine(workspace), list[tuple[int, str]]()
+    hand = Hand(cycled(ticking) + 2 * HOUR)
+    with place(ticking, hand) as (clerk, _):
+        for number, hcp in enumerate(free(clerk)[:12]):
+            hand.at += HOUR if number % 4 else -HOUR
+            try:
+                made += [(answer.body["at"], answer.disposition) for answer in ask(clerk, [hcp])]
+            except GatewayError:
+                continue
+    chosen = [at for at, disposition in made if disposition == "chosen"]
+    assert [at for at, _ in made] == sorted(at for at, _ in made)
+    assert len(chosen) > 2
+    assert all(later - earlier >= 3 * HOUR for earlier, later in zip(chosen, chosen[2:], strict=False))
+
+
+def test_a_deadline_that_passed_stays_passed_and_no_cycle_is_run_before_what_was_decided(ticking: Workspace) -> None:
+    hand = Hand(cycled(ticking) + 2 * HOUR)
+    with place(ticking, hand) as (clerk, _):
+        hcps = free(clerk)
+        (waits,) = ask(clerk, hcps[:1], value=900 * MICRO)
+        assert waits.disposition == "waiting"
+        hand.at = int(waits.body["deadline"]) + HOUR
+        ask(clerk, hcps[1:2])
+    hand.at -= 2 * HOUR
+    with closing(open_ledger(ticking.ledger, entropy=os.urandom)) as ledger:
+        config = read_config(config_texts(ticking))
+        now = present(ledger, config.settings, hand)
+        assert now > int(waits.body["deadline"])
+        with pytest.raises(Exception, match="deadline"):
+            confirming.approve(ticking, ledger, config, ledger.entry(waits.entry).leaf, "brand-lead-alpha", None, 1, now)
+        with pytest.raises(GatewayError, match="the machine's clock stands at"):
+            next_instant(ledger, config.settings, hand)
