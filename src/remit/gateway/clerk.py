@@ -158,7 +158,7 @@ class Clerk:
                 self._tally.take(turn.fresh)
                 if self._tally.renewed:
                     raise Renewed
-                yield turn, self._tally, self._clock()
+                yield turn, self._tally, max(self._clock(), self._tally.latest)  # a clock that is set back stands still: spans only move on
         except BaseException:
             self._tally = self._fresh()  # what was noted may not have been recorded: all is read again
             raise

@@ -42,7 +42,8 @@ class Given:
 @dataclass(slots=True)
 class Tally:
     """Counted since `upto`: entries below it are in what is known. `contacts` (at, channel) and `held` by the HCP's reference, `touches` by (reference, agent,
-    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on."""
+    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on, `latest`
+    the latest instant at which anything was decided."""
 
     upto: int
     seq: int = 0
@@ -57,6 +58,7 @@ class Tally:
     counts: Counts = field(default_factory=Counts)
     renewed: bool = False
     changed: int = 0
+    latest: int = 0
 
     def note(self, entries: Iterable[Fresh]) -> None:
         """Takes in what is about to be recorded, under numbers of its own below nothing, until `settle` says the real ones."""
@@ -89,6 +91,7 @@ def _action(tally: Tally, entry: Fresh) -> None:
         return
     given = _given(entry, "waiting" if "deadline" in body else "chosen")
     tally.given[given.id], tally.by_entry[entry.seq] = given, given.id
+    tally.latest = max(tally.latest, given.at)
     if "deadline" not in body:
         tally.due[entry.seq] = given.id
     if _counts(tally, entry.seq):
@@ -113,6 +116,7 @@ def _cycle(tally: Tally, entry: Fresh) -> None:
 def _declined(tally: Tally, entry: Fresh) -> None:
     given = _given(entry, str(entry.body["disposition"]))
     tally.given[given.id], tally.by_entry[entry.seq] = given, given.id
+    tally.latest = max(tally.latest, given.at)
 
 
 def _given(entry: Fresh, disposition: str) -> Given:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import polars as pl
 
 from remit.gateway import Delivery, Stopped, clear, deliver, handed_over, lists, refusal, take_back
-from remit.ledger import Entry, Ledger
+from remit.ledger import Entry, Ledger, Turn
 from remit.runtime import grouping, stopping, training
 from remit.runtime.carry import carry
 from remit.runtime.cycle import Inputs
@@ -40,10 +40,11 @@ def inputs_at(
     return assemble(source, seen, config, models, carried, draws, members, now, threads)
 
 
-def standing_inputs(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads: int, but: str | None = None) -> Inputs:
-    """What is known at `now` by the models of the last cycle, without the contact that the decision `but` asks for."""
+def standing_inputs(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads: int, but: str | None = None, upto: int | None = None) -> Inputs:
+    """What is known at `now` by the models of the last cycle and the log's first `upto` entries (None: all), without the contact that the decision `but` asks
+    for."""
     last = max(ledger.entries(kind="cycle"), key=lambda entry: entry.seq)
-    upto, source = ledger.size, Warehouse(workspace)
+    upto, source = ledger.size if upto is None else upto, Warehouse(workspace)
     draws = enrolled(ledger, config.settings, upto, last.cycle)
     seen, members = observe(source, config.settings, now), grouping.recorded(ledger, upto, last.cycle)
     return inputs_at(workspace, config, ledger, training.load(workspace, last.body["models"]), upto, draws, seen, members, now, threads, but)
@@ -75,13 +76,13 @@ def hand_over(
     return tuple(stopped), tuple((delivery.name, delivery.rows) for delivery in deliveries)
 
 
-def hand_over_approved(workspace: Workspace, config: Config, ledger: Ledger, cleared: Cleared, now: int) -> tuple[tuple[str, int], ...]:
-    """Gives one approved action to its channel, in a folder of its own beside the lists of its cycle, and records it; again, it changes nothing."""
+def hand_over_approved(workspace: Workspace, config: Config, held: Turn, cleared: Cleared, now: int) -> tuple[tuple[str, int], ...]:
+    """Gives one approved action to its channel, in a folder of its own beside the lists of its cycle, and records it in the turn that is `held`."""
     cycle, entry = cleared.recorded.cycle, cleared.recorded.entry
     channel = config.settings.channels[cleared.recorded.chosen.judged.proposal.channel]
     files = lists(rows_of([cleared], channel.name), channel.list_by) | lists(notices([cleared], config.charters), "owner")
     deliveries = deliver(workspace.out / cycle / f"approved-{entry}", files, write_whole)
-    ledger.append(handed_over(cycle, entry), [_acted([Acted(cleared, "files", now)], deliveries, now)], cycle=cycle)
+    held.append(handed_over(cycle, entry), [_acted([Acted(cleared, "files", now)], deliveries, now)], cycle=cycle)
     return tuple((f"{cycle}/approved-{entry}/{delivery.name}", delivery.rows) for delivery in deliveries)
 
 

@@ -1,11 +1,12 @@
 """Where a workspace stands after its last cycle, for decisions until the next; and how what is decided between cycles reaches its channel."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from remit.authority import LEFT_ALONE
-from remit.gateway import Clerk, Counts, Room, Single, Standing, Tally, between, deliver, histories, lists
+from remit.gateway import Clerk, Counts, Renewed, Room, Single, Standing, Tally, between, deliver, histories, lists
 from remit.ledger import Ledger
 from remit.runtime import rights
 from remit.runtime.errors import WorkspaceError
@@ -23,16 +24,17 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
     config = read_config(config_texts(workspace))
     if (broken_off := unfinished(ledger)) is not None:
         raise WorkspaceError(f"`{broken_off}` was interrupted before its actions were handed over", do="Finish it with `remit run`.")
-    upto, cycle = ledger.size, last_cycle(ledger)
+    upto, cycle, loaded = ledger.size, last_cycle(ledger), _loaded(workspace)
     with turn(workspace):
         take_back_unrecorded(workspace, ledger, between(cycle))
     now = present(ledger, config.settings)
     config = rights.governed(workspace, ledger, config, now)
     cycles = list(ledger.entries(kind="cycle"))
-    inputs = standing_inputs(workspace, config, ledger, now, threads)
+    inputs = standing_inputs(workspace, config, ledger, now, threads, upto=upto)  # all of what is known, and nothing of what the tally takes in
     free = {name: amount - inputs.taken.get(name, 0) for name, amount in inputs.capacity.items()}
     standing = Standing(
         cycle=cycle,
+        begun=int(cycles[-1].body["now"]),
         table=config.table(now),
         charters={charter.agent: charter for charter in config.charters},
         channels={name: Room(channel.uses, channel.most_per_hcp, channel.carries_details) for name, channel in config.settings.channels.items()},
@@ -51,10 +53,19 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
         named = {stop.id: stop for stop in stops_at(ledger, upto) if stop is not LEFT_ALONE}
         return Tally(upto, since, stops=named, held=held_at(ledger, upto), counts=Counts(standing.table.limits, inputs.made, known))
 
-    def gate() -> AbstractContextManager[None]:
-        return turn(workspace)
+    @contextmanager
+    def gate() -> Iterator[None]:
+        with turn(workspace):
+            if _loaded(workspace) != loaded:
+                raise Renewed  # an opt-out may be among what came
+            yield
 
     return Clerk(ledger, standing, fresh, gate, lambda: clock() if not config.settings.stepped else now + 1), config
+
+
+def _loaded(workspace: Workspace) -> tuple[tuple[str, int], ...]:
+    """Changes with whatever is loaded into the warehouse."""
+    return tuple(sorted((each.name, each.stat().st_mtime_ns) for each in os.scandir(workspace.warehouse) if each.is_dir()))
 
 
 def deliverer(workspace: Workspace, config: Config) -> Callable[[str, int, Sequence[Cleared]], Mapping[str, Mapping[str, Any]]]:
