@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from os import urandom
@@ -36,7 +35,7 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def ran(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+def ran(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("attempts")
     journal = folder / "journal"
     journal.mkdir()
@@ -46,7 +45,7 @@ def ran(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ra
     run_cycle(workspace, 1, quiet)
     lead = Lead(workspace, journal, plan_for(workspace, 4, ATTEMPTS, speed=15_000), seed=4)
     figures = lead.run(stops=STOPS, cycles=1, people=8, outs=4, backs=2, kills=2)
-    yield Ran(workspace, journal, figures, *check(workspace.root, journal))
+    return Ran(workspace, journal, figures, *check(workspace.root, journal))
 
 
 def test_nothing_is_done_after_a_stop_beyond_a_limit_twice_or_lost(ran: Ran) -> None:
@@ -59,7 +58,7 @@ def test_the_run_was_one_in_which_much_could_have_gone_wrong(ran: Ran) -> None:
     counted = ran.counted
     assert counted["keys"] + counted["rejected"] >= ATTEMPTS
     assert counted["answers"] > ATTEMPTS * 1.02  # by two workers
-    assert all(counted[name] > 20 for name in ("outbid", "forbidden", "waiting", "withdrawn"))
+    assert all(counted[name] > 20 for name in ("outbid", "forbidden", "waiting", "after: withdrawn"))
     assert counted["chosen"] > 300
     assert counted["opt-outs"] == 4
     for limit, most in (("week", 7), ("mail-day", 2), ("agent-day", 60), ("channel-hours", 70)):
@@ -97,22 +96,22 @@ def _plant(root: Path, journal: Path) -> list[str]:
         first = ledger.append("planted:stop", [stop], cycle=label).first
         more = [_again(done, number) for number in range(9)]
         copied = ledger.append("planted:more", more, cycle=label).first
+        endless = str(ledger.entry(copied + 1).body["id"])
         for place, seq in enumerate((done.seq, gone.seq, copied)):
             body = {"actions": [seq], "channel": "files", "at": done.body["at"], "files": {}}
             ledger.append(f"planted:{place}", [Entry("acted", "remit.acted/1", body)], cycle=label)
         ledger.append("planted:no", [Entry("refused", "remit.refused/1", {"action": gone.seq, "reason": "", "at": 0, "since": 0, "uses": {}})], cycle=label)
-    lists = [path for path in sorted((root / "out").rglob("email.csv"))]
+    lists = sorted((root / "out").rglob("email.csv"))
     shutil.copytree(lists[0].parent, lists[0].parent.with_name("999999999"))
     out = next(json.loads(line)["hcp"] for line in (journal / "events.jsonl").read_text().splitlines() if json.loads(line)["what"] == "out")
     header = lists[0].read_text().splitlines()[0]
     (root / "out" / label / "999999999" / "late.csv").write_text(f"{header}\nemail,,{out},,,alpha,,,nowhere/1\n")
     with (journal / "worker-0.jsonl").open("a") as notes:
-        for key, name, entry in (("planted-1", "nothing", 3), ("planted-2", "planted-0", None)):
-            place = next(seq for seq in range(copied, copied + 9) if entry is None and _id_at(root, seq) == name) if entry is None else entry
-            notes.write(json.dumps({"number": -1, "key": key, "id": name, "entry": place, "disposition": "chosen", "sent": 1, "answered": 2}) + "\n")
+        for key, name, entry in (("planted-1", "nothing", 3), ("planted-2", endless, copied + 1)):
+            notes.write(json.dumps({"number": -1, "key": key, "id": name, "entry": entry, "disposition": "chosen", "sent": 1, "answered": 2}) + "\n")
         notes.write(json.dumps({"number": -2, "key": "planted-1", "id": "else", "entry": 4, "disposition": "outbid", "sent": 1, "answered": 2}) + "\n")
     with (journal / "events.jsonl").open("a") as events:
-        events.write(json.dumps({"what": "stop", "name": "stop-none", "scope": "everything", "of": "", "began": 0, "acknowledged": 1}) + "\n")
+        events.write(json.dumps({"what": "stop", "name": "stop-none", "scope": "everything", "of": "", "began": 0, "acknowledged": 0}) + "\n")
     return [
         f"while stop-9999 (agent {done.body['agent']}) stood at {first}",
         "was chosen while stop-9999",
@@ -129,7 +128,7 @@ def _plant(root: Path, journal: Path) -> list[str]:
         "the key planted-1 was answered as",
         f"the opt-out of {out} was loaded",
         "came after stop-none (everything ) was acknowledged",
-        "the answer to planted-0 came after stop-none",
+        f"the answer to {endless} came after stop-none",
         "has 10 of 9" if done.body["agent"].startswith("vendor") else "has",
     ]
 
@@ -138,9 +137,4 @@ def _again(act: Stored, number: int) -> Entry:
     """The same action once more, under another id."""
     assert act.payload is not None
     payload = {**act.payload, "number": 10_000_000 + number}
-    return Entry("action", "remit.action/1", {**act.body, "id": f"planted-{number}"}, act.hcp_id, payload)
-
-
-def _id_at(root: Path, seq: int) -> str:
-    with closing(read_ledger(root / "ledger")) as records:
-        return str(records.entry(seq).body["id"])
+    return Entry("action", "remit.action/1", {**act.body, "id": f"copy-{number}"}, act.hcp_id, payload)

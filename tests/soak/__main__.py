@@ -43,12 +43,17 @@ def soak(folder: Path, attempts: int, physicians: int, seed: int) -> int:
     done = lead.run(stops=50, cycles=cycles, people=30, outs=15, backs=5, kills=max(4, attempts // 20_000))
     start = time.perf_counter()
     faults, counted = check(workspace.root, journal)
-    print(f"{attempts:,} attempts in {done.seconds:.0f} s ({attempts / done.seconds:.0f}/s), {done.killed} workers killed, {done.stopped} stops")
-    print(f"stop acknowledged: median {median(done.stop_ms):.0f} ms, longest {max(done.stop_ms):.0f} ms")
-    print(f"checked in {time.perf_counter() - start:.0f} s: {', '.join(f'{name} {number:,}' for name, number in sorted(counted.items()))}")
+    _say(f"{attempts:,} attempts in {done.seconds:.0f} s ({attempts / done.seconds:.0f}/s), {done.killed} workers killed, {done.stopped} stops")
+    _say(f"stop acknowledged: median {median(done.stop_ms):.0f} ms, longest {max(done.stop_ms):.0f} ms")
+    _say(f"checked in {time.perf_counter() - start:.0f} s: {', '.join(f'{name} {number:,}' for name, number in sorted(counted.items()))}")
     for line in [*done.failed, *(f"{fault.kind}: {fault.says}" for fault in faults)][:100]:
-        print(line)
+        _say(line)
     return len(faults)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class Plan:
 
     def attempt(self, number: int) -> "Attempt":
         """One attempt."""
-        chance = Random(f"{self.seed}-{number}")
+        chance = Random(f"{self.seed}-{number}")  # noqa: S311 - a draw that can be drawn again
         agent = chance.choice([*VENDORS, *VENDORS, "email", "msl"])
         channel = VENDORS[agent][0] if agent in VENDORS else "email" if agent == "email" else "msl_visit"
         product = chance.choice(["alpha", "beta"])

@@ -143,17 +143,15 @@ def _twice(seen: Seen, lists: Sequence[tuple[Path, str]]) -> Iterator[Fault]:
 def _lost(seen: Seen, journal: Path, counted: Counter[str]) -> Iterator[Fault]:
     acts, last = {act.id: act for act in seen.acts.values() if act.id}, int(seen.cycles[-1].body["now"])
     told: dict[str, tuple[str, int]] = {}
-    for path in sorted(journal.glob("worker-*.jsonl")):
-        for line in path.read_bytes().splitlines():
-            said = json.loads(line)
-            counted["answers"] += 1
-            counted[said.get("disposition", "rejected")] += 1
-            if "id" not in said:  # of an HCP who is not on file any more
-                if "does not reach this HCP" not in said["error"]:
-                    yield Fault("lost", f"attempt {said['number']} was not taken: {said['error']}")
-                continue
-            if told.setdefault(said["key"], (said["id"], said["entry"])) != (said["id"], said["entry"]):
-                yield Fault("twice", f"the key {said['key']} was answered as {told[said['key']]} and as {said['id'], said['entry']}")
+    for said in _answers(journal):
+        counted["answers"] += 1
+        counted[said.get("disposition", "rejected")] += 1
+        counted[f"after: {said.get('after')}"] += 1
+        if "id" not in said:  # of an HCP who is not on file any more
+            if "does not reach this HCP" not in said["error"]:
+                yield Fault("lost", f"attempt {said['number']} was not taken: {said['error']}")
+        elif told.setdefault(said["key"], (said["id"], said["entry"])) != (said["id"], said["entry"]):
+            yield Fault("twice", f"the key {said['key']} was answered as {told[said['key']]} and as {said['id'], said['entry']}")
     counted["keys"] = len(told)
     for key, (name, entry) in told.items():
         act = acts.get(name)
@@ -164,40 +162,42 @@ def _lost(seen: Seen, journal: Path, counted: Counter[str]) -> Iterator[Fault]:
 
 
 def _stops(seen: Seen, lists: Sequence[tuple[Path, str]], journal: Path, counted: Counter[str]) -> Iterator[Fault]:
-    """By the order of the log, and by the clock of the wall: lists written, and answers given to what was asked, after a stop was acknowledged."""
+    """By the order of the log: nothing within a stop is chosen or acted on between its entry and that of its end."""
     ends = {str(body["stop"]): seq for seq, kind, body, _ in seen.entries if kind == "start" and body["step"] == "yes"}
-    scopes = {
-        str(body["stop"]): (seq, str(body.get("scope", "hcp")), str(body.get("of", hcp))) for seq, kind, body, hcp in seen.entries if kind in ("stop", "hold")
-    }
-    counted["stops"] = len(scopes)
-    for name, (seq, scope, of) in scopes.items():
-        until = ends.get(name, 1 << 62)
+    begun = [(seq, body, hcp) for seq, kind, body, hcp in seen.entries if kind in ("stop", "hold")]
+    counted["stops"] = len(begun)
+    for since, body, hcp in begun:
+        scope, of, until = str(body.get("scope", "hcp")), str(body.get("of", hcp)), ends.get(str(body["stop"]), 1 << 62)
+        says = f"while {body['stop']} ({scope} {of}) stood at {since}"
         for act in seen.acts.values():
-            if not _within(act, scope, of, seen):
-                continue
-            if "id" not in act.said and act.id is not None and seq < act.seq < until:
-                yield Fault("stop", f"action {act.seq} was chosen while {name} ({scope} {of}) stood at {seq}")
-            yield from (
-                Fault("stop", f"action {act.seq} was acted on by {at}, while {name} ({scope} {of}) stood at {seq}") for at in act.acted if seq < at < until
-            )
-    events = _events(journal)
-    began = {event["name"]: event["began"] for event in events if event["what"] == "start"}
+            if _within(act, scope, of, seen):
+                if act.id is not None and since < act.seq < until:
+                    yield Fault("stop", f"action {act.seq} was chosen {says}")
+                yield from (Fault("stop", f"action {act.seq} was acted on by {at}, {says}") for at in act.acted if since < at < until)
+    yield from _acknowledged(seen, lists, journal)
+
+
+def _acknowledged(seen: Seen, lists: Sequence[tuple[Path, str]], journal: Path) -> Iterator[Fault]:
+    """By the clock of the wall: no list is written, and nothing that is asked is chosen, after a stop was acknowledged and before its end was begun."""
+    began = {event["name"]: event["began"] for event in _events(journal) if event["what"] == "start"}
     by_name = {f"{act.cycle}/{act.number}": act for act in seen.acts.values()}
-    written = [(path.stat().st_mtime_ns, by_name[decision], path) for path, decision in lists if decision in by_name]
-    answers = [said for path in sorted(journal.glob("worker-*.jsonl")) for said in map(json.loads, path.read_bytes().splitlines())]
     by_id = {act.id: act for act in seen.acts.values() if act.id}
-    asked = sorted(((said["sent"], said["answered"], by_id[said["id"]]) for said in answers if said.get("disposition") == "chosen"), key=lambda each: each[0])
-    for event in events:
+    written = [(path.stat().st_mtime_ns, by_name[decision], path) for path, decision in lists if decision in by_name]
+    chosen = [said for said in _answers(journal) if said.get("disposition") == "chosen" and said["id"] in by_id]
+    chosen.sort(key=lambda said: int(said["sent"]))
+    for event in _events(journal):
         if event["what"] == "stop":
-            since, until = event["acknowledged"], began.get(event["name"], 1 << 62)
-            late = [
-                f"{path.name} of {act.cycle}/{act.number}"
-                for at, act, path in written
-                if since < at < until and _within(act, event["scope"], event["of"], seen)
-            ]
-            first = bisect_right(asked, since, key=lambda each: each[0])
-            late += [f"the answer to {act.id}" for _, at, act in asked[first:] if at < until and _within(act, event["scope"], event["of"], seen)]
-            yield from (Fault("stop", f"{each} came after {event['name']} ({event['scope']} {event['of']}) was acknowledged") for each in late)
+            since, until, scope, of = event["acknowledged"], began.get(event["name"], 1 << 62), event["scope"], event["of"]
+            late = [f"{path.name} of {act.cycle}/{act.number}" for at, act, path in written if since < at < until and _within(act, scope, of, seen)]
+            for said in chosen[bisect_right(chosen, since, key=lambda said: int(said["sent"])) :]:
+                if said["answered"] < until and _within(by_id[said["id"]], scope, of, seen):
+                    late.append(f"the answer to {said['id']}")
+            yield from (Fault("stop", f"{each} came after {event['name']} ({scope} {of}) was acknowledged") for each in late)
+
+
+def _answers(journal: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(journal.glob("worker-*.jsonl")):
+        yield from map(json.loads, path.read_bytes().splitlines())
 
 
 def _within(act: Act, scope: str, of: str, seen: Seen) -> bool:

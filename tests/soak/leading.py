@@ -1,4 +1,4 @@
-"""Leads a run: four workers attempt, and in between people stop and start, say yes and no, physicians opt out, cycles run, the clock is set back, workers die."""
+"""Leads a run: four workers attempt, and in between people stop, start, say yes and no, physicians opt out, cycles run, the clock is set back, workers die."""
 
 import json
 import os
@@ -41,7 +41,8 @@ class Lead:
     """One run of `plan` in a workspace; what was done, and when it was acknowledged, stands in `folder`."""
 
     def __init__(self, workspace: Workspace, folder: Path, plan: Plan, seed: int) -> None:
-        self._workspace, self._folder, self._plan, self._chance = workspace, folder, plan, Random(seed)
+        self._workspace, self._folder, self._plan = workspace, folder, plan
+        self._chance = Random(seed)  # noqa: S311 - a draw that can be drawn again
         self._workers: dict[int, subprocess.Popen[str]] = {}
         self._read = dict.fromkeys(range(WORKERS), (0, 0))
         self._stops: list[str] = []
@@ -171,7 +172,7 @@ class Lead:
         temporary = path.with_suffix(".tmp")
         temporary.write_text(data)
         temporary.replace(path)
-        self._note("out", lambda: _load(self._workspace), hcp=hcp)
+        self._note("out", lambda: load(self._workspace), hcp=hcp)
 
     def _back(self) -> None:
         """The clock is set back by an hour."""
@@ -191,7 +192,7 @@ class Lead:
             self._begin(number)
 
 
-def _load(workspace: Workspace) -> None:
+def load(workspace: Workspace) -> None:
     """Loads what arrived, as whoever says yes or no does first: it ends with an action that is not there."""
     try:
         queue_commands.decline(workspace.root, "0" * 64, "compliance-lead", "timing", "")

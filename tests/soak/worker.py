@@ -44,7 +44,7 @@ class Worker:
                 journal.write(b"".join(json.dumps(each).encode() + b"\n" for each in told.values()))
         self._office.close()
         counted = self._office.measured
-        print(json.dumps({"turns": counted.turns, "seconds": counted.seconds, "faults": counted.faults, "decided": counted.decided}))
+        sys.stdout.write(json.dumps({"turns": counted.turns, "seconds": counted.seconds, "faults": counted.faults, "decided": counted.decided}) + "\n")
 
     def _ask(self, attempts: list[Attempt]) -> dict[int, dict[str, Any]]:
         sent, clerk = time_ns(), self._clerk()

@@ -1,4 +1,4 @@
-"""The workspace of the attempts: room enough that much is chosen, limits of every kind that are reached all the time, and agents of others that ask for more."""
+"""The workspace of the attempts: room enough that much is chosen, limits of every kind that are reached all the time, agents of others that ask for more."""
 
 import re
 from pathlib import Path
