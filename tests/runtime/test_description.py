@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 
 from remit.runtime.workspace import open_workspace
-from tests.runtime.test_serving import Client, issued, served
+from tests.runtime.test_serving import Client, all_hcps, issued, said, served
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +50,14 @@ def _ask(operation: Any, mode: schemathesis.GenerationMode, agent: Client) -> No
         case.call_and_validate(headers={"Authorization": f"Bearer {agent.token}"})
 
     ask()
+
+
+def test_a_request_that_is_replayed_with_its_token_is_answered_again_and_done_once(agent: Client) -> None:
+    body = {"proposals": [{"key": f"again-{hcp}", "hcp_id": hcp, **said(agent)} for hcp in all_hcps(agent)[:20]]}
+    status, first = agent.call("POST", "/v1/proposals", body)
+    thief = Client(agent.url, {})
+    thief.token = agent.token
+    assert status == 200
+    for _ in range(2):
+        again = thief.call("POST", "/v1/proposals", body)[1]["answers"]
+        assert [(each["id"], each["entry"]) for each in again] == [(each["id"], each["entry"]) for each in first["answers"]]
