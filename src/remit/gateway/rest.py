@@ -71,7 +71,8 @@ def app(backstage: Backstage, lifespan: Callable[[FastAPI], Any] | None = None) 
                 except RemitError as error:
                     return _problem(Refused(503, "nothing can be decided now", str(error), {"Retry-After": "1"}))
 
-            served.add_api_route(path, guarded, methods=[method], summary=shape.summary, openapi_extra=_described(shape, path), response_class=Response, name=path)
+            described = _described(shape, path)
+            served.add_api_route(path, guarded, methods=[method], summary=shape.summary, openapi_extra=described, response_class=Response, name=path)
 
         return add
 
