@@ -1,4 +1,5 @@
-"""The decision route: proposals over the wire at a fixed rate, whether answers come or not, against two workers; and the highest rate that is held."""
+"""The decision route: proposals over the wire at a fixed rate, whether answers come or not, against two workers; the highest rate that is held; and how long a
+stop takes among four."""
 
 import asyncio
 import json
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
@@ -19,41 +21,87 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from benchmarks.report import Row
-from remit.runtime import credential_commands
+from remit.runtime import credential_commands, rights_commands
 from remit.runtime.init import create
 from remit.runtime.run import run_cycle
 from remit.runtime.workspace import open_workspace
+from tests.postgres import running
 
 WORKERS, RATE, REACH_MS = 2, 300, 20
+STOP_WORKERS, STOP_MS, ALONE_MS = 4, 1000, 250
+URL = "REMIT_BENCH_LEDGER_URL"
 
 
 def measure(quick: bool) -> list[Row]:
-    """The route at its rate, and the highest of some rates whose 99th percentile is below a second without an error."""
-    seconds = 5 if quick else 30
+    """The route at its rate on either database, with the highest of some rates whose 99th percentile is below a second without an error; and stops."""
     with tempfile.TemporaryDirectory() as folder:
-        workspace = open_workspace(_made(Path(folder) / "w", 300 if quick else 2000))
-        made = credential_commands.issue(workspace.root, "email", "owner-email", [], "1 week")
-        with _served(workspace.root) as url:
-            token, what, hcps = _ready(url, made["client"], made["secret"])
-            run = _Load(url, token, what, hcps)
-            run.at(100, 3)  # warm
-            asked = run.at(RATE, seconds)
-            held, beside = RATE, asked
-            for rate in (400, 500, 600, 800, 1000, 1300):
-                found = run.at(rate, max(seconds // 3, 3))
-                if found[3] or found[1] > 1000:
-                    break
-                held, beside = rate, found
+        root = _made(Path(folder) / "sqlite", 300 if quick else 2000)
+        rows = [_route(root, "SQLite", quick), *_stops(root, "SQLite", quick)]
+        with running(options="max_connections = 60\n") as server, server.database() as url:
+            os.environ[URL] = url
+            there = _made(Path(folder) / "postgresql", 300 if quick else 2000, f'\n[ledger]\nurl_env = "{URL}"\n')
+            rows += [_route(there, "PostgreSQL", quick), *_stops(there, "PostgreSQL", quick)]
+    return rows
+
+
+def _route(root: Path, database: str, quick: bool) -> Row:
+    seconds = 5 if quick else 30
+    with _served(root, WORKERS) as url:
+        run = _Load(url, *_ready(url, root, WORKERS))
+        run.at(100, 3)  # warm
+        asked = run.at(RATE, seconds)
+        held, beside = RATE, asked
+        for rate in (400, 500, 600, 800, 1000, 1300):
+            found = run.at(rate, max(seconds // 3, 3))
+            if found[3] or found[1] > 1000:
+                break
+            held, beside = rate, found
     median, tail, largest, errors = asked
+    return Row(
+        f"decision route, all checks, recorded, {WORKERS} workers, {RATE} requests/s open loop, {database}",
+        f"p99 <= {REACH_MS} ms, no error" if database == "SQLite" else "reported",
+        f"median {median:.1f} ms, p99 {tail:.1f} ms, largest {largest:.0f} ms, {errors} errors in {seconds} s",
+        f"the highest rate held: {held}/s with p99 {beside[1]:.0f} ms",
+        None if quick or database != "SQLite" else tail <= REACH_MS and not errors,
+    )
+
+
+def _stops(root: Path, database: str, quick: bool) -> list[Row]:
+    """How long a stop takes until it is acknowledged, from which on nothing in its scope is decided: alone, and while workers decide under load."""
+    alone = _stopped(root, 10)
+    with _served(root, STOP_WORKERS) as url:
+        run = _Load(url, *_ready(url, root, STOP_WORKERS))
+        run.at(50, 2)
+        with ThreadPoolExecutor(1) as beside:
+            load = beside.submit(run.at, 200, 10 if quick else 20)
+            time.sleep(1)
+            among = _stopped(root, 10)
+            _, tail, _, errors = load.result()
     return [
         Row(
-            f"decision route, all checks, recorded, {WORKERS} workers, {RATE} requests/s open loop, SQLite",
-            f"p99 <= {REACH_MS} ms, no error",
-            f"median {median:.1f} ms, p99 {tail:.1f} ms, largest {largest:.0f} ms, {errors} errors in {seconds} s",
-            f"the highest rate held: {held}/s with p99 {beside[1]:.0f} ms",
-            None if quick else tail <= REACH_MS and not errors,
+            f"stop acknowledged, {database}, {where}",
+            f"<= {most} ms",
+            f"median {statistics.median(took):.0f} ms, longest {max(took):.0f} ms of {len(took)}",
+            beside_it,
+            None if quick else max(took) <= most,
+        )
+        for where, took, most, beside_it in (
+            ("in the process", alone, ALONE_MS, ""),
+            (f"{STOP_WORKERS} workers decide 200/s", among, STOP_MS, f"decisions meanwhile: p99 {tail:.0f} ms, {errors} errors"),
         )
     ]
+
+
+def _stopped(root: Path, times: int) -> list[float]:
+    """Milliseconds until each of so many stops of one agent was acknowledged; each is ended by two people."""
+    took = []
+    for _ in range(times):
+        start = time.perf_counter()
+        told = rights_commands.stop(root, "agent", "msl", "", "a benchmark")
+        took.append((time.perf_counter() - start) * 1000)
+        for by in ("compliance-lead", "owner-authority"):
+            rights_commands.start(root, told["stop"], by, "a benchmark")
+    return took
 
 
 class _Load:
@@ -103,18 +151,20 @@ class _Load:
         return time.perf_counter() - due if b" 200 " in status and b"rejected" not in answer else None
 
 
-def _made(root: Path, physicians: int) -> Path:
+def _made(root: Path, physicians: int, more: str = "") -> Path:
     create(root, "two-brands", None, physicians)
+    settings = root / "remit.toml"
+    settings.write_text(settings.read_text() + more)
     run_cycle(open_workspace(root), os.cpu_count() or 1, lambda _: None)
     return root
 
 
 @contextmanager
-def _served(root: Path) -> Iterator[str]:
+def _served(root: Path, workers: int) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "remit.runtime", "serve", "-w", str(root), "--port", str(port), "--workers", str(WORKERS)]
+    command = [sys.executable, "-m", "remit.runtime", "serve", "-w", str(root), "--port", str(port), "--workers", str(workers)]
     process = subprocess.Popen(command, start_new_session=True)
     try:
         yield f"http://127.0.0.1:{port}"
@@ -124,13 +174,15 @@ def _served(root: Path) -> Iterator[str]:
         shutil.rmtree(root / "out", ignore_errors=True)
 
 
-def _ready(url: str, client: str, secret: str) -> tuple[str, dict[str, object], list[str]]:
+def _ready(url: str, root: Path, workers: int) -> tuple[str, dict[str, object], list[str]]:
+    """A token, what goes with a proposal, and for whom, once every worker answers."""
+    made = credential_commands.issue(root, "email", "owner-email", [], "1 week")
+    form = urlencode({"grant_type": "client_credentials", "client_id": made["client"], "client_secret": made["secret"]}).encode()
     for _ in range(600):
         try:
-            form = urlencode({"grant_type": "client_credentials", "client_id": client, "client_secret": secret}).encode()
             token = json.load(urlopen(f"{url}/v1/token", form))["access_token"]  # noqa: S310 - our own server
             headers = {"Authorization": f"Bearer {token}"}
-            for _ in range(20 * WORKERS):  # every worker
+            for _ in range(20 * workers):  # every worker
                 allowed = json.load(urlopen(Request(f"{url}/v1/describe", headers=headers)))  # noqa: S310 - as before
             hcps = json.load(urlopen(Request(f"{url}/v1/hcps", headers=headers)))["hcps"]  # noqa: S310 - as before
             content = next(each for each in allowed["content"] if each["status"] == "approved")

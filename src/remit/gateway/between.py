@@ -48,11 +48,12 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a cycle has left things, for decisions until the next: its `table` (stops since are the tally's to tell), `charters`, prices by purpose and
-    resource (micro-units of value per unit), capacity `free` (micro-units), contacts per cycle and window, what is known of every HCP, and the `secret` of
-    keyed digests. `place` is the entry of the log that says what all this was derived from."""
+    """Where a cycle has left things, for decisions until the next: when it was (`begun`, UTC microseconds), its `table` (stops since are the tally's to tell),
+    `charters`, prices by purpose and resource (micro-units of value per unit), capacity `free` (micro-units), contacts per cycle and window, what is known of
+    every HCP, and the `secret` of keyed digests. `place` is the entry of the log that says what all this was derived from."""
 
     cycle: str
+    begun: int
     table: Table
     charters: Mapping[str, Charter]
     channels: Mapping[str, Room]
@@ -174,9 +175,9 @@ def _place(proposal: Proposal, charter: Charter, standing: Standing, tally: Tall
 
 def _why_not(proposal: Proposal, charter: Charter, standing: Standing, tally: Tally, ref: bytes, uses: Mapping[str, int], net: int, now: int) -> str | None:
     single = standing.single
-    begun, window = single.known.now, add_span(now, standing.window, -1)
+    window = add_span(now, standing.window, -1)
     made = [*single.contacts(proposal.hcp_id), *tally.contacts.get(ref, ())]
-    cycle = [channel for at, channel in made if at >= begun]
+    cycle = [channel for at, channel in made if at >= standing.begun]
     if proposal.touch > charter.most_per_hcp:
         return f"the charter allows {charter.most_per_hcp} such actions on a physician in a cycle"
     if len(cycle) >= standing.per_cycle:

@@ -55,7 +55,7 @@ class Clerk:
     ) -> None:
         self.standing = standing
         self._ledger, self._gate, self._clock = ledger, gate, clock
-        self._fresh, self._tally = fresh, fresh()
+        self._fresh, self._tally, self._behind = fresh, fresh(), True
         self._table: tuple[int, Table] = (-1, standing.table)
 
     def answer(self, asks: Sequence[tuple[Charter, Asked]]) -> list[Answer | GatewayError]:
@@ -164,6 +164,9 @@ class Clerk:
     @contextmanager
     def _turn(self) -> Iterator[tuple[Turn, Tally, int]]:
         try:
+            if self._behind:  # much may have to be read, and nobody needs to wait for that
+                self._tally.take(self._ledger.fresh(self._tally.seq))
+                self._behind = False
             with self._gate(), until_here() as begin, self._ledger.turn(self._tally.seq) as turn:
                 self._tally.take(turn.fresh)
                 if self._tally.renewed:
@@ -171,7 +174,7 @@ class Clerk:
                 yield turn, self._tally, steady(self._clock(), self._tally.latest)
                 begin("commit")
         except BaseException:
-            self._tally = self._fresh()  # what was noted may not have been recorded: all is read again
+            self._tally, self._behind = self._fresh(), True  # what was noted may not have been recorded: all is read again
             raise
 
     def _clear(self, recorded: Recorded, tally: Tally, table: Table, now: int) -> Cleared | str:

@@ -3,7 +3,8 @@
 import asyncio
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from re import findall
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -16,16 +17,20 @@ from remit.gateway.messages import LARGEST, Problem, ProposalOut, ProposalsIn, P
 from remit.gateway.verbs import Backstage, Refused, Verbs
 from remit.terms.errors import RemitError
 
-_JSON, _PROBLEM = "application/json", "application/problem+json"
+_JSON, _PROBLEM, _TEXT = "application/json", "application/problem+json", "text/plain"
 _LISTENED = 32 << 20
 """Bytes of a request that is too large that are read and thrown away, so that whoever sends it hears why."""
+_FIELDS = 8
+"""That a form may have."""
 _ENCODE = msgspec.json.Encoder().encode
 _TOKEN = {
     "type": "object",
     "required": ["grant_type", "client_id", "client_secret"],
     "properties": {"grant_type": {"const": "client_credentials"}, **{key: {"type": "string"} for key in ("client_id", "client_secret", "scope")}},
+    "additionalProperties": {"type": "string"},
+    "maxProperties": _FIELDS,
 }
-
+_AFTER = "Where the page begins: after this id."
 
 _Handler = Callable[[Request], Awaitable[Response]]
 _Route = Callable[[str, str, "_Shape"], Callable[[_Handler], None]]
@@ -33,13 +38,14 @@ _Route = Callable[[str, str, "_Shape"], Callable[[_Handler], None]]
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """How a route is described."""
+    """How a route is described; `query` says of each parameter what it is."""
 
     summary: str
     answers: Any
     asks: Any = None
     scope: str | None = None
     form: dict[str, Any] | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 def app(backstage: Backstage, lifespan: Callable[[FastAPI], Any] | None = None) -> FastAPI:
@@ -65,7 +71,8 @@ def app(backstage: Backstage, lifespan: Callable[[FastAPI], Any] | None = None) 
                 except RemitError as error:
                     return _problem(Refused(503, "nothing can be decided now", str(error), {"Retry-After": "1"}))
 
-            served.add_api_route(path, guarded, methods=[method], summary=shape.summary, openapi_extra=_described(shape), response_class=Response, name=path)
+            described = _described(shape, path)
+            served.add_api_route(path, guarded, methods=[method], summary=shape.summary, openapi_extra=described, response_class=Response, name=path)
 
         return add
 
@@ -89,7 +96,7 @@ def _for_agents(route: _Route, backstage: Backstage) -> None:
     async def describe(request: Request) -> Response:
         return _json(await verbs.describe(caller(request, "describe")))
 
-    @route("GET", "/v1/hcps", _Shape("Whom this agent may propose for, in pages", dict[str, Any], scope="describe"))
+    @route("GET", "/v1/hcps", _Shape("Whom this agent may propose for, in pages", dict[str, Any], scope="describe", query={"after": _AFTER}))
     async def hcps(request: Request) -> Response:
         return _json(await verbs.hcps(caller(request, "describe"), request.query_params.get("after", "")))
 
@@ -138,12 +145,12 @@ def _for_operators(route: _Route, backstage: Backstage) -> None:
     @route("GET", "/metrics", _Shape("What was counted, for Prometheus", str))
     async def metrics(request: Request) -> Response:
         del request
-        return Response(backstage.metrics(), media_type="text/plain; version=0.0.4")
+        return Response(backstage.metrics(), media_type=f"{_TEXT}; version=0.0.4")
 
 
 def _form(data: bytes) -> dict[str, str]:
     try:
-        return {name: values[-1] for name, values in parse_qs(data.decode("ascii"), max_num_fields=8).items()}
+        return {name: values[-1] for name, values in parse_qs(data.decode("ascii"), max_num_fields=_FIELDS).items()}
     except ValueError:
         raise Refused(400, "invalid_request", "The request is no form (application/x-www-form-urlencoded).") from None
 
@@ -193,13 +200,19 @@ def _problem(refused: Refused) -> Response:
     return Response(_ENCODE(body), refused.status, refused.headers, _PROBLEM)
 
 
-def _described(shape: _Shape) -> dict[str, Any]:
+def _described(shape: _Shape, path: str) -> dict[str, Any]:
     """The part of the OpenAPI description that tells bodies and answers."""
     problem = {"description": "what is wrong", "content": {_PROBLEM: {"schema": schema_of(Problem)}}}
-    answers: dict[str, Any] = {"200": {"description": "the answer", "content": {_JSON: {"schema": schema_of(shape.answers)}}}}
+    kind = _TEXT if shape.answers is str else _JSON
+    answers: dict[str, Any] = {"200": {"description": "the answer", "content": {kind: {"schema": schema_of(shape.answers)}}}}
     answers |= dict.fromkeys(("400", "422", "429", "503"), problem)
     answers |= dict.fromkeys(("401", "403", "404", "413"), problem) if shape.scope else {}
+    answers |= dict.fromkeys(("401", "413"), problem) if shape.form else {}
     described: dict[str, Any] = {"responses": answers}
+    parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in findall(r"{(\w+)}", path)]
+    parameters += [{"name": name, "in": "query", "description": says, "schema": {"type": "string"}} for name, says in shape.query.items()]
+    if parameters:
+        described["parameters"] = parameters
     if shape.asks is not None:
         described["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema_of(shape.asks)}}}
     if shape.form is not None:

@@ -33,6 +33,7 @@ class Single:
             self._contacts.setdefault(hcp, []).append((at, channel))
         self._oldest_rx = max((age for feed in ("rx", "brick_rx") if (age := known.feed_age_h.get(feed)) is not None), default=None)
         self._stopped = frozenset(known.stopped)
+        self._served: dict[frozenset[str], Sequence[str]] = {}
 
     def covered(self, hcp_id: str, product: str, channel: str) -> tuple[str | None, str | None]:
         """Who covers the HCP for a product in a channel, and in which territory."""
@@ -47,10 +48,12 @@ class Single:
         """Whether the HCP is on file and may be reached about one of `products`."""
         return any((hcp_id, product) in self._scores for product in products)
 
-    def served(self, products: Iterable[str]) -> list[str]:
+    def served(self, products: Iterable[str]) -> Sequence[str]:
         """The HCPs who may be reached about one of `products`, in order."""
-        wanted = set(products)
-        return sorted({hcp for hcp, product in self._scores if product in wanted})
+        wanted = frozenset(products)
+        if wanted not in self._served:
+            self._served[wanted] = sorted({hcp for hcp, product in self._scores if product in wanted})
+        return self._served[wanted]
 
     def facts(self, proposal: Proposal, now: int, more: Sequence[tuple[int, str]] = (), *, stopped: bool = False) -> dict[str, Any]:
         """Every fact of the dictionary at `now`, of which contacts made since what is known was taken count as `more` (at, channel); `stopped`: a stop that

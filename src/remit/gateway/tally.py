@@ -6,6 +6,8 @@ two workers cannot both take the last one.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from sys import intern
+from types import MappingProxyType
 from typing import Any
 
 from remit.authority import Stop
@@ -16,6 +18,7 @@ RENEWS = frozenset({"cycle", "rights", "signoff", "model", "tombstone"})
 """Kinds of entries after which what is known must be taken anew."""
 CLOCKED = frozenset({"cycle", "action", "declined", "acted", "refused"})
 """Kinds of entries that say when, by the clock by which is decided."""
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -121,14 +124,15 @@ def _cycle(tally: Tally, entry: Fresh) -> None:
 
 
 def _declined(tally: Tally, entry: Fresh) -> None:
-    given = _given(entry, str(entry.body["disposition"]))
+    given = _given(entry, intern(str(entry.body["disposition"])))
     tally.given[given.id], tally.by_entry[entry.seq] = given, given.id
 
 
 def _given(entry: Fresh, disposition: str) -> Given:
     body = entry.body
-    said = (body["id"], body["agent"], disposition, body["asked"], entry.seq, int(body["at"]), body["channel"])
-    return Given(*said, body.get("deadline"), body.get("uses", {}), entry.hcp, body["product"], body.get("purpose", ""))
+    agent, channel, product, purpose = (intern(str(body.get(name, ""))) for name in ("agent", "channel", "product", "purpose"))  # few, and held once
+    said = (body["id"], agent, disposition, body["asked"], entry.seq, int(body["at"]), channel)
+    return Given(*said, body.get("deadline"), body.get("uses", _NOTHING), entry.hcp, product, purpose)
 
 
 def _acted(tally: Tally, entry: Fresh) -> None:

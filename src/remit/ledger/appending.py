@@ -24,7 +24,7 @@ from remit.ledger.log import Appended, complete, find_batch, last_checkpoint, lo
 from remit.ledger.merkle import EMPTY, Frontier
 from remit.ledger.notes import Checkpoint, open_checkpoint, sign
 from remit.ledger.places import Place, place_of
-from remit.ledger.records import Records
+from remit.ledger.records import FRESH, Records
 from remit.ledger.rows import check_frame
 from remit.ledger.sealing import HcpKey
 from remit.ledger.segments import Segment, pack
@@ -34,11 +34,6 @@ from remit.terms.encoding import canonical
 HEAD = "checkpoint"
 """The last checkpoint as a file of its own, by which a log that lost entries is found out."""
 
-_FRESH = (
-    sa.select(ENTRIES.c.seq, ENTRIES.c.kind, ENTRIES.c.hcp, ENTRIES.c.body, ENTRIES.c.leaf)
-    .where(ENTRIES.c.seq >= sa.bindparam("since"), ENTRIES.c.seq < sa.bindparam("size"))
-    .order_by(ENTRIES.c.seq)
-)
 _ROWS = 1 << 17
 _FEW = 4
 """Segments that are written before other processes would have started."""
@@ -53,7 +48,7 @@ class Turn:
         self._ledger, self._connection = ledger, connection
         self._keys: dict[str, HcpKey] = {}
         self.size = log_size(connection)
-        rows = connection.execute(_FRESH, {"since": since, "size": self.size}).all()
+        rows = connection.execute(FRESH, {"since": since, "size": self.size}).all()
         self.fresh = [Fresh(seq, kind, hcp, orjson.loads(body)) for seq, kind, hcp, body, _ in rows]
         self.edge = ledger.edge_at(connection, self.size, since, [leaf for *_, leaf in rows])
 

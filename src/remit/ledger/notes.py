@@ -9,6 +9,7 @@ import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
@@ -118,6 +119,7 @@ def _key_id(name: str, public: bytes) -> bytes:
     return sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:4]
 
 
+@lru_cache(maxsize=4)
 def _signer(signing_key: str) -> tuple[str, Ed25519PrivateKey]:
     try:
         private, word, name, key_id, encoded = signing_key.strip().split("+", 4)

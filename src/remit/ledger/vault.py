@@ -34,9 +34,11 @@ class Vault:
     def of_people(self, hcp_ids: Iterable[str], entropy: Entropy) -> dict[str, HcpKey]:
         """The key of each HCP, made where there is none. Raises `LedgerError` if some were erased."""
         wanted = set(hcp_ids)
+        if not wanted:
+            return {}
         with reading(self.engine) as connection:
             self._refuse_erased(connection, wanted)
-        found = self._find(KEYS.c.hcp_id, wanted)
+            found = _among(connection, KEYS.c.hcp_id, wanted)
         new = [hcp_key(hcp_id, entropy(KEY)) for hcp_id in sorted(wanted - {key.hcp_id for key in found})]
         if new:
             with writing(self.engine) as connection:  # another process may have been first: its erasure counts, and its key stays
@@ -106,13 +108,8 @@ class Vault:
                 yield f"vault.db, erasure of hcp {ref.hex()}", "it was altered"
 
     def _find(self, column: sa.Column[str] | sa.Column[bytes], values: Iterable[str] | Iterable[bytes]) -> list[HcpKey]:
-        found, rest = [], iter(sorted(values))
         with reading(self.engine) as connection:
-            while some := list(islice(rest, _AT_ONCE)):
-                marks = ",".join("?" * len(some))
-                query = f"SELECT hcp_id, ref, key FROM keys WHERE {column.name} IN ({marks})"  # noqa: S608 - a column of ours and question marks
-                found += [HcpKey(*row) for row in connection.exec_driver_sql(query, tuple(some))]
-        return found
+            return _among(connection, column, values)
 
     def _refuse_erased(self, connection: sa.Connection, hcp_ids: set[str]) -> None:
         if erased := self._erased(connection, hcp_ids):
@@ -134,3 +131,12 @@ class Vault:
 
     def _secret_mark(self) -> bytes:
         return sha256(b"remit/secret/1\x00" + self.secret).digest()
+
+
+def _among(connection: sa.Connection, column: sa.Column[str] | sa.Column[bytes], values: Iterable[str] | Iterable[bytes]) -> list[HcpKey]:
+    found, rest = [], iter(sorted(values))
+    while some := list(islice(rest, _AT_ONCE)):
+        marks = ",".join("?" * len(some))
+        query = f"SELECT hcp_id, ref, key FROM keys WHERE {column.name} IN ({marks})"  # noqa: S608 - a column of ours and question marks
+        found += [HcpKey(*row) for row in connection.exec_driver_sql(query, tuple(some))]
+    return found

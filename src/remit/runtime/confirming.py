@@ -1,10 +1,11 @@
 """What waits for people in a workspace: shown, approved, declined, escalated, and handed over once everybody has said yes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from remit.gateway import REASONS, Heard, Known, Stopped, Yes, approval, asked_now, clear_approved, escalation, heard, lacking, may_say, refusal, remark
-from remit.ledger import Entry, Ledger, Records, Stored
+from remit.ledger import Entry, Ledger, Records, Stored, Turn
 from remit.runtime import stopping
 from remit.runtime.carry import unsettled
 from remit.runtime.errors import WorkspaceError
@@ -37,7 +38,7 @@ def approve(workspace: Workspace, ledger: Ledger, config: Config, asked: str, by
     known = standing_inputs(workspace, stopped, ledger, now, threads, but=_decision(action, payload)).known
     verdict = asked_now(ledger.action(action.seq), known, stopped.table(now), config.charters, config.people)
     if isinstance(verdict, Stopped):
-        return {"by": by, "role": role, **_refused(workspace, ledger, action, payload, verdict.reason, now)}
+        return {"by": by, "role": role, **settle(workspace, ledger, config, action.seq, known, now, verdict.reason)}
     asks = list(dict.fromkeys((*said.asked(action), *verdict.roles)))
     able = may_say(asks, said.given(action), said.escalated.get(action.seq), _proposer(payload, config), config.people, now)
     may = [name for name, people in able.items() if by in people and role in (None, name)]
@@ -50,47 +51,63 @@ def approve(workspace: Workspace, ledger: Ledger, config: Config, asked: str, by
 
 def decline(ledger: Ledger, config: Config, asked: str, by: str, because: str, text: str, now: int) -> dict[str, Any]:
     """Records that `by` overrules the machine, with a reason of `REASONS` and words of their own: the action is refused. Raises `WorkspaceError`."""
-    said = heard(ledger)
-    action, payload = _waiting(ledger, said, asked)
-    _not_late(said, action, now)
-    able = _able(action, payload, said, config, now)
-    role = next((name for name, people in able.items() if by in people), None)
-    if because not in REASONS:
-        raise WorkspaceError(f"`{because}` is no reason to overrule", do=f"Give one of: {'; '.join(f'{code} ({what})' for code, what in REASONS.items())}.")
-    if role is None:
-        _refuse(action, payload, said, config, by, None, able)
-    body = refusal(
-        action.seq, f"overruled: {REASONS[because]}", now, _since(ledger, action), payload["context"]["uses"], by=by, role=str(role), because=because
-    )
-    entries = [body, remark(action, text)] if text else [body]
-    ledger.append(f"{action.cycle}:no:{action.seq}", entries, cycle=action.cycle)
+    with ledger.turn(ledger.size) as held:  # a stop that comes meanwhile refuses what waits, or comes after
+        said = heard(ledger)
+        action, payload = _waiting(ledger, said, asked)
+        _not_late(said, action, now)
+        able = _able(action, payload, said, config, now)
+        role = next((name for name, people in able.items() if by in people), None)
+        if because not in REASONS:
+            do = f"Give one of: {'; '.join(f'{code} ({what})' for code, what in REASONS.items())}."
+            raise WorkspaceError(f"`{because}` is no reason to overrule", do=do)
+        if role is None:
+            _refuse(action, payload, said, config, by, None, able)
+        reason, since = f"overruled: {REASONS[because]}", _since(ledger, action)
+        body = refusal(action.seq, reason, now, since, payload["context"]["uses"], by=by, role=str(role), because=because)
+        held.append(f"{action.cycle}:no:{action.seq}", [body, remark(action, text)] if text else [body], cycle=action.cycle)
+    ledger.settle()
     return {"decision": _decision(action, payload), "by": by, "role": role, "because": because, "says": REASONS[because]}
 
 
-def settle(workspace: Workspace, ledger: Ledger, config: Config, seq: int, known: Known, now: int) -> dict[str, Any]:
-    """Checks an action with everybody's yes again, by what is `known` now, and hands it over; refuses it if it may not be done. Says what became of it."""
+def settle(workspace: Workspace, ledger: Ledger, config: Config, seq: int, known: Known, now: int, forbidden: str | None = None) -> dict[str, Any]:
+    """Checks an action with everybody's yes again, by what is `known` now, and hands it over; refuses it if it may not be done, as what is `forbidden` may not.
+    Says what became of it.
+
+    INVARIANT (counted in the turn that decides): a stop that comes meanwhile is seen here, or comes after what is recorded here.
+    """
+    with ledger.turn(ledger.size) as held:
+        told = _settled(workspace, ledger, held, config, seq, known, now, forbidden)
+    ledger.settle()
+    return told
+
+
+def _settled(workspace: Workspace, ledger: Ledger, held: Turn, config: Config, seq: int, known: Known, now: int, forbidden: str | None) -> dict[str, Any]:
     action = ledger.entry(seq)
     payload: dict[str, Any] = action.payload or {}
     told = {"decision": _decision(action, payload), "digest": action.leaf}
     said = heard(ledger)
+    if seq in said.settled:
+        return {**told, "became": "refused", "reason": "it was refused, or handed over, meanwhile"}
+    if forbidden is not None:
+        return {**told, **_refused(workspace, ledger, held, action, payload, forbidden, now)}
     if missing := _missing(action, payload, said, config, now):
         return {**told, "became": "waits", "missing": missing, "may": _able(action, payload, said, config, now)}
-    table = stopping.applied(config, ledger, ledger.size).table(now)
-    found = clear_approved(ledger, seq, said, known, table, config.charters, config.people)
+    config = stopping.applied(config, ledger, held.size)
+    found = clear_approved(ledger, seq, said, replace(known, stopped=config.holds), config.table(now), config.charters, config.people)
     if isinstance(found, tuple):
         able = may_say(found, said.given(action), None, _proposer(payload, config), config.people, now)
         return {**told, "became": "waits", "missing": list(found), "may": able}
     if isinstance(found, Stopped):
-        return _refused(workspace, ledger, action, payload, found.reason, now)
-    files = hand_over_approved(workspace, config, ledger, found, now)
+        return {**told, **_refused(workspace, ledger, held, action, payload, found.reason, now)}
+    files = hand_over_approved(workspace, config, held, found, now)
     return {**told, "became": "handed over", "files": [{"name": name, "rows": rows} for name, rows in files]}
 
 
-def _refused(workspace: Workspace, ledger: Ledger, action: Stored, payload: Mapping[str, Any], reason: str, now: int) -> dict[str, Any]:
+def _refused(workspace: Workspace, ledger: Ledger, held: Turn, action: Stored, payload: Mapping[str, Any], reason: str, now: int) -> dict[str, Any]:
     take_back_approved(workspace, action.cycle, action.seq)  # what a machine that stopped may have written, and not recorded
     entry = refusal(action.seq, reason, now, _since(ledger, action), payload["context"]["uses"])
-    ledger.append(f"{action.cycle}:refused:{action.seq}", [entry], cycle=action.cycle)
-    return {"decision": _decision(action, payload), "digest": action.leaf, "became": "refused", "reason": reason}
+    held.append(f"{action.cycle}:refused:{action.seq}", [entry], cycle=action.cycle)
+    return {"became": "refused", "reason": reason}
 
 
 def finish(workspace: Workspace, ledger: Ledger, config: Config, threads: int, now: int) -> None:

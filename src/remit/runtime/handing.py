@@ -6,7 +6,7 @@ from dataclasses import replace
 import polars as pl
 
 from remit.gateway import Delivery, Stopped, clear, deliver, handed_over, lists, refusal, take_back
-from remit.ledger import Entry, Ledger, Records
+from remit.ledger import Entry, Ledger, Records, Turn
 from remit.runtime import grouping, stopping, training
 from remit.runtime.carry import carry
 from remit.runtime.cycle import Inputs
@@ -87,13 +87,13 @@ def hand_over(
     return tuple(stopped), tuple((delivery.name, delivery.rows) for delivery in deliveries)
 
 
-def hand_over_approved(workspace: Workspace, config: Config, ledger: Ledger, cleared: Cleared, now: int) -> tuple[tuple[str, int], ...]:
-    """Gives one approved action to its channel, in a folder of its own beside the lists of its cycle, and records it; again, it changes nothing."""
+def hand_over_approved(workspace: Workspace, config: Config, held: Turn, cleared: Cleared, now: int) -> tuple[tuple[str, int], ...]:
+    """Gives one approved action to its channel, in a folder of its own beside the lists of its cycle, and records it in the turn that is `held`."""
     cycle, entry = cleared.recorded.cycle, cleared.recorded.entry
     channel = config.settings.channels[cleared.recorded.chosen.judged.proposal.channel]
     files = lists(rows_of([cleared], channel.name), channel.list_by) | lists(notices([cleared], config.charters), "owner")
     deliveries = deliver(workspace.out / cycle / f"approved-{entry}", files, write_whole)
-    ledger.append(handed_over(cycle, entry), [_acted([Acted(cleared, "files", now)], deliveries, now)], cycle=cycle)
+    held.append(handed_over(cycle, entry), [_acted([Acted(cleared, "files", now)], deliveries, now)], cycle=cycle)
     return tuple((f"{cycle}/approved-{entry}/{delivery.name}", delivery.rows) for delivery in deliveries)
 
 

@@ -132,9 +132,11 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     bases = canonical(dump_shared(models.shared(seen.features, seen.panel)))
     seen = replace(seen, shared=load_shared(json.loads(bases)))
     stage("refuse what waited too long")  # after everything that a person may have to mend
-    late = confirming.overdue(ledger, config, now)
-    if late:
-        ledger.append(f"{cycle_id}:overdue", late, cycle=cycle_id)
+    with ledger.turn(ledger.size) as its_turn:
+        late = confirming.overdue(ledger, config, now)
+        if late:
+            its_turn.append(f"{cycle_id}:overdue:{its_turn.size}", late, cycle=cycle_id)
+    ledger.settle()
     refused = sum(entry.kind == "refused" for entry in late)
     stage("score")
     log_size = ledger.size

@@ -1,12 +1,13 @@
 """Where a workspace stands after its last cycle, for decisions until the next; and how what is decided between cycles reaches its channel."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from remit.authority import LEFT_ALONE
-from remit.gateway import CLOCKED, Clerk, Counts, Room, Single, Standing, Tally, between, deliver, histories, lists, steady
+from remit.gateway import CLOCKED, Clerk, Counts, Renewed, Room, Single, Standing, Tally, between, deliver, histories, lists, steady
 from remit.intake import segments
 from remit.ledger import Entry, Ledger, Records
 from remit.runtime import rights
@@ -28,7 +29,7 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
     config = read_config(config_texts(workspace))
     if (broken_off := unfinished(ledger)) is not None:
         raise WorkspaceError(f"`{broken_off}` was interrupted before its actions were handed over", do="Finish it with `remit run`.")
-    upto, cycle = ledger.size, last_cycle(ledger)
+    upto, cycle, loaded = ledger.size, last_cycle(ledger), _loaded(workspace)
     with turn(workspace):
         take_back_unrecorded(workspace, ledger, between(cycle))
     if not config.settings.stepped:
@@ -40,8 +41,12 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
     with turn(workspace):  # a cycle that is being planned counts on a log that stands still
         standing = replace(placed.standing, place=_recorded(workspace, config, ledger, placed, upto, now, only))
 
-    def gate() -> AbstractContextManager[None]:
-        return turn(workspace, gate=ledger.gate)
+    @contextmanager
+    def gate() -> Iterator[None]:
+        with turn(workspace, gate=ledger.gate):
+            if _loaded(workspace) != loaded:
+                raise Renewed  # an opt-out may be among what came
+            yield
 
     return Clerk(ledger, standing, placed.fresh, gate, lambda: clock() if not config.settings.stepped else now + 1), config
 
@@ -62,6 +67,7 @@ def place_at(workspace: Workspace, config: Config, ledger: Records, upto: int, n
     free = {name: amount - inputs.taken.get(name, 0) for name, amount in inputs.capacity.items()}
     standing = Standing(
         cycle=cycles[-1].cycle,
+        begun=int(cycles[-1].body["now"]),
         table=config.table(now),
         charters={charter.agent: charter for charter in config.charters},
         channels={name: Room(channel.uses, channel.most_per_hcp, channel.carries_details) for name, channel in config.settings.channels.items()},
@@ -91,6 +97,11 @@ def _recorded(workspace: Workspace, config: Config, ledger: Ledger, placed: Plac
     body = {"now": now, "inputs": inputs, "models": models, "table": standing.table.digest, "free": dict(standing.free), "made": placed.made}
     batch = f"{standing.label}:place:{digest(canonical(body))[:32]}"
     return ledger.append(batch, [Entry("place", PLACE, body)], cycle=standing.label).first
+
+
+def _loaded(workspace: Workspace) -> tuple[tuple[str, int], ...]:
+    """Changes with whatever is loaded into the warehouse."""
+    return tuple(sorted((each.name, each.stat().st_mtime_ns) for each in os.scandir(workspace.warehouse) if each.is_dir()))
 
 
 def deliverer(workspace: Workspace, config: Config) -> Callable[[str, int, Sequence[Cleared]], Mapping[str, Mapping[str, Any]]]:

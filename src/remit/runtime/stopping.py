@@ -55,12 +55,14 @@ def stop(workspace: Workspace, ledger: Ledger, config: Config, scope: str, of: s
     allowed = may_stop(config, scope, of, now)
     if by and by not in allowed:
         raise WorkspaceError(f"`{by}` may not stop this", where=f"{scope} {of}".strip(), do=f"{', '.join(sorted(allowed))} may.")
-    name = f"stop-{_count(ledger) + 1:04d}"
-    about = {"stop": name, "by": by, "reason": reason, "at": now}
-    entry = Entry("hold", HOLD, about, of, {"hcp_id": of}) if scope == "hcp" else Entry("stop", STOP, {**about, "scope": scope, "of": of})
-    waiting = [(action, payload) for action, payload in unsettled(ledger) if _within(action, payload, scope, of, config, ledger)]
-    refusals = [_refused(action, payload, f"{name}: stopped while it waited", now, ledger) for action, payload in waiting]
-    ledger.append(name, [entry, *refusals], cycle=name)
+    with ledger.turn(ledger.size) as held:  # what waits is refused once: nobody can say yes or no to it, or stop it too, while it is looked at
+        name = f"stop-{_count(ledger) + 1:04d}"
+        about = {"stop": name, "by": by, "reason": reason, "at": now}
+        entry = Entry("hold", HOLD, about, of, {"hcp_id": of}) if scope == "hcp" else Entry("stop", STOP, {**about, "scope": scope, "of": of})
+        waiting = [(action, payload) for action, payload in unsettled(ledger) if _within(action, payload, scope, of, config, ledger)]
+        refusals = [_refused(action, payload, f"{name}: stopped while it waited", now, ledger) for action, payload in waiting]
+        held.append(name, [entry, *refusals], cycle=name)
+    ledger.settle()
     back = _recall(workspace, ledger, config, name, scope, of)
     return {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, "refused": len(refusals), "recalled": back}
 
@@ -131,20 +133,21 @@ def _known(scope: str, config: Config, records: Records) -> set[str] | None:
 def _within(action: Stored, payload: Mapping[str, Any], scope: str, of: str, config: Config, records: Records) -> bool:
     proposal = payload["proposal"]
     if scope == "model":
-        return of in _cycle_of(action, records)["models"].values()
+        return of in _cycle(action, records).body["models"].values()
     market = config.settings.market.name if config.settings.market else ""
     names = {"agent": "agent", "product": "product", "channel": "channel", "content": "content_id", "hcp": "hcp_id"}
     return scope == "everything" or (scope == "market" and of == market) or (scope in names and proposal[names[scope]] == of)
 
 
 def _refused(action: Stored, payload: Mapping[str, Any], reason: str, now: int, records: Records) -> Entry:
-    since = int(action.body["at"] if "at" in action.body else _cycle_of(action, records)["now"])
+    at = action.body.get("at")
+    since = int(_cycle(action, records).body["now"] if at is None else at)
     return refusal(action.seq, reason, now, since, payload["context"]["uses"])
 
 
-def _cycle_of(action: Stored, records: Records) -> dict[str, Any]:
-    """What the cycle says in which, or after which, an action was decided."""
-    return next(entry.body for entry in records.entries(kind="cycle") if action.cycle in (entry.cycle, between(entry.cycle)))
+def _cycle(action: Stored, records: Records) -> Stored:
+    """The entry of the cycle in which an action was chosen, or after which."""
+    return next(entry for entry in records.entries(kind="cycle") if action.cycle in (entry.cycle, between(entry.cycle)))
 
 
 def _recall(workspace: Workspace, records: Records, config: Config, name: str, scope: str, of: str) -> int:
