@@ -26,12 +26,12 @@ def known(**tables: pl.DataFrame) -> Known:
     text, whole, flag = pl.String, pl.Int64, pl.Boolean
     validity = {"valid_from": whole, "valid_to": whole, "received_at": whole}
     empty = {
-        "hcp": frame({"hcp_id": text, "specialty": text, "match_confidence": whole, "pdrp": flag}),
+        "hcp": frame({"hcp_id": text, "specialty": text, "practice_size": whole, "rural": flag, "zone": text, "match_confidence": whole, "pdrp": flag}),
         "consent": frame({"hcp_id": text, "channel": text, "purpose": text, "status": text}),
-        "content": frame({"content_id": text, "product": text, "channel": text, "communication_type": text, "status": text, **validity}),
+        "content": frame({"content_id": text, "product": text, "channel": text, "communication_type": text, "status": text, "risk": text, "indications": text, **validity}),
         "inquiries": frame({"inquiry_id": text, "hcp_id": text, "product": text, "answered_at": whole, "received_at": whole}),
         "cover": frame({"hcp_id": text, "product": text, "channel": text, "rep_id": text, "territory": text}),
-        "contacts": frame({"hcp_id": text, "channel": text, "purpose": text, "at": whole}),
+        "contacts": frame({"hcp_id": text, "channel": text, "purpose": text, "at": whole, "agent": text}),
         "scores": frame({"hcp_id": text, "product": text, "lead_score": whole, "rx_at": whole, "rx_loaded_at": whole}),
         "held": pl.Series("hcp_id", [], text),
         "channel_held": frame({"hcp_id": text, "channel": text}),

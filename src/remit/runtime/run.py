@@ -15,7 +15,7 @@ from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Records, Segment, create_ledger, open_ledger
 from remit.models.bases import dump_shared, load_shared
 from remit.models.segments import Segments
-from remit.runtime import confirming, grouping, limiting, registry, rights, stopping, training
+from remit.runtime import confirming, grouping, limiting, registry, rights, stopping, training, watching
 from remit.runtime.cycle import Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import check_unit, draw, enrolled, stream
@@ -139,9 +139,11 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     before = enrolled(ledger, settings, log_size)
     new = draw(source, settings, before, ledger.draw_key(), now)
     members = grouping.placed(models, seen.features, settings, held)
-    inputs = inputs_at(workspace, config, ledger, models, log_size, pl.concat([before, new]), seen, members, now, threads)
+    stage("watch the models")  # before anything is decided: what their drift asks for is a fact of every decision
+    watch = registry.watch(workspace, settings, ledger, log_size, models, now)
+    drift = watching.asked(watch)
+    inputs = inputs_at(workspace, config, ledger, models, log_size, pl.concat([before, new]), seen, members, now, threads, drift=drift)
     result = cycle(inputs, stage)
-    stage("watch the models")
     recorded: dict[str, Any] = {
         "now": now,
         "seed": settings.seed,
@@ -153,7 +155,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
         },
         "models": dict(models.digests),
         "table": inputs.table.digest,
-        "watch": registry.watch(workspace, settings, ledger, log_size, models, now),
+        "watch": watch,
     }
     stage("write segments")
     written = ledger.write_segments(result.decisions.drop("number"), cycle=cycle_id, stream=STREAM, schema=SCHEMA, workers=threads)
@@ -188,7 +190,8 @@ def _finish(workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str,
     upto = int(body["inputs"]["log"])
     draws = enrolled(ledger, config.settings, upto, cycle_id)
     seen, members = observe(Warehouse(workspace), config.settings, now), grouping.recorded(ledger, upto, cycle_id)
-    inputs = inputs_at(workspace, config, ledger, training.load(workspace, body["models"]), upto, draws, seen, members, now, threads)
+    models, drift = training.load(workspace, body["models"]), watching.asked(body.get("watch", {}))
+    inputs = inputs_at(workspace, config, ledger, models, upto, draws, seen, members, now, threads, drift=drift)
     stopped, files = hand_over(workspace, config, ledger, cycle_id, inputs, stage)
     return Done(cycle_id, now, loaded, None, inputs.known, config.settings, False, 0, stopped, files, ledger.size, body.get("watch", {}))
 
