@@ -28,7 +28,9 @@ def known(**tables: pl.DataFrame) -> Known:
     empty = {
         "hcp": frame({"hcp_id": text, "specialty": text, "practice_size": whole, "rural": flag, "zone": text, "match_confidence": whole, "pdrp": flag}),
         "consent": frame({"hcp_id": text, "channel": text, "purpose": text, "status": text}),
-        "content": frame({"content_id": text, "product": text, "channel": text, "communication_type": text, "status": text, "risk": text, "indications": text, **validity}),
+        "content": frame(
+            {"content_id": text, "product": text, "channel": text, "communication_type": text, "status": text, "risk": text, "indications": text, **validity}
+        ),
         "inquiries": frame({"inquiry_id": text, "hcp_id": text, "product": text, "answered_at": whole, "received_at": whole}),
         "cover": frame({"hcp_id": text, "product": text, "channel": text, "rep_id": text, "territory": text}),
         "contacts": frame({"hcp_id": text, "channel": text, "purpose": text, "at": whole, "agent": text}),

@@ -1,8 +1,9 @@
 """How sure a response model is of each touch: as a fact that may tighten a verdict."""
 
+from math import erf, sqrt
+
 import numpy as np
 import polars as pl
-from scipy.special import ndtr
 
 from remit.models.effects import Z_90
 from remit.terms.encoding import MICRO
@@ -20,7 +21,8 @@ def confidence(increments: pl.DataFrame) -> pl.DataFrame:
     mean, deviation = (low + high) / 2, (high - low) / (2 * Z_90)
     with np.errstate(divide="ignore", invalid="ignore"):
         something = np.where(mean > 0, np.clip(expected / mean, 0.0, 1.0), 0.0)
-        more = np.where(deviation > 0, ndtr(mean / deviation), (mean > 0).astype(np.float64))
+        away = np.where(deviation > 0, mean / deviation, np.sign(mean) * np.inf)
+    more = np.fromiter(((1 + erf(each / sqrt(2))) / 2 for each in away.tolist()), np.float64, len(away))
     steps = pl.Series("model_confidence", np.rint(something * more * _STEPS).astype(np.int64)) * (MICRO // _STEPS)
     found = increments.select("hcp_id", "product", "channel", "touch", "known").with_columns(steps)
     return found.with_columns(model_confidence=pl.when("known").then("model_confidence")).drop("known")

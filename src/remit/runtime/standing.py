@@ -7,7 +7,7 @@ from typing import Any
 from remit.authority import LEFT_ALONE
 from remit.gateway import Clerk, Counts, Room, Single, Standing, Tally, between, deliver, histories, lists
 from remit.ledger import Ledger
-from remit.runtime import rights
+from remit.runtime import chartering, rights
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import notices, rows_of, standing_inputs, take_back_unrecorded
 from remit.runtime.reporting import last_cycle
@@ -27,7 +27,7 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
     with turn(workspace):
         take_back_unrecorded(workspace, ledger, between(cycle))
     now = present(ledger, config.settings)
-    config = rights.governed(workspace, ledger, config, now)
+    config = chartering.held_over(workspace, ledger, rights.governed(workspace, ledger, config, now))
     cycles = list(ledger.entries(kind="cycle"))
     inputs = standing_inputs(workspace, config, ledger, now, threads)
     free = {name: amount - inputs.taken.get(name, 0) for name, amount in inputs.capacity.items()}

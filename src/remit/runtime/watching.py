@@ -60,7 +60,7 @@ def asked(watch: Mapping[str, Mapping[str, Any]]) -> str | None:
     told: they may move as they were meant to, by what is done, and a model be none the worse."""
     if not watch:
         return None
-    serious = [finding["action"] for each in watch.values() for finding in each["findings"] if _serious(finding)]
+    serious = [str(finding["action"]) for each in watch.values() for finding in each["findings"] if _serious(finding)]
     if serious:
         return max(serious, key=drift.ACTIONS.index)
     if any(each["asks"] == "unwatched" for each in watch.values()):

@@ -102,12 +102,20 @@ FACTS: Mapping[str, Fact] = dictionary(
     _fact("content_risk", _T, _R, _COM, "how much can go wrong with the content: `low`, `medium` or `high`; null where the content feed does not say"),
     _fact("indication_match", _B, _R, _COM, "the product's label in this market covers all that the content is about; null where either is not said"),
     _fact("open_inquiries", _I, _R, Label.INQUIRY, "questions this HCP has asked about this product that have no answer yet"),
-    _fact("supply_cover_weeks", _N, _R, Label.SUPPLY, "for how many weeks the stock of this product lasts in this market; null where the feed `supply` does not say"),
+    _fact(
+        "supply_cover_weeks",
+        _N,
+        _R,
+        Label.SUPPLY,
+        "for how many weeks the stock of this product lasts in this market; null where the feed `supply` does not say",
+    ),
     _fact("lead_score", _N, _M, Label.PDRP, "expected outcome units of the next period"),
     _fact("lead_model", _T, _M, _COM, "the digest of the lead score in use"),
     _fact("response_model", _T, _M, _COM, "the digest of the response model in use"),
     _fact("model_age_h", _I, _M, _COM, "hours since the end of the data that trained the response model"),
     _fact("model_confidence", _N, _M, Label.PDRP, "0 to 1: how sure the response model is that this touch brings anything; null where it has no estimate"),
-    _fact("model_drift", _T, _M, _COM, "`none`, `raise`, `confirm` or `stop`: the most that drift of the models in use asks for; null where one is not watched"),
+    _fact(
+        "model_drift", _T, _M, _COM, "`none`, `raise`, `confirm` or `stop`: the most that drift of the models in use asks for; null where one is not watched"
+    ),
 )
 """The facts of the cycle. A table that names any other is refused."""

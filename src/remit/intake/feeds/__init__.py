@@ -8,7 +8,10 @@ from remit.intake.feeds import alignments, brick_rx, consent, content, detailing
 from remit.intake.layouts import Feed, native
 
 TABLES: Mapping[str, Table] = MappingProxyType(
-    {feed.TABLE.name: feed.TABLE for feed in (hcp, rx, brick_rx, touches, inquiries, consent, content, alignments, resources, formulary, products, peers, supply)}
+    {
+        feed.TABLE.name: feed.TABLE
+        for feed in (hcp, rx, brick_rx, touches, inquiries, consent, content, alignments, resources, formulary, products, peers, supply)
+    }
 )
 """The tables of the warehouse, by name."""
 
