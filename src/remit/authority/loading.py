@@ -277,7 +277,7 @@ class _LayerLoader(Loader):
         self.limit_keys = (*(key for key in LIMIT_KEYS if key != "owner"), *sources)
 
     def rows(self, document: Entry) -> tuple[tuple[Rule, ...], tuple[Obligation, ...], tuple[Limit, ...]]:
-        """Its rules, obligations and limits in force, each for its scope alone; a market is the workspace's, so that its limits speak of everybody. Of a charter
+        """Its rules, obligations and limits in force, each for its scope; a market is the workspace's, so that its limits speak of everybody. Of a charter
         only rows and limits are read: the rest is for others to check."""
         top = Section(document, self.of.where, self.faults)
         if self.of_market:

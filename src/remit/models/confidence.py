@@ -21,7 +21,7 @@ def confidence(increments: pl.DataFrame) -> pl.DataFrame:
     mean, deviation = (low + high) / 2, (high - low) / (2 * Z_90)
     with np.errstate(divide="ignore", invalid="ignore"):
         something = np.where(mean > 0, np.clip(expected / mean, 0.0, 1.0), 0.0)
-        away = np.where(deviation > 0, mean / deviation, np.sign(mean) * np.inf)
+        away = np.where(deviation > 0, mean / deviation, np.where(mean > 0, np.inf, -np.inf))
     more = np.fromiter(((1 + erf(each / sqrt(2))) / 2 for each in away.tolist()), np.float64, len(away))
     steps = pl.Series("model_confidence", np.rint(something * more * _STEPS).astype(np.int64)) * (MICRO // _STEPS)
     found = increments.select("hcp_id", "product", "channel", "touch", "known").with_columns(steps)
