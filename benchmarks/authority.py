@@ -29,9 +29,25 @@ _TEXTS = {
     "purpose": ("promotional", "promotional", "promotional", "medical"),
     "consent": ("opt_in", "opt_in", "opt_in", "opt_out"),
     "content_status": ("approved", "approved", "approved", "draft"),
+    "content_risk": ("low", "low", "medium", "high"),
+    "model_drift": ("none", "none", "none", "raise", "confirm"),
 }
-_INTS = {"contacts_28d": 10, "channel_contacts_28d": 5, "open_inquiries": 3, "touch": 3}
-_SPREAD = {"match_confidence": (500_000, MICRO), "value": (0, 220 * MICRO), "lead_score": (0, 30 * MICRO)}
+_INTS = {
+    "agents_28d": 5,
+    "promotional_contacts_28d": 8,
+    "agent_contacts_28d": 4,
+    "contacts_28d": 10,
+    "channel_contacts_28d": 5,
+    "open_inquiries": 3,
+    "touch": 3,
+}
+_SPREAD = {
+    "match_confidence": (500_000, MICRO),
+    "value": (0, 220 * MICRO),
+    "lead_score": (0, 30 * MICRO),
+    "model_confidence": (0, MICRO),
+    "supply_cover_weeks": (0, 30 * MICRO),
+}
 
 
 def measure(quick: bool) -> list[Row]:
@@ -41,7 +57,7 @@ def measure(quick: bool) -> list[Row]:
     table = load_table((example / "authority.yaml").read_text(), _PEOPLE, FACTS, 0)
     invariants = load_invariants((example / "invariants.yaml").read_text(), _PEOPLE, FACTS, 0)[:12]
     frame = _proposals(count, 1)
-    return [_million(frame, table), _one(frame, table), _wide(frame), _unlike(frame), *_proved(table, invariants), _checked(table)]
+    return [_million(frame, table), _one(frame, table), _two_hundred(frame, table), _wide(frame), _unlike(frame), *_proved(table, invariants), _checked(table)]
 
 
 def _million(frame: pl.DataFrame, table: Table) -> Row:
@@ -60,6 +76,21 @@ def _one(frame: pl.DataFrame, table: Table) -> Row:
     looped_us = seconds(lambda: _loop(rows, _lambdas(table)), 3) / len(rows) * 1e6
     beside = f"lambdas in a loop {looped_us:.0f} us ({looped_us / median_us:.1f}x), without reasons, owner or checks"
     return Row("judge one proposal, with reasons", "<= 50 us", f"{median_us:.0f} us, p99 {p99_us:.0f} us", beside, median_us <= 50)
+
+
+def _two_hundred(frame: pl.DataFrame, table: Table) -> Row:
+    """The table's own rows, filled up to 200 by rows of further agents and products, as a company's table grows."""
+    further = _table(
+        [
+            (f"agent = 'agent-{number}' AND channel = '{_TEXTS['channel'][number % 3]}' AND contacts_28d < {number % 8 + 2}", "autonomous")
+            if number % 2
+            else (f"agents_28d > {number % 5 + 1} AND specialty = 'specialty-{number}' AND model_confidence < 0.{number % 50 + 50}", "forbidden")
+            for number in range(200 - len(table.rules))
+        ]
+    )
+    whole = replace(table, rules=(*table.rules, *further.rules), kinds={**table.kinds, **further.kinds})
+    took = seconds(lambda: judge(frame, whole), 3)
+    return Row(_work(frame, whole), "<= 1.5 s for 1,000,000", f"{took:.2f} s, {len(judge(frame, whole).verdicts):,} verdicts", "", took <= 1.5)
 
 
 def _wide(frame: pl.DataFrame) -> Row:
@@ -180,4 +211,5 @@ def _sqlite(frame: pl.DataFrame, table: Table) -> Callable[[], object]:
     database.execute(f"CREATE TABLE given ({', '.join(table.kinds)})")
     database.executemany(f"INSERT INTO given VALUES ({', '.join('?' * len(table.kinds))})", given.iter_rows())  # noqa: S608 - names of facts
     bits = " | ".join(f"((({rule.when}) IS {'NOT FALSE' if rule.if_unknown else 'TRUE'}) << {place})" for place, rule in enumerate(table.rules))
-    return lambda: database.execute(f"SELECT {bits} FROM given").fetchall()  # noqa: S608 - conditions that were checked on loading
+    named = ", ".join(f"{each.value} AS {each.name}" for each in table.thresholds)
+    return lambda: database.execute(f"SELECT {bits} FROM given, (SELECT {named})").fetchall()  # noqa: S608 - conditions that were checked on loading

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from remit.authority import AuthorityError, authorize, broken, load_invariants, load_table
+from remit.authority import AuthorityError, Layer, authorize, broken, load_invariants, load_table
 from remit.authority.sql import read_condition
 from remit.terms.facts import FACTS
 from remit.terms.people import Person
@@ -29,6 +29,21 @@ def test_the_limits_on_the_page_load() -> None:
     people = {owner: Person(owner, frozenset()) for owner in ("compliance-lead", "owner-email")}
     weekly, spend = load_table(f"version: 1\nname: page\nowner: compliance-lead\nrows: []\n{limits}", people, FACTS, 0).limits
     assert (weekly.per_hcp, spend.name(product="alpha")) == (True, "limit/email-spend/alpha")
+
+
+def test_the_rules_of_a_charter_on_the_page_load() -> None:
+    (rules,) = [block for block in BLOCKS if block.startswith("rows:")]
+    people = {"owner-email": Person("owner-email", frozenset()), "compliance-lead": Person("compliance-lead", frozenset({"compliance"}))}
+    layer = Layer("email", "agents/email.yaml", rules, ("agent", "email"), "owner-email")
+    table = load_table("version: 1\nname: page\nowner: compliance-lead\nrows: []\n", people, FACTS, 0, [layer])
+    assert [row.id for row in (*table.rules, *table.limits)] == ["email:few", "email:seen", "email:trial"]
+
+
+def test_each_fact_that_the_page_explains_is_in_the_dictionary() -> None:
+    explained = PAGE[PAGE.index("### Facts worth a word") : PAGE.index("The example `two-brands` forbids")]
+    names = [name for line in explained.splitlines() if line.startswith("| `") for name in re.findall(r"`([a-z_0-9]+)`", line.split("|")[1])]
+    assert len(names) == 16
+    assert set(names) <= set(FACTS)
 
 
 def test_the_message_on_the_page_is_the_message_of_such_a_table() -> None:

@@ -176,6 +176,71 @@ def test_a_table_says_when_it_is_in_force() -> None:
         loaded(TABLE.replace("owner: head\nrows", "owner: head\neffective: 2026-11-01\nexpires: 2026-10-01\nrows"))
 
 
+CHARTER = """\
+agent: mail
+rows:
+  - {id: few, when: value > 50, verdict: forbidden, reason: Not so much.}
+  - {id: ask, when: channel = 'call', verdict: confirm, roles: [medical], deadline: 1 day, on_timeout: refuse, reason: Ask first.}
+limits:
+  - {id: day, of: actions, within: 1 day, most: 3, where: {channel: email}, reason: Three a day.}
+"""
+
+
+def chartered(charter: str = CHARTER, text: str = TABLE) -> Table:
+    """The table with the rules of the charter of `mail`, whose owner is `carer`."""
+    return load_table(text, PEOPLE_NOW, FACTS, NOW, [Layer("mail", "agents/mail.yaml", charter, ("agent", "mail"), "carer")])
+
+
+def test_a_charters_rows_bind_its_agent_alone_and_ask_the_roles_that_they_name() -> None:
+    table = chartered()
+    assert [(rule.id, rule.owner, rule.layer) for rule in table.rules[3:]] == [("mail:few", "carer", "mail"), ("mail:ask", "carer", "mail")]
+    (limit,) = table.limits
+    assert (limit.id, dict(limit.where), limit.owner) == ("mail:day", {"agent": ("mail",), "channel": ("email",)}, "carer")
+    asked = authorize(facts(agent="mail"), table)
+    assert (asked.ruling, asked.rules, asked.roles) == (Ruling.CONFIRM, ("mail:ask",), ("medical",))
+    assert authorize(facts(agent="mail", value=60_000_000), table).rules == ("mail:few",)
+    assert authorize(facts(agent="mail", value=None), table).ruling is Ruling.FORBIDDEN
+    assert authorize(facts(agent="other", value=60_000_000), table).ruling is Ruling.AUTONOMOUS
+    assert authorize(facts(agent=None, value=60_000_000), table).rules == ("mail:few",)
+
+
+def test_what_a_charter_asks_for_grants_nothing_that_the_table_does_not() -> None:
+    assert authorize(facts(agent="mail", channel="call"), chartered(text=TABLE.replace("channel = 'call'", "channel = 'fax'"))).rules == ()
+
+
+def test_all_faults_of_a_charters_rules_are_told_with_their_lines_in_its_file() -> None:
+    pairs = (
+        ("forbidden", "autonomous"),
+        ("value > 50", "valu > 50"),
+        ("[medical]", "[nobody]"),
+        ("{channel: email}", "{agent: other}"),
+        ("of: actions", "of: contacts, per: hcp"),
+    )
+    text = CHARTER
+    for old, new in pairs:
+        text = text.replace(old, new, 1)
+    with pytest.raises(AuthorityError, match="its rules cannot be used") as raised:
+        chartered(text)
+    told = " ".join(raised.value.faults)
+    for fault in (
+        "line 3",
+        "is not one of confirm, forbidden",
+        "did you mean `value`?",
+        "no person on file holds the role `nobody`",
+        "counts its own agent",
+        "per hcp",
+    ):
+        assert fault in told
+    assert "agents/mail.yaml" in str(raised.value)
+
+
+@pytest.mark.parametrize("more", ["owner: head", "source: A code"])
+def test_a_charters_row_has_no_owner_of_its_own_and_needs_no_source(more: str) -> None:
+    with pytest.raises(AuthorityError) as raised:
+        chartered(CHARTER.replace("reason: Not so much.", f"reason: Not so much., {more}"))
+    assert "is not a key here" in raised.value.faults[0]
+
+
 _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "market": st.sampled_from(["US", "DE", None]),
     "channel": st.sampled_from(["call", "email", "visit", None]),
@@ -183,13 +248,18 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "purpose": st.sampled_from(["promotional", "medical", None]),
     "value": st.sampled_from([0, 50_000_000, 60_000_000, 200_000_000, None]),
     "model_age_h": st.sampled_from([1, 25, None]),
+    "agent": st.sampled_from(["mail", "other", None]),
 }
 _STRICT = [Ruling.AUTONOMOUS, Ruling.CONFIRM, Ruling.FORBIDDEN]
 
 
 @given(st.lists(st.fixed_dictionaries(_VALUES), min_size=1, max_size=40))
-def test_with_a_pack_no_verdict_is_looser_and_both_readings_agree(rows: list[dict[str, Any]]) -> None:
-    plain, beside = loaded(OBLIGED), loaded(OBLIGED, PACK)
+def test_with_a_pack_and_a_charter_no_verdict_is_looser_and_both_readings_agree(rows: list[dict[str, Any]]) -> None:
+    layers = [
+        Layer("us", "packs/us.yaml", PACK, ("market", "US"), "carer", ("medical",)),
+        Layer("mail", "agents/mail.yaml", CHARTER, ("agent", "mail"), "carer"),
+    ]
+    plain, beside = loaded(OBLIGED), load_table(OBLIGED, PEOPLE_NOW, FACTS, NOW, layers)
     kinds = {Kind.TEXT: pl.String, Kind.INT: pl.Int64, Kind.NUMBER: pl.Int64, Kind.BOOL: pl.Boolean}
     frame = pl.DataFrame([pl.Series(name, [row[name] for row in rows], kinds[FACTS[name].kind]) for name in _VALUES])
     judged = judge(frame, beside)

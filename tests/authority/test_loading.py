@@ -153,7 +153,9 @@ def test_an_autonomous_row_may_ask_that_something_is_known(when: str) -> None:
     assert load_table(TABLE.replace("channel = 'call' AND consent IS NOT NULL", when), PEOPLE, FACTS, 0)
 
 
-@pytest.mark.parametrize("when", ["lead_score > 1", "lead_score IS NOT NULL", "touch = 1 AND NOT model_age_h >= 10"])
+@pytest.mark.parametrize(
+    "when", ["lead_score > 1", "lead_score IS NOT NULL", "touch = 1 AND NOT model_age_h >= 10", "model_confidence > 0.9", "model_drift = 'none'"]
+)
 def test_an_autonomous_row_may_not_speak_of_what_a_model_says(when: str) -> None:
     assert "is said by a model" in " ".join(faults_of(TABLE.replace("channel = 'call' AND consent IS NOT NULL", when)))
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.authority import authorize, judge
-from remit.authority.conditions import to_polars, to_python
+from remit.authority.conditions import facts_of, to_polars, to_python
 from remit.authority.solving import Space
 from remit.authority.sql import read_condition
-from remit.terms.facts import Fact, Kind, Source, dictionary
+from remit.terms.facts import FACTS, Fact, Kind, Source, dictionary
 from remit.terms.labels import Label
 from tests.authority.tables_at_random import VALUES, asked_of_sqlite, conditions, dictionaries, leaf_texts, load, some_facts, tables
 from tests.authority.test_laws import framed, laws, resolved
@@ -97,3 +97,38 @@ def test_an_example_holds_is_as_usual_where_it_can_be_and_is_the_same_a_second_t
         assert found == like
     again = Space(kinds_of(facts), [condition])
     assert again.example([again.claim("true", lambda: again.truth(condition).true)], like) == found
+
+
+NEWER = {
+    "content_risk = 'high'": ("low", "medium", "high", None),
+    "NOT indication_match": (True, False, None),
+    "indication_match IS FALSE": (True, False, None),
+    "practice_size > 20": (19, 20, 21, None),
+    "rural": (True, False, None),
+    "zone IN ('UTC', 'Europe/Berlin')": ("UTC", "utc", None),
+    "territory <> 'T001'": ("T001", "T002", None),
+    "content_feed_age_h > 192": (191, 192, 193, None),
+    "touches_feed_age_h >= 192": (191, 192, 193, None),
+    "hcp_feed_age_h < 192": (191, 192, 193, None),
+    "promotional_contacts_28d >= 6": (5, 6, 7, None),
+    "agent_contacts_28d > 2": (1, 2, 3, None),
+    "agents_28d BETWEEN 2 AND 3": (1, 2, 3, 4, None),
+    "supply_cover_weeks < 2": (0, 1_999_999, 2_000_000, 2_000_001, None),
+    "model_confidence < 0.8": (0, 799_999, 800_000, 1_000_000, None),
+    "model_drift IS NOT NULL AND model_drift IN ('confirm', 'stop')": ("none", "raise", "confirm", "stop", None),
+}
+"""Conditions on facts that came into the dictionary later, with values known, unknown and at their borders."""
+
+
+@pytest.mark.parametrize("when", NEWER)
+def test_each_newer_fact_means_the_same_to_z3_python_polars_and_sqlite_at_its_border(when: str) -> None:
+    condition, faults = read_condition(when, FACTS)
+    assert not faults
+    (name,) = set(facts_of(condition))
+    facts, space = {name: FACTS[name]}, Space({name: FACTS[name].kind}, [condition])
+    given_facts: list[dict[str, bool | int | str | None]] = [{name: value} for value in NEWER[when]]
+    answers = [in_z3(space, condition, one) for one in given_facts]
+    assert answers == [to_python(condition)(one) for one in given_facts]
+    assert answers == framed(given_facts, facts).select(pl.repeat(True, pl.len()) & to_polars(condition)).to_series().to_list()
+    assert answers == [answer for (answer,) in asked_of_sqlite([when], given_facts, facts)]
+    assert len(set(answers)) > 1

@@ -1,5 +1,6 @@
 """The facts a proposal is judged by, and the lists that leave the house."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,11 +8,12 @@ import polars as pl
 import pytest
 
 from remit.agents import PROPOSALS
-from remit.gateway import Known, deliver, gather, lists
+from remit.gateway import Known, Single, deliver, gather, lists
 from remit.terms.charters import Charter
 from remit.terms.facts import FACTS
 from remit.terms.instants import DAY, HOUR
 from remit.terms.people import Person
+from remit.terms.proposals import Proposal
 
 NOW = 1_000 * DAY
 PEOPLE = {"owner": Person("owner", frozenset({"agent-owner"}))}
@@ -26,12 +28,14 @@ def known(**tables: pl.DataFrame) -> Known:
     text, whole, flag = pl.String, pl.Int64, pl.Boolean
     validity = {"valid_from": whole, "valid_to": whole, "received_at": whole}
     empty = {
-        "hcp": frame({"hcp_id": text, "specialty": text, "match_confidence": whole, "pdrp": flag}),
+        "hcp": frame({"hcp_id": text, "specialty": text, "practice_size": whole, "rural": flag, "zone": text, "match_confidence": whole, "pdrp": flag}),
         "consent": frame({"hcp_id": text, "channel": text, "purpose": text, "status": text}),
-        "content": frame({"content_id": text, "product": text, "channel": text, "communication_type": text, "status": text, **validity}),
+        "content": frame(
+            {"content_id": text, "product": text, "channel": text, "communication_type": text, "status": text, "risk": text, "indications": text, **validity}
+        ),
         "inquiries": frame({"inquiry_id": text, "hcp_id": text, "product": text, "answered_at": whole, "received_at": whole}),
         "cover": frame({"hcp_id": text, "product": text, "channel": text, "rep_id": text, "territory": text}),
-        "contacts": frame({"hcp_id": text, "channel": text, "purpose": text, "at": whole}),
+        "contacts": frame({"hcp_id": text, "channel": text, "purpose": text, "at": whole, "agent": text}),
         "scores": frame({"hcp_id": text, "product": text, "lead_score": whole, "rx_at": whole, "rx_loaded_at": whole}),
         "held": pl.Series("hcp_id", [], text),
         "channel_held": frame({"hcp_id": text, "channel": text}),
@@ -49,6 +53,20 @@ def facts(of: Known, charter: Charter = CHARTER, **changed: object) -> dict[str,
         "purpose": "promotional", "touch": 1, "value": 5, "exclusion": None, "mandatory": False,
     }  # fmt: skip
     return gather(pl.DataFrame([{**proposal, **changed}], schema=PROPOSALS), of, [charter], PEOPLE).row(0, named=True)
+
+
+def both(of: Known, **changed: object) -> Mapping[str, object]:
+    """The facts by either reading, which are the same."""
+    found = facts(of, **changed)
+    single = Single(of, [CHARTER], PEOPLE).facts(Proposal(**{name: found[name] for name in PROPOSALS}), of.now)  # type: ignore[arg-type]  # by name
+    assert {name: single[name] for name in FACTS} == {name: found[name] for name in FACTS}
+    return single
+
+
+def content(**said: object) -> dict[str, object]:
+    """A row of content that says so much."""
+    row = {"content_id": "c1", "product": "alpha", "channel": "email", "communication_type": "promotional", "status": "approved"}
+    return {**row, "valid_from": 0, "valid_to": NOW + DAY, "received_at": 0, "risk": None, "indications": None, **said}
 
 
 def test_every_fact_of_the_dictionary_is_gathered() -> None:
@@ -166,3 +184,86 @@ def test_the_age_of_the_prescription_feed_is_that_of_the_feed_that_tells_of_the_
     assert facts(of)["rx_feed_age_h"] == 7
     assert facts(of, hcp_id="H2")["rx_feed_age_h"] == 30
     assert facts(replace(of, feed_age_h={"brick_rx": 30}), hcp_id="H2")["rx_feed_age_h"] == 30
+
+
+@pytest.mark.parametrize("risk", ["low", "medium", "high", None])
+def test_the_risk_of_content_is_what_its_feed_says_and_unknown_where_it_does_not(risk: str | None) -> None:
+    of = known(content=fill(known().content, content(risk=risk)))
+    assert both(of)["content_risk"] == risk
+    assert both(of, content_id="c2")["content_risk"] is None
+
+
+@pytest.mark.parametrize(
+    ("about", "label", "matches"),
+    [
+        ("asthma", "asthma; COPD", True),
+        ("copd ;Asthma", "asthma; COPD", True),
+        ("asthma; croup", "asthma; COPD", False),
+        ("croup", "asthma", False),
+        (None, "asthma", None),
+        ("asthma", None, None),
+        (None, None, None),
+    ],
+)
+def test_indications_match_where_the_label_covers_all_of_them_and_not_knowing_is_no_yes(about: str | None, label: str | None, matches: bool | None) -> None:
+    of = replace(known(content=fill(known().content, content(indications=about))), indications={} if label is None else {"alpha": label})
+    assert both(of)["indication_match"] is matches
+    assert both(of, content_id=None)["indication_match"] is None
+
+
+def test_what_the_master_data_say_of_an_hcp_is_a_fact() -> None:
+    row = {"hcp_id": "H1", "practice_size": 3, "rural": True, "zone": "UTC", "specialty": "cardiology", "match_confidence": 900_000, "pdrp": False}
+    of = known(hcp=fill(known().hcp, row))
+    assert {name: both(of)[name] for name in row if name != "hcp_id"} == {name: value for name, value in row.items() if name != "hcp_id"}
+    of = known(hcp=fill(known().hcp, {**row, "practice_size": None, "rural": None}))
+    assert (both(of)["practice_size"], both(of)["rural"], both(of, hcp_id="H2")["zone"]) == (None, None, None)
+
+
+def test_the_territory_is_that_in_which_the_hcp_is_covered() -> None:
+    of = known(cover=fill(known().cover, {"hcp_id": "H1", "product": "alpha", "channel": "call", "rep_id": "r1", "territory": "T1"}))
+    assert (both(of, channel="call")["territory"], both(of)["territory"]) == ("T1", None)
+
+
+def test_contacts_are_told_apart_by_agent_and_purpose_within_28_days() -> None:
+    """What people did by themselves counts for nobody's agent; 28 days before now to the microsecond counts."""
+    made = [("email", NOW - 1, "promotional"), ("email", NOW - 28 * DAY, "medical"), ("email", NOW - 28 * DAY - 1, "promotional"),
+            ("msl", NOW - DAY, "medical"), (None, NOW - DAY, "promotional"), ("other", NOW, "promotional")]  # fmt: skip
+    rows = [{"hcp_id": "H1", "channel": "call", "purpose": purpose, "at": at, "agent": agent} for agent, at, purpose in made]
+    found = both(known(contacts=fill(known().contacts, *rows)))
+    assert {name: found[name] for name in ("contacts_28d", "promotional_contacts_28d", "agent_contacts_28d", "agents_28d")} == {
+        "contacts_28d": 4,
+        "promotional_contacts_28d": 2,
+        "agent_contacts_28d": 2,
+        "agents_28d": 2,
+    }
+    nobody = both(known())
+    assert [nobody[name] for name in ("promotional_contacts_28d", "agent_contacts_28d", "agents_28d")] == [0, 0, 0]
+
+
+def test_what_was_done_since_counts_for_its_agent_too() -> None:
+    single = Single(known(), [CHARTER], PEOPLE)
+    proposal = Proposal("H1", "email", "email", "alpha", None, "promotional", "promotional", 1, 5, None, mandatory=False)
+    found = single.facts(proposal, NOW + HOUR, [(NOW, "call", "promotional", "calls"), (NOW, "email", "medical", "email")])
+    assert [found[name] for name in ("contacts_28d", "promotional_contacts_28d", "agent_contacts_28d", "agents_28d")] == [2, 1, 1, 2]
+
+
+def test_the_ages_of_all_feeds_that_decide_are_facts_and_a_feed_that_never_came_has_none() -> None:
+    of = replace(known(), feed_age_h={"content": 1, "touches": 2, "hcp": 3})
+    names = ("content_feed_age_h", "touches_feed_age_h", "hcp_feed_age_h", "consent_feed_age_h")
+    assert [both(of)[name] for name in names] == [1, 2, 3, None]
+
+
+def test_confidence_is_that_in_this_very_touch() -> None:
+    rows = pl.DataFrame({"hcp_id": ["H1", "H1"], "product": ["alpha"] * 2, "channel": ["email"] * 2, "touch": [1, 2], "model_confidence": [900_000, None]})
+    of = replace(known(), confidence=rows)
+    assert [both(of, touch=touch)["model_confidence"] for touch in (1, 2, 3)] == [900_000, None, None]
+
+
+@pytest.mark.parametrize("drift", ["none", "raise", "confirm", "stop", None])
+def test_drift_is_the_same_fact_of_every_proposal(drift: str | None) -> None:
+    assert both(replace(known(), drift=drift))["model_drift"] == drift
+
+
+def test_cover_is_that_of_the_product_and_none_at_all_is_not_unknown() -> None:
+    of = replace(known(), supply={"alpha": 0, "beta": 1_500_000})
+    assert [both(of, product=product)["supply_cover_weeks"] for product in ("alpha", "beta", "gamma")] == [0, 1_500_000, None]

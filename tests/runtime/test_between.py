@@ -44,7 +44,7 @@ def free(clerk: Clerk, agent: str = "email", channel: str = "email") -> list[str
 
     def may(hcp: str) -> bool:
         proposal = Proposal(hcp, agent, channel, "alpha", said, "promotional", "promotional", 1, MICRO, None, mandatory=False)
-        contacted = any(at >= single.known.now for at, _ in single.contacts(hcp))
+        contacted = any(at >= single.known.now for at, *_ in single.contacts(hcp))
         return not contacted and authorize(single.facts(proposal, now), clerk.standing.table).ruling is Ruling.AUTONOMOUS
 
     return [hcp for hcp in single.served(["alpha"]) if may(hcp)]

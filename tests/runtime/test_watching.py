@@ -117,3 +117,24 @@ def test_what_arrives_later_is_read_though_the_same_instant_was_read_before() ->
     assert copy.read("rx", world.now).height == before
     hcps = shelf.state("hcp", world.now)["hcp_id"].head(5).to_list()
     assert set(shelf.about(hcps)["rx"]["hcp_id"]) <= set(hcps)
+
+
+def looked(asks: str, *findings: tuple[str, str]) -> dict[str, object]:
+    return {"asks": asks, "findings": [{"figure": figure, "action": action} for figure, action in findings]}
+
+
+@pytest.mark.parametrize(
+    ("looks", "drift"),
+    [
+        ([looked("none"), looked("none", ("score", "none"))], "none"),
+        ([looked("none"), looked("raise", ("precision", "raise"))], "raise"),
+        ([looked("stop", ("input:stock_call", "stop")), looked("none")], "raise"),
+        ([looked("confirm", ("score", "confirm")), looked("stop", ("input:stock_call", "stop"))], "confirm"),
+        ([looked("confirm", ("score", "confirm")), looked("stop", ("calibration", "stop"))], "stop"),
+        ([looked("unwatched"), looked("none")], None),
+        ([looked("unwatched"), looked("stop", ("outcome", "stop"))], "stop"),
+        ([], None),
+    ],
+)
+def test_drift_asks_for_the_most_that_any_model_shows_and_for_no_more_than_a_word_by_inputs_alone(looks: list[dict[str, object]], drift: str | None) -> None:
+    assert watching.asked({str(place): look for place, look in enumerate(looks)}) == drift

@@ -1,5 +1,6 @@
 """Charters as their owners write them: one YAML file an agent."""
 
+import json
 from collections.abc import Mapping
 from io import StringIO
 
@@ -11,6 +12,9 @@ from remit.agents.proposers import PROPOSERS
 from remit.terms.charters import PURPOSES, Charter
 from remit.terms.documents import Document
 from remit.terms.people import People, Person
+
+RULED = {"rows": "row", "limits": "limit"}
+"""The parts of a charter that only tighten what its agent may do, and what each entry is."""
 
 
 def read_people(text: str, where: str) -> People:
@@ -24,9 +28,10 @@ def read_people(text: str, where: str) -> People:
 def read_charter(text: str, where: str, people: People) -> Charter:
     """The charter in a YAML text; owner and watchers must be people on file. Raises `AgentError` with every fault.
 
-    An expired charter is read: what it may still do (nothing) is for the authority to say.
+    An expired charter is read: what it may still do (nothing) is for the authority to say, and so is what its rows and limits mean.
     """
     document = Document(_yaml(text, where), where)
+    ruled = [document.raw(part) for part in RULED]
     charter = Charter(
         agent=document.text("agent"),
         proposer=document.text("proposer", among=PROPOSERS),
@@ -41,6 +46,8 @@ def read_charter(text: str, where: str, people: People) -> Charter:
         floor=document.whole("floor", 0),
         uses=document.amounts("uses"),
         settings=_settings(document),
+        rules=text if any(part is not None for part in ruled) else "",
+        where=where,
     )
     document.close()
     for key, ids in (("owner", (charter.owner,)), ("watchers", charter.watchers)):
@@ -49,6 +56,16 @@ def read_charter(text: str, where: str, people: People) -> Charter:
                 document.fault(key, f"is `{id_}`, who is not in the file of people")
     document.refuse(AgentError, "the charter cannot be used")
     return charter
+
+
+def rules_of(charter: Charter) -> dict[tuple[str, str], str]:
+    """What each row and limit of a charter says, by what it is and its id."""
+    body = _yaml(charter.rules, charter.where)
+    if not isinstance(body, dict):
+        return {}
+    parts = {what: body.get(part) for part, what in RULED.items()}
+    items = [(what, each) for what, part in parts.items() if isinstance(part, list) for each in part if isinstance(each, dict)]
+    return {(what, str(each.get("id"))): json.dumps(each, sort_keys=True, default=str) for what, each in items}
 
 
 def _person(id_: str, document: Document) -> Person:

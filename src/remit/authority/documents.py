@@ -33,7 +33,7 @@ def read_document(text: str) -> tuple[Entry | None, list[Fault]]:
     return document, list(faults)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _composed(text: str) -> tuple[Entry | None, tuple[Fault, ...]]:
     """A cycle reads the same text several times, and a simulation every week of it."""
     try:

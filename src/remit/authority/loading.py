@@ -20,6 +20,7 @@ from remit.terms.instants import WEEK, add_span, parse_instant
 from remit.terms.people import People
 from remit.terms.verdicts import OBLIGATIONS, Ruling
 
+_TABLE = "authority table"
 _TABLE_KEYS = ("version", "name", "owner", "effective", "expires", "thresholds", "rows", "obligations", "exploration", "limits")
 _PACK_KEYS = ("market", "version", "as_of", "says", "rows", "obligations", "limits")
 _THRESHOLD_KEYS = ("name", "value", "owner", "says")
@@ -38,8 +39,8 @@ _Loaded = TypeVar("_Loaded")
 class Layer:
     """A text beside the company's table, whose rows may only make a verdict stricter: a country pack, or the rules of an agent's charter.
 
-    `name` stands before its rows' ids, `where` in messages. Its rows hold where the fact `scope[0]` is `scope[1]`; `owner` answers for them, and those in
-    `roles` confirm.
+    `name` stands before its rows' ids, `where` in messages. Its rows hold where the fact `scope[0]` (`market` or `agent`) is `scope[1]`; `owner` answers for
+    them. What a pack asks for, those in `roles` confirm; a charter's rows name their roles themselves.
     """
 
     name: str
@@ -57,7 +58,7 @@ def load_table(text: str, people: People, facts: Mapping[str, Fact], now: int, l
     Raises one `AuthorityError` for the first text at fault, with every fault in the order of the file: its line, its row, and what to do. A table that is not
     in force at `now` is read: what may be done then is for its reader to say.
     """
-    table = _loaded(text, "authority table", lambda document, faults: Loader(people, facts, now, faults).table(document, digest(text.encode())))
+    table = _loaded(text, _TABLE, lambda document, faults: Loader(people, facts, now, faults).table(document, digest(text.encode())))
     for layer in layers:
         rules, duties, counted = _loaded(layer.text, layer.where, partial(_read_layer, layer, people, facts, now))
         rows: tuple[Rule | Obligation, ...] = (*rules, *duties)
@@ -79,7 +80,8 @@ def _loaded(text: str, where: str, read: Callable[[Entry, list[Fault]], _Loaded]
     found = read(document, faults) if document else None
     if found is None or faults:
         lines = [f"line {line}: {fault}" for line, fault in sorted(faults, key=lambda fault: fault[0])]
-        raise AuthorityError("the table cannot be used", where=where, faults=lines, do="Mend these lines; nothing was loaded.")
+        what = "the table cannot be used" if where == _TABLE else "its rules cannot be used"
+        raise AuthorityError(what, where=where, faults=lines, do="Mend these lines; nothing was loaded.")
     return found
 
 
@@ -264,33 +266,36 @@ class _LayerLoader(Loader):
     """Checks a layer: its rows forbid, ask or oblige, and never allow."""
 
     rulings = (Ruling.CONFIRM, Ruling.FORBIDDEN)
-    confirm_keys = ("deadline", "on_timeout")
 
     def __init__(self, layer: Layer, people: People, facts: Mapping[str, Fact], now: int, faults: list[Fault]) -> None:
         super().__init__(people, facts, now, faults)
         self.of, self.layer = layer, layer.name
-        sources = _SOURCE_KEYS if layer.scope[0] == "market" else ()
+        self.of_market = layer.scope[0] == "market"
+        self.confirm_keys = ("deadline", "on_timeout") if self.of_market else _CONFIRM_KEYS
+        sources = _SOURCE_KEYS if self.of_market else ()
         self.row_keys, self.must_keys = ("id", "when", "verdict", "reason", *sources), ("id", "when", "must", "reason", *sources)
         self.limit_keys = (*(key for key in LIMIT_KEYS if key != "owner"), *sources)
 
     def rows(self, document: Entry) -> tuple[tuple[Rule, ...], tuple[Obligation, ...], tuple[Limit, ...]]:
-        """Its rules, obligations and limits in force, each for its scope alone; limits are a market's, and its scope is the workspace's."""
+        """Its rules, obligations and limits in force, each for its scope; a market is the workspace's, so that its limits speak of everybody. Of a charter
+        only rows and limits are read: the rest is for others to check."""
         top = Section(document, self.of.where, self.faults)
-        if self.of.scope[0] == "market":
+        if self.of_market:
             top.only(_PACK_KEYS)
             if top.text("market") and top.text("market") != self.of.scope[1]:
                 top.fault(f"it is of the market `{top.text('market')}`, and asked for as that of `{self.of.scope[1]}`", "market")
             for key in ("version", "as_of", "says"):
                 top.text(key)
         rules = [self._rule(entry, number) for number, entry in self._entries(top, "rows") if self._in_force(entry)]
-        duties = [self._obligation(entry, number) for number, entry in self._entries(top, "obligations") if self._in_force(entry)]
+        obliging = self._entries(top, "obligations") if self.of_market else ()
+        duties = [self._obligation(entry, number) for number, entry in obliging if self._in_force(entry)]
         limits = [self._limit(entry, number) for number, entry in self._entries(top, "limits") if self._in_force(entry)]
         named = (replace(limit, id=f"{self.of.name}:{limit.id}") for limit in limits)
         return tuple(_scoped(rule, self.of) for rule in rules), tuple(_scoped(duty, self.of) for duty in duties), tuple(named)
 
     def _in_force(self, entry: Entry) -> bool:
         """Whether a row is in force now; that of a pack says by what, and since when."""
-        if self.of.scope[0] != "market":
+        if not self.of_market:
             return True
         row = Section(entry, "row", self.faults)
         row.label = f"row `{row.text('id')}`"
@@ -302,7 +307,21 @@ class _LayerLoader(Loader):
         del section
         return self.of.owner
 
+    def _limit(self, entry: Entry, number: int) -> Limit:
+        """That of a charter counts what its agent does, and nothing else."""
+        limit = super()._limit(entry, number)
+        if self.of_market:
+            return limit
+        row = Section(entry, f"limit `{limit.id}`", self.faults)
+        if "agent" in limit.where:
+            row.fault("a charter's limit counts its own agent; take `agent` out of `where`", "where")
+        if limit.per_hcp:
+            row.fault("a limit per hcp counts what all agents do; it belongs in the company's table", "per")
+        return replace(limit, where=MappingProxyType({**limit.where, self.of.scope[0]: (self.of.scope[1],)}))
+
     def _roles(self, row: Section) -> tuple[str, ...]:
+        if not self.of_market:
+            return super()._roles(row)
         if not self.of.roles:
             row.fault("it asks for a yes, and nobody is named who could give it", "verdict")
         return self.of.roles

@@ -177,12 +177,12 @@ def _why_not(proposal: Proposal, charter: Charter, standing: Standing, tally: Ta
     single = standing.single
     window = add_span(now, standing.window, -1)
     made = [*single.contacts(proposal.hcp_id), *tally.contacts.get(ref, ())]
-    cycle = [channel for at, channel in made if at >= standing.begun]
+    cycle = [channel for at, channel, *_ in made if at >= standing.begun]
     if proposal.touch > charter.most_per_hcp:
         return f"the charter allows {charter.most_per_hcp} such actions on a physician in a cycle"
     if len(cycle) >= standing.per_cycle:
         return "the physician has had all contacts of this cycle"
-    if sum(at >= window for at, _ in made) >= standing.per_window:
+    if sum(at >= window for at, *_ in made) >= standing.per_window:
         return f"the physician has had all contacts of {standing.window}"
     if cycle.count(proposal.channel) >= standing.channels[proposal.channel].most:
         return f"the physician has had all contacts of this cycle through {proposal.channel}"

@@ -181,8 +181,8 @@ class Clerk:
         proposal = recorded.chosen.judged.proposal
         given = tally.given[tally.due[recorded.entry]]
         more = list(tally.contacts.get(given.hcp or b"", ()))
-        if (given.at, given.channel) in more:
-            more.remove((given.at, given.channel))
+        if given.contact in more:
+            more.remove(given.contact)
         facts = self.standing.single.facts(proposal, now, more, stopped=given.hcp in tally.held.values())
         rep, _ = self.standing.single.covered(proposal.hcp_id, proposal.product, proposal.channel)
         return clear_one(recorded, facts, rep, table, now)

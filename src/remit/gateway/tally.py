@@ -12,6 +12,7 @@ from typing import Any
 
 from remit.authority import Stop
 from remit.gateway.counting import Counts, Made
+from remit.gateway.facts import Contact
 from remit.ledger import Fresh
 
 RENEWS = frozenset({"cycle", "rights", "signoff", "model", "tombstone"})
@@ -43,16 +44,21 @@ class Given:
         """What it counts for: an action that is a contact of its own."""
         return Made(self.at, self.agent, self.channel, self.product, self.purpose, 1, 1, self.uses)
 
+    @property
+    def contact(self) -> Contact:
+        """The contact it is with its HCP."""
+        return self.at, self.channel, self.purpose, self.agent
+
 
 @dataclass(slots=True)
 class Tally:
-    """Counted since `upto`: entries below it are in what is known. `contacts` (at, channel) and `held` by the HCP's reference, `touches` by (reference, agent,
+    """Counted since `upto`: entries below it are in what is known. `contacts` and `held` by the HCP's reference, `touches` by (reference, agent,
     channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on,
     `latest` the newest instant that was recorded."""
 
     upto: int
     seq: int = 0
-    contacts: dict[bytes, list[tuple[int, str]]] = field(default_factory=dict)
+    contacts: dict[bytes, list[Contact]] = field(default_factory=dict)
     touches: dict[tuple[bytes, str, str, str], int] = field(default_factory=dict)
     used: dict[str, int] = field(default_factory=dict)
     given: dict[str, Given] = field(default_factory=dict)
@@ -107,7 +113,7 @@ def _action(tally: Tally, entry: Fresh) -> None:
     if _counts(tally, entry.seq):
         tally.counts.add(given.made, entry.hcp)
     if _counts(tally, entry.seq) and entry.hcp is not None:
-        tally.contacts.setdefault(entry.hcp, []).append((given.at, body["channel"]))
+        tally.contacts.setdefault(entry.hcp, []).append(given.contact)
         _add(tally, given.uses, 1)
     _touch(tally, given, 1)
 
@@ -152,7 +158,7 @@ def _refused(tally: Tally, entry: Fresh) -> None:
         if _counts(tally, given.entry):
             tally.counts.take_back(given.made, given.hcp)
         if _counts(tally, given.entry) and given.hcp is not None:
-            tally.contacts[given.hcp].remove((given.at, given.channel))
+            tally.contacts[given.hcp].remove(given.contact)
     if entry.seq >= tally.upto:
         _add(tally, entry.body.get("uses", {}), -1)
 

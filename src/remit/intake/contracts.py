@@ -15,6 +15,8 @@ from remit.terms.labels import Label
 
 HCP_ID = r"^[A-Za-z0-9_.:-]{1,64}$"
 NAME = r"^[^\s\x00-\x1f][^\x00-\x1f]{0,199}$"
+NAMES = r"^[^\s;\x00-\x1f][^\x00-\x1f]{0,399}$"
+"""One or more names, with `;` between them."""
 
 _SHARED = ("valid_from", "valid_to", "received_at")
 

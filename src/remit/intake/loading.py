@@ -35,8 +35,8 @@ _SUFFIXES = (".csv", ".parquet")
 _EITHER = frozenset({"rx", "brick_rx"})
 """Prescriptions come by physician or by brick: where one comes, the other is not missed."""
 
-_BESIDE = frozenset({"peers"})
-"""Few companies know who follows whom: it is not missed where it never came."""
+_BESIDE = frozenset({"peers", "supply"})
+"""Few companies know who follows whom, or tell how long stock lasts: it is not missed where it never came."""
 
 
 def load(

@@ -1,7 +1,7 @@
 """What earlier cycles leave for the next: contacts made, capacity given out, proposals that wait for a person."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -13,7 +13,9 @@ from remit.runtime.making import made
 from remit.runtime.settings import Settings
 from remit.terms.instants import DAY, add_span
 
-CONTACTS = pl.Schema({"hcp_id": pl.String, "channel": pl.String, "purpose": pl.String, "at": pl.Int64, "decision": pl.String})
+CONTACTS = pl.Schema({"hcp_id": pl.String, "channel": pl.String, "purpose": pl.String, "at": pl.Int64, "decision": pl.String, "agent": pl.String})
+_UNTIL_TOLD = 14 * DAY
+"""How long after its decision a contact may be made and still be known for its agent's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +30,15 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each. `taken`: capacity given out per
-    resource. `waiting`: what still waits. `made`: what counts under limits."""
+    """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each and its agent. `taken`: capacity given out
+    per resource. `waiting`: what still waits. `made`: what counts under limits. `agents`: of decisions of six weeks, waiting and refused ones included, whose
+    they are."""
 
     contacts: pl.DataFrame
     taken: Mapping[str, int]
     waiting: tuple[Waiting, ...]
     made: tuple[Made, ...] = ()
+    agents: Mapping[str, str] = field(default_factory=dict)
 
 
 def carry(records: Records, upto: int, now: int, settings: Settings, valid_from: Mapping[str, int], limits: Sequence[Limit] = ()) -> Carried:
@@ -46,15 +50,20 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     escalated = {records.entry(seq).cycle: until for seq, (_, until) in said.escalated.items()}
     spans = [limit.since(now) for limit in limits if limit.per_hcp]
     horizon = min(add_span(now, settings.window, -1), now - 28 * DAY, *(-1 if since is None else since for since in spans))
-    contacts: dict[tuple[str, str, str, str, int], tuple[str, str, str, int, str]] = {}
+    contacts: dict[tuple[str, str, str, str, int], tuple[str, str, str, int, str, str]] = {}
+    agents: dict[str, str] = {}
     waiting: list[Waiting] = []
     given: list[tuple[int, Mapping[str, int], int]] = []
     for label, began, ended in _spans(cycles, now):
-        if ended < min((horizon, *valid_from.values())) and max(_waiting_until(cycles, label), escalated.get(label, 0)) <= now:
+        over = ended < min((horizon, *valid_from.values())) and max(_waiting_until(cycles, label), escalated.get(label, 0)) <= now
+        if over and ended < now - 28 * DAY - _UNTIL_TOLD:
             continue
         for action, payload in opened(records, label):
             since = int(action.body.get("at", began))
             if action.seq >= upto:
+                continue
+            agents[f"{label}/{payload['number']}"] = payload["proposal"]["agent"]
+            if over:
                 continue
             if "uses" in action.body:
                 given.append((since, action.body["uses"], 1))
@@ -64,7 +73,7 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
             contact = action.seq if call == 0 else -call
             key, decision = (proposal["hcp_id"], proposal["channel"], proposal["purpose"], label, contact), f"{label}/{payload['number']}"
             if key not in contacts or payload["selection"]["position"] <= 1:  # a call comes back under the detail that opened it
-                contacts[key] = (proposal["hcp_id"], proposal["channel"], proposal["purpose"], since, decision)
+                contacts[key] = (proposal["hcp_id"], proposal["channel"], proposal["purpose"], since, decision, proposal["agent"])
             if "deadline" in action.body and action.seq not in said.settled and said.deadline(action) > now:
                 waiting.append(Waiting(action.seq, since, said.deadline(action), context["uses"]))
     spent = [*given, *((int(cycle.body["now"]), cycle.body["used"], 1) for cycle in cycles)]
@@ -73,7 +82,8 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     taken = dict.fromkeys(valid_from, 0)
     _add(taken, spent + given_back, lambda name, since: valid_from[name] <= since)
     _add(taken, reserved, lambda name, since: valid_from[name] > since)
-    return Carried(pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row"), taken, tuple(waiting), made(records, upto, limits, now))
+    ours = pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row")
+    return Carried(ours, taken, tuple(waiting), made(records, upto, limits, now), agents)
 
 
 def _spans(cycles: list[Stored], now: int) -> Iterator[tuple[str, int, int]]:

@@ -30,7 +30,6 @@ DECISION_COLUMNS = (
     *(name for name, _ in PROPOSAL_COLUMNS if name != "hcp_id"),
     *(name for name in FACTS if name not in {name for name, _ in PROPOSAL_COLUMNS}),
     "rep_id",
-    "territory",
     "ruling",
     "rules",
     "disposition",

@@ -7,7 +7,7 @@ import polars as pl
 
 from remit.gateway import Delivery, Stopped, clear, deliver, handed_over, lists, refusal, take_back
 from remit.ledger import Entry, Ledger, Records, Turn
-from remit.runtime import grouping, stopping, training
+from remit.runtime import grouping, stopping, training, watching
 from remit.runtime.carry import carry
 from remit.runtime.cycle import Inputs
 from remit.runtime.enrolment import enrolled
@@ -31,15 +31,16 @@ def inputs_at(
     threads: int,
     but: str | None = None,
     only: Collection[str] | None = None,
+    drift: str | None = None,
 ) -> Inputs:
     """What a cycle at `now` is given after the log's first `upto` entries; the contact that the decision `but` asks for is not counted. `only` names the
-    warehouse segments to read (None: all)."""
+    warehouse segments to read (None: all); `drift` is what that of the models asks for."""
     source = Warehouse(workspace, only)
     stated = dict(source.state("resources", now).select("resource", "valid_from").iter_rows())
     carried = carry(ledger, upto, now, config.settings, stated, config.table(now).limits)
     if but is not None:
         carried = replace(carried, contacts=carried.contacts.filter(pl.col("decision") != but))
-    return assemble(source, seen, config, models, carried, draws, members, now, threads)
+    return assemble(source, seen, config, models, carried, draws, members, now, threads, drift)
 
 
 def standing_inputs(
@@ -58,7 +59,8 @@ def standing_inputs(
     last = max((entry for entry in ledger.entries(kind="cycle") if entry.seq < upto), key=lambda entry: entry.seq)
     draws = enrolled(ledger, config.settings, upto, last.cycle)
     seen, members = observe(Warehouse(workspace, only), config.settings, now), grouping.recorded(ledger, upto, last.cycle)
-    return inputs_at(workspace, config, ledger, training.load(workspace, last.body["models"]), upto, draws, seen, members, now, threads, but, only)
+    models, drift = training.load(workspace, last.body["models"]), watching.asked(last.body.get("watch", {}))
+    return inputs_at(workspace, config, ledger, models, upto, draws, seen, members, now, threads, but, only, drift)
 
 
 def hand_over(

@@ -11,6 +11,7 @@ from remit.features import Panel, build, grid_of
 from remit.gateway import Known
 from remit.intake import freshness, read, state
 from remit.models.bases import Shared
+from remit.models.confidence import confidence
 from remit.models.reasons import reasons
 from remit.runtime.carry import Carried
 from remit.runtime.cycle import Inputs
@@ -84,13 +85,22 @@ def observe(source: Source, settings: Settings, now: int) -> Observed:
 
 
 def assemble(
-    source: Source, seen: Observed, config: Config, models: Models, carried: Carried, draws: pl.DataFrame, members: pl.DataFrame, now: int, threads: int
+    source: Source,
+    seen: Observed,
+    config: Config,
+    models: Models,
+    carried: Carried,
+    draws: pl.DataFrame,
+    members: pl.DataFrame,
+    now: int,
+    threads: int,
+    drift: str | None = None,
 ) -> Inputs:
     """Everything the cycle at `now` depends on: `seen` as observed then; `draws` says who is held out (`enrolment.ENROLMENT`), `members` who is in which
-    segment (`segments.MEMBERS`)."""
+    segment (`segments.MEMBERS`), `drift` what that of the models asks for (`watching.asked`)."""
     settings, loads, features = config.settings, source.loads(now), seen.features
     products = source.state("products", now).filter("own")
-    scores = _scores(models, features, now, threads)
+    scores, responses = _scores(models, features, now, threads), models.increments(features, seen.panel, most_touches(config), seen.shared)
     known = Known(
         now=now,
         hcp=source.state("hcp", now),
@@ -98,7 +108,7 @@ def assemble(
         content=source.read("content", now),
         inquiries=source.read("inquiries", now),
         cover=cover(source.state("alignments", now), settings),
-        contacts=known_contacts(source.read("touches", now), carried.contacts),
+        contacts=known_contacts(source.read("touches", now), carried.contacts, carried.agents),
         scores=scores,
         held=draws.filter(pl.col("held") & (pl.col("channel") == ""))["hcp_id"],
         channel_held=draws.filter(pl.col("held") & (pl.col("channel") != "")).select("hcp_id", "channel"),
@@ -107,6 +117,10 @@ def assemble(
         market=settings.market.name if settings.market else None,
         models=models.digests,
         stopped=config.holds,
+        indications=dict(products.filter(pl.col("indications").is_not_null()).select("product", "indications").iter_rows()),
+        supply=dict(_of_market(source.state("supply", now), settings).select("product", "cover_weeks").iter_rows()),
+        confidence=confidence(responses),
+        drift=drift,
     )
     viewer = set(Label)
     return Inputs(
@@ -115,7 +129,7 @@ def assemble(
         charters=config.charters,
         table=config.table(now),
         known=known,
-        responses=models.increments(features, seen.panel, most_touches(config), seen.shared),
+        responses=responses,
         values=dict(products.select("product", "value_minor").iter_rows()),
         capacity=dict(source.state("resources", now).select("resource", "capacity").iter_rows()),
         taken=carried.taken,
@@ -141,11 +155,18 @@ def cover(alignments: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     return rows.unique(["hcp_id", "product", "channel"], keep="first", maintain_order=True).select("hcp_id", "product", "channel", "rep_id", "territory")
 
 
-def known_contacts(touches: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
-    """Contacts by anyone: one contact per touch, the details after the first of a call left out, and those of `ours` that no touch has come back for."""
+def known_contacts(touches: pl.DataFrame, ours: pl.DataFrame, agents: Mapping[str, str]) -> pl.DataFrame:
+    """Contacts by anyone: one contact per touch, the details after the first of a call left out, and those of `ours` that no touch has come back for; `agents`
+    says whose a decision was."""
     first = touches.filter(pl.col("position").is_null() | (pl.col("position") == 1))
     waiting = ours.join(first.filter(pl.col("decision").is_not_null()), on="decision", how="anti", maintain_order="left")
-    return pl.concat([first.select("hcp_id", "channel", "purpose", at="occurred_at"), waiting.drop("decision")])
+    whose = pl.DataFrame({"decision": list(agents), "agent": list(agents.values())}, schema={"decision": pl.String, "agent": pl.String})
+    told = first.join(whose, on="decision", how="left", maintain_order="left")
+    return pl.concat([told.select("hcp_id", "channel", "purpose", "agent", at="occurred_at"), waiting.select("hcp_id", "channel", "purpose", "agent", "at")])
+
+
+def _of_market(supply: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    return supply.filter(pl.col("market") == (settings.market.name if settings.market else ""))
 
 
 def _scores(models: Models, features: pl.DataFrame, now: int, threads: int) -> pl.DataFrame:

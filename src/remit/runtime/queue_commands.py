@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from remit.ledger import Ledger, open_ledger, read_ledger
-from remit.runtime import confirming, rights
+from remit.runtime import chartering, confirming, rights
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.run import load_feeds, present, unfinished
 from remit.runtime.workspace import Config, Workspace, config_texts, locked, open_workspace, read_config
@@ -48,6 +48,6 @@ def _saying(workspace: Path, say: Callable[[Workspace, Ledger, Config, int], dic
             raise WorkspaceError(f"`{cycle}` was interrupted before its actions were handed over", do="Finish it with `remit run`, then say it again.")
         config = read_config(config_texts(place))
         now = present(ledger, config.settings)
-        config = rights.governed(place, ledger, config, now)
+        config = chartering.held_over(place, ledger, rights.governed(place, ledger, config, now))
         load_feeds(place, config, ledger, now, os.urandom)
         return say(place, ledger, config, now)

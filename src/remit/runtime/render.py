@@ -30,6 +30,8 @@ def run(result: dict[str, Any]) -> None:
         line(f"Model {name} ({watched['stage']}): {ASKS[watched['asks']]}")
     if result["draft"]:
         line("  ! authority.yaml is a draft: the version in force decided. `remit authority propose` puts the draft before those who may approve it.")
+    for charter in result["charters"]:
+        line(f"  ! A charter has other rules than in the last cycle, which is on record. {charter}.")
     if result["refused"]:
         line(f"Refused {result['refused']} proposals that had waited past their deadline.")
     if "agents" in result:

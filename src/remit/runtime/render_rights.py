@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from remit.runtime.chartering import in_words
 from remit.runtime.printing import line, table
 
 
@@ -19,9 +20,13 @@ def change(result: dict[str, Any]) -> None:
 
 def log(result: dict[str, Any]) -> None:
     """Every step of every version."""
-    rows = [[step["at"], step["step"], step.get("version", ""), step["table"][:16], step.get("by", ""), step.get("reason", "")] for step in result["steps"]]
+    rows = [[step["at"], step["step"], step.get("version", ""), step["table"][:16], step.get("by", ""), _reason(step)] for step in result["steps"]]
     table(["at", "step", "version", "table", "by", "reason"], rows)
     line(f"In force at {result['now']}: {(result['in_force'] or 'none yet')[:16]}.")
+
+
+def _reason(step: dict[str, Any]) -> str:
+    return in_words(step["changes"], step["agent"]) if step["step"] == "charter" else step.get("reason", "")
 
 
 def pack(result: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 from remit.intake import replaced
 from remit.ledger import Ledger, Records
 from remit.models.bases import alike, dump_shared, load_shared
-from remit.runtime import grouping, registry, stopping, training
+from remit.runtime import grouping, registry, stopping, training, watching
 from remit.runtime.carry import carry
 from remit.runtime.cycle import DECISION_COLUMNS, Inputs, Result, cycle
 from remit.runtime.enrolment import enrolled
@@ -61,7 +61,7 @@ def restore(workspace: Workspace, records: Records, cycle_id: str, threads: int,
         bases = json.loads(recall(workspace, {"bases": body["inputs"]["bases"]})["bases"])
         seen = replace(seen, shared=load_shared(bases))
     draws, members = enrolled(records, config.settings, upto, cycle_id), grouping.recorded(records, upto, cycle_id)
-    inputs = assemble(source, seen, config, models, carried, draws, members, now, threads)
+    inputs = assemble(source, seen, config, models, carried, draws, members, now, threads, watching.asked(body.get("watch", {})))
     return Restored(body, config, models, only, seen, members, bases, erased, inputs)
 
 
@@ -73,8 +73,8 @@ def room_at(workspace: Workspace, records: Records, body: Mapping[str, Any]) -> 
     if not any(limit.per_hcp for limit in limits):
         return Room(limits, now=now)
     source = Warehouse(workspace, _segments(workspace, body))
-    ours = carry(records, upto, now, config.settings, {}, limits).contacts
-    return Room(limits, known_contacts(source.read("touches", now), ours), now=now)
+    carried = carry(records, upto, now, config.settings, {}, limits)
+    return Room(limits, known_contacts(source.read("touches", now), carried.contacts, carried.agents), now=now)
 
 
 def _segments(workspace: Workspace, body: Mapping[str, Any]) -> list[str]:

@@ -51,6 +51,7 @@ def of_run(done: Done, seconds: dict[str, float]) -> dict[str, Any]:
         },
         "trained": done.trained,
         "draft": done.draft,
+        "charters": list(done.charters),
         "models": {name: {"stage": each["stage"], "asks": each["asks"]} for name, each in done.watch.items()},
         "refused": done.refused,
         "stopped": len(done.stopped),

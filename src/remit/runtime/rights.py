@@ -5,7 +5,7 @@ their digests. `authority.yaml` is where people write; until a text is approved,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from remit.authority import Limit, Table, broken, load_invariants
@@ -149,9 +149,12 @@ def _read(config: Config, text: str, now: int) -> Table:
 
 
 def _broken(workspace: Workspace, config: Config, table: Table, now: int) -> list[str]:
-    """The workspace's invariants that the table does not keep, each with an example."""
+    """The workspace's invariants that the table and the market's pack do not keep by themselves, each with an example: the rules of a charter, which its owner
+    may take away alone, do not help."""
     path = workspace.root / "invariants.yaml"
     invariants = load_invariants(path.read_text("utf-8"), config.people, FACTS, now) if path.is_file() else ()
+    agents = {charter.agent for charter in config.charters}
+    table = replace(table, rules=tuple(rule for rule in table.rules if rule.layer not in agents))
     return [f"it breaks `{each.invariant.id}`: {each.says}" for each in broken(table, invariants)] if invariants else []
 
 

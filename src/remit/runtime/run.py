@@ -15,7 +15,7 @@ from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Records, Segment, create_ledger, open_ledger
 from remit.models.bases import dump_shared, load_shared
 from remit.models.segments import Segments
-from remit.runtime import confirming, grouping, limiting, registry, rights, stopping, training
+from remit.runtime import chartering, confirming, grouping, limiting, registry, rights, stopping, training, watching
 from remit.runtime.cycle import Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import check_unit, draw, enrolled, stream
@@ -36,7 +36,7 @@ Entropy = Callable[[int], bytes]
 @dataclass(frozen=True, slots=True)
 class Done:
     """A finished cycle: what was loaded, decided (None where an interrupted cycle was only finished), handed over and stopped; `draft` says that the table in
-    the folder is not the one that decided."""
+    the folder is not the one that decided; `charters` say whose rules have become others."""
 
     cycle: str
     now: int
@@ -51,6 +51,7 @@ class Done:
     log_size: int
     watch: Mapping[str, Any]
     draft: bool = False
+    charters: tuple[str, ...] = ()
 
 
 def run_cycle(workspace: Workspace, threads: int, stage: Stage, entropy: Entropy = os.urandom, clock: Callable[[], int] | None = None) -> Done:
@@ -66,7 +67,8 @@ def run_cycle(workspace: Workspace, threads: int, stage: Stage, entropy: Entropy
                 done = _finish(workspace, config, ledger, open_cycle, threads, stage, entropy)
             else:
                 at = present(ledger, config.settings)
-                confirming.finish(workspace, ledger, rights.governed(workspace, ledger, config, at), threads, at)
+                standing = chartering.held_over(workspace, ledger, rights.governed(workspace, ledger, config, at))
+                confirming.finish(workspace, ledger, standing, threads, at)
                 done = _new(workspace, config, ledger, next_instant(ledger, config.settings, clock), threads, stage, entropy)
             return replace(done, draft=rights.governed(workspace, ledger, config, done.now) is not config)
 
@@ -144,9 +146,11 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     before = enrolled(ledger, settings, log_size)
     new = draw(source, settings, before, ledger.draw_key(), now)
     members = grouping.placed(models, seen.features, settings, held)
-    inputs = inputs_at(workspace, config, ledger, models, log_size, pl.concat([before, new]), seen, members, now, threads)
+    stage("watch the models")  # before anything is decided: what their drift asks for is a fact of every decision
+    watch = registry.watch(workspace, settings, ledger, log_size, models, now)
+    drift = watching.asked(watch)
+    inputs = inputs_at(workspace, config, ledger, models, log_size, pl.concat([before, new]), seen, members, now, threads, drift=drift)
     result = cycle(inputs, stage)
-    stage("watch the models")
     recorded: dict[str, Any] = {
         "now": now,
         "seed": settings.seed,
@@ -158,7 +162,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
         },
         "models": dict(models.digests),
         "table": inputs.table.digest,
-        "watch": registry.watch(workspace, settings, ledger, log_size, models, now),
+        "watch": watch,
     }
     stage("write segments")
     written = ledger.write_segments(result.decisions.drop("number"), cycle=cycle_id, stream=STREAM, schema=SCHEMA, workers=threads)
@@ -169,11 +173,18 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     stage("commit to the ledger")
     actions = action_entries(result, now, settings, config.charters, grouping.named(models, members))
     failures = [Entry("failure", "remit.failure/1", {"agent": failure.agent, "error": failure.error, "at": now}) for failure in result.failures]
-    told = [*rights.establish(ledger, table, now), *registry.new_models(workspace, ledger, log_size, models, settings, now), *failures]
+    amended = chartering.amended(workspace, ledger, config)
+    told = [
+        *rights.establish(ledger, table, now),
+        *chartering.told(amended, now),
+        *registry.new_models(workspace, ledger, log_size, models, settings, now),
+        *failures,
+    ]
     entries = [cycle_entry(result, recorded, written, actions), *told, *actions]
     ledger.append(cycle_id, entries, cycle=cycle_id, segments=(*written, *draws, *places), expected_size=log_size)
     stopped, files = hand_over(workspace, config, ledger, cycle_id, inputs, stage)
-    return Done(cycle_id, now, loaded, result, inputs.known, settings, trained, refused, stopped, files, ledger.size, recorded["watch"])
+    charters = tuple(chartering.sentences(amended))
+    return Done(cycle_id, now, loaded, result, inputs.known, settings, trained, refused, stopped, files, ledger.size, recorded["watch"], charters=charters)
 
 
 def _check_holdout(workspace: Workspace, settings: Settings, ledger: Ledger, now: int) -> None:
@@ -186,14 +197,15 @@ def _check_holdout(workspace: Workspace, settings: Settings, ledger: Ledger, now
 def _finish(workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str, threads: int, stage: Stage, entropy: Entropy) -> Done:
     body = next(entry.body for entry in ledger.entries(kind="cycle", cycle=cycle_id))
     now = int(body["now"])
-    config = rights.governed(workspace, ledger, config, now)
+    config = chartering.held_over(workspace, ledger, rights.governed(workspace, ledger, config, now))
     stage("load feeds")
     loaded = load_feeds(workspace, config, ledger, now, entropy)
     stage("read the warehouse")
     upto = int(body["inputs"]["log"])
     draws = enrolled(ledger, config.settings, upto, cycle_id)
     seen, members = observe(Warehouse(workspace), config.settings, now), grouping.recorded(ledger, upto, cycle_id)
-    inputs = inputs_at(workspace, config, ledger, training.load(workspace, body["models"]), upto, draws, seen, members, now, threads)
+    models, drift = training.load(workspace, body["models"]), watching.asked(body.get("watch", {}))
+    inputs = inputs_at(workspace, config, ledger, models, upto, draws, seen, members, now, threads, drift=drift)
     stopped, files = hand_over(workspace, config, ledger, cycle_id, inputs, stage)
     return Done(cycle_id, now, loaded, None, inputs.known, config.settings, False, 0, stopped, files, ledger.size, body.get("watch", {}))
 

@@ -172,8 +172,8 @@ def _act(company: _Company, policy: str, threads: int, change: Change | None) ->
         truth = world.responses(most_touches(company.config), company.config.settings.horizon)
         chosen = policies.planned(replace(inputs, responses=truth, table=replace(inputs.table, exploration=())))
     elif policy == "remit":
-        chosen = policies.planned(inputs)
         _watch(company, seen, inputs)
+        chosen = policies.planned(replace(inputs, known=replace(inputs.known, drift=watching.asked(company.watch))))
     elif policy == "greedy":
         chosen = policies.in_order(replace(inputs, responses=_propensity(inputs)), lambda rows: rows["value"])
     else:
@@ -200,7 +200,7 @@ def _unreported(company: _Company) -> pl.DataFrame:
     rows = pl.concat(late) if late else pl.DataFrame(schema={"hcp_id": pl.String, "channel": pl.String, "position": pl.Int64, "at": pl.Int64})
     first = rows.filter(pl.col("position").is_null() | (pl.col("position") == 1))
     purpose = pl.when(pl.col("channel") == "msl_visit").then(pl.lit("medical")).otherwise(pl.lit("promotional"))
-    return first.with_columns(purpose=purpose, decision=pl.lit(None, pl.String)).select(CONTACTS.names())
+    return first.with_columns(purpose=purpose, decision=pl.lit(None, pl.String), agent=pl.lit(None, pl.String)).select(CONTACTS.names())
 
 
 def _train(company: _Company, seen: Observed, threads: int) -> None:

@@ -10,7 +10,7 @@ from remit.authority import LEFT_ALONE
 from remit.gateway import CLOCKED, Clerk, Counts, Renewed, Room, Single, Standing, Tally, between, deliver, histories, lists, steady
 from remit.intake import segments
 from remit.ledger import Entry, Ledger, Records
-from remit.runtime import rights
+from remit.runtime import chartering, rights
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import notices, rows_of, standing_inputs, take_back_unrecorded
 from remit.runtime.reporting import last_cycle
@@ -35,7 +35,7 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
     if not config.settings.stepped:
         steady(clock(), ledger.latest(CLOCKED))  # before all that it takes to know what is known
     now = present(ledger, config.settings, clock)
-    config = rights.governed(workspace, ledger, config, now)
+    config = chartering.held_over(workspace, ledger, rights.governed(workspace, ledger, config, now))
     only = [segment.commitment for segment in segments(workspace.warehouse)]
     placed = place_at(workspace, config, ledger, upto, now, only, threads)
     with turn(workspace):  # a cycle that is being planned counts on a log that stands still

@@ -55,6 +55,19 @@ def look(name: str, models: Models, reference: drift.Reference | None, past: Map
     }
 
 
+def asked(watch: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The most that a cycle's looks (by name) ask for, as the fact `model_drift`; None where a model was not looked at. Inputs alone ask for no more than to be
+    told: they may move as they were meant to, by what is done, and a model be none the worse."""
+    if not watch:
+        return None
+    serious = [str(finding["action"]) for each in watch.values() for finding in each["findings"] if _serious(finding)]
+    if serious:
+        return max(serious, key=drift.ACTIONS.index)
+    if any(each["asks"] == "unwatched" for each in watch.values()):
+        return None
+    return "raise" if any(each["asks"] != "none" for each in watch.values()) else "none"
+
+
 def drifted(watch: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The names of the models of which a cycle's looks (by name) asked for more than to be told, by score, precision, calibration or outcome: inputs alone may
     drift as they were meant to, and a model be none the worse."""

@@ -12,7 +12,7 @@ from remit.agents import read_charter, read_people
 from remit.authority import Layer, Stop, Table, load_table, stopped
 from remit.ledger import RUN, TURN, Gate, Place, gate_held
 from remit.runtime.errors import WorkspaceError
-from remit.runtime.settings import Settings, read_settings
+from remit.runtime.settings import Market, Settings, read_settings
 from remit.runtime.stores.postgresql import url_env_of, url_of
 from remit.terms.charters import Charter
 from remit.terms.encoding import digest
@@ -61,7 +61,7 @@ class Workspace:
 @dataclass(frozen=True, slots=True)
 class Config:
     """What the people of a workspace have written, and the texts it was read from (by path from the workspace's root); with the stops in force, and the ids of
-    HCPs whom one of them leaves alone."""
+    HCPs whom one of them leaves alone. `kept` are rules of charters that hold on until the next cycle, though their texts have lost them."""
 
     settings: Settings
     people: People
@@ -70,6 +70,7 @@ class Config:
     texts: Mapping[str, str]
     stops: tuple[Stop, ...] = ()
     holds: tuple[str, ...] = ()
+    kept: tuple[Layer, ...] = ()
 
     def with_table(self, text: str) -> "Config":
         """With another authority table's text."""
@@ -104,11 +105,19 @@ class Config:
             raise WorkspaceError(what, where="authority.yaml", do=do)
 
     def layers(self) -> list[Layer]:
-        """What applies beside the company's table: the market's pack."""
+        """What applies beside the company's table: the market's pack, and the rows and limits of charters, each of its agent alone."""
         market = self.settings.market
-        if market is None:
-            return []
-        return [Layer(market.name.lower(), market.pack, self.texts[market.pack], ("market", market.name), market.owner, market.confirm)]
+        packs = [] if market is None else [_pack(market, self.texts[market.pack])]
+        return [*packs, *(of_charter(charter) for charter in self.charters if charter.rules), *self.kept]
+
+
+def _pack(market: Market, text: str) -> Layer:
+    return Layer(market.name.lower(), market.pack, text, ("market", market.name), market.owner, market.confirm)
+
+
+def of_charter(charter: Charter) -> Layer:
+    """The rows and limits of a charter, as they stand beside the company's table."""
+    return Layer(charter.agent, charter.where, charter.rules, ("agent", charter.agent), charter.owner)
 
 
 def open_workspace(root: Path) -> Workspace:
@@ -174,6 +183,8 @@ def _check_charters(charters: tuple[Charter, ...], settings: Settings) -> None:
         for channel in charter.channels
         if channel not in settings.channels
     ]
+    market = settings.market.name.lower() if settings.market else ""
+    faults += [f"`{charter.agent}` is called as the market's rules are: give the agent another name" for charter in charters if charter.agent == market]
     if faults:
         raise WorkspaceError("the charters do not fit the workspace", where="agents/", faults=faults)
 

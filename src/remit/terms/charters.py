@@ -12,7 +12,8 @@ class Charter:
 
     `proposer` names what computes its proposals. `purpose` is `promotional`, `medical` or `service`. `uses` says what one action takes of which resource,
     in micro-units; `{territory}` and `{product}` in a resource's name are filled in. `floor` is the least number of actions a cycle that a pilot is
-    promised. `expires` is in UTC microseconds. `settings` are the proposer's own.
+    promised. `expires` is in UTC microseconds. `settings` are the proposer's own. `rules` is the charter's text, from the file `where`, if it holds rows or
+    limits that this agent alone is bound by, else empty.
     """
 
     agent: str
@@ -28,3 +29,5 @@ class Charter:
     floor: int
     uses: Mapping[str, int]
     settings: Mapping[str, str | int]
+    rules: str = ""
+    where: str = ""

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from remit.intake.contracts import Table
-from remit.intake.feeds import alignments, brick_rx, consent, content, detailing, formulary, hcp, inquiries, peers, products, resources, rx, touches
+from remit.intake.feeds import alignments, brick_rx, consent, content, detailing, formulary, hcp, inquiries, peers, products, resources, rx, supply, touches
 from remit.intake.layouts import Feed, native
 
 TABLES: Mapping[str, Table] = MappingProxyType(
-    {feed.TABLE.name: feed.TABLE for feed in (hcp, rx, brick_rx, touches, inquiries, consent, content, alignments, resources, formulary, products, peers)}
+    {
+        feed.TABLE.name: feed.TABLE
+        for feed in (hcp, rx, brick_rx, touches, inquiries, consent, content, alignments, resources, formulary, products, peers, supply)
+    }
 )
 """The tables of the warehouse, by name."""
 
