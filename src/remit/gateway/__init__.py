@@ -21,14 +21,18 @@ from remit.gateway.door import Stopped, asked_now, clear, clear_approved
 from remit.gateway.errors import CredentialError, GatewayError
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
 from remit.gateway.queue import ACCOUNTABLE, REASONS, Heard, Yes, approval, escalation, handed_over, heard, lacking, may_say, refusal, remark
+from remit.gateway.reported import OUTCOME, TAKEN_UP, WHATS, Outcome, Reported, opt_outs, without_promotion
 from remit.gateway.single import Single
 from remit.gateway.tally import Tally
 from remit.gateway.tokens import Bearer, Charters, Granted, Tokens
 
 __all__ = [
     "ACCOUNTABLE",
+    "OUTCOME",
     "REASONS",
+    "TAKEN_UP",
     "TOKEN_SCOPES",
+    "WHATS",
     "Answer",
     "Asked",
     "Bearer",
@@ -44,8 +48,10 @@ __all__ = [
     "Issued",
     "Known",
     "Made",
+    "Outcome",
     "Register",
     "Renewed",
+    "Reported",
     "Room",
     "Single",
     "Standing",
@@ -76,9 +82,11 @@ __all__ = [
     "may_say",
     "on_file",
     "open_inquiries",
+    "opt_outs",
     "refusal",
     "remark",
     "revoke_credential",
     "rotate_token_key",
     "take_back",
+    "without_promotion",
 ]

@@ -49,8 +49,8 @@ class Room:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where a cycle has left things, for decisions until the next: its `table` (stops since are the tally's to tell), `charters`, prices by purpose and
-    resource (micro-units of value per unit), capacity `free` (micro-units), contacts per cycle and window, what is known of every HCP, and the `secret` of
-    keyed digests."""
+    resource (micro-units of value per unit), capacity `free` (micro-units), contacts per cycle and window, what is known of every HCP, the `secret` of
+    keyed digests, and how far `ahead` of its clock others' clocks may be (microseconds)."""
 
     cycle: str
     table: Table
@@ -63,6 +63,7 @@ class Standing:
     window: str
     single: Single
     secret: bytes = field(repr=False)
+    ahead: int = 30_000_000
 
     @property
     def label(self) -> str:
@@ -119,7 +120,7 @@ def decide(asked: Asked, charter: Charter, standing: Standing, table: Table, tal
     what = (asked.hcp_id, agent, asked.channel, asked.product, asked.content_id, asked.communication_type, charter.purpose)
     proposal = Proposal(*what, touch, asked.value, exclusion=None, mandatory=False)
     more = tally.contacts.get(ref, ())
-    facts = single.facts(proposal, now, more, stopped=ref in tally.held.values())
+    facts = single.facts(proposal, now, more, stopped=ref in tally.held.values(), opted_out=(ref, asked.channel) in tally.opted_out)
     verdict = authorize(facts, table)
     name = proposal_id(standing.secret, agent, asked.key)
     said = {"id": name, "agent": agent, "channel": asked.channel, "product": asked.product, "asked": asked.digest(standing.secret), "at": now}

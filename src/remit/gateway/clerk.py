@@ -11,6 +11,7 @@ from remit.gateway.between import Asked, Standing, decide, in_force, proposal_id
 from remit.gateway.door import clear_one
 from remit.gateway.errors import GatewayError
 from remit.gateway.queue import refusal
+from remit.gateway.reported import Outcome, Reported, report
 from remit.gateway.tally import Given, Tally
 from remit.ledger import Entry, Fresh, Ledger, Turn
 from remit.terms.charters import Charter
@@ -104,6 +105,11 @@ class Clerk:
                 tally.take([Fresh(number, entry.kind, None, dict(entry.body))])
         return self.status(agent, name)
 
+    def report(self, agent: str, name: str, outcome: Outcome) -> Reported | None:
+        """Records what became of an agent's action, once; None if it made no proposal of this id. Raises `GatewayError`, `Renewed`, `LedgerError`."""
+        with self._turn() as (turn, tally, now):
+            return report(self._ledger, turn, tally, self.standing.label, agent, name, outcome, now, self.standing.ahead)
+
     def table(self) -> Table:
         """The table with the stops in force, as of this clerk's last turn."""
         return self._in_force(self._tally)
@@ -169,7 +175,8 @@ class Clerk:
         more = list(tally.contacts.get(given.hcp or b"", ()))
         if (given.at, given.channel) in more:
             more.remove((given.at, given.channel))
-        facts = self.standing.single.facts(proposal, now, more, stopped=given.hcp in tally.held.values())
+        out = (given.hcp or b"", given.channel) in tally.opted_out
+        facts = self.standing.single.facts(proposal, now, more, stopped=given.hcp in tally.held.values(), opted_out=out)
         rep, _ = self.standing.single.covered(proposal.hcp_id, proposal.product, proposal.channel)
         return clear_one(recorded, facts, rep, table, now)
 

@@ -1,7 +1,7 @@
 """What agents and the gateway say to each other: data from an untrusted party, of bounded size, of known types, without control characters, never executed."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -9,8 +9,10 @@ from msgspec import Meta, Struct
 from remit.gateway.between import Asked
 from remit.gateway.clerk import Answer
 from remit.gateway.errors import GatewayError
+from remit.gateway.reported import Outcome, Reported
 from remit.terms.encoding import MICRO
-from remit.terms.instants import format_instant
+from remit.terms.errors import ClockError
+from remit.terms.instants import format_instant, parse_instant
 
 LARGEST = 1 << 20
 """Bytes that a request may have."""
@@ -81,6 +83,27 @@ class ProposalsOut(Struct, frozen=True):
     answers: list[ProposalOut]
 
 
+class OutcomeIn(Struct, forbid_unknown_fields=True, frozen=True):
+    """What became of an action of this agent that was handed over, and when (such as `2026-01-06T09:30:00Z`). `text` is the physician's own words, if there are
+    any: it is kept sealed, and nobody but the company's safety department reads it. `entry` is the action's, as its answer gave it: it must be named of
+    actions from before the cycle before last."""
+
+    what: Literal["delivered", "opened", "clicked", "replied", "failed", "bounced", "complaint", "unsubscribed"]
+    occurred_at: Annotated[str, Meta(max_length=40)]
+    text: Annotated[str, Meta(max_length=4000)] = ""
+    entry: Annotated[int, Meta(ge=0)] | None = None
+
+
+class OutcomeOut(Struct, frozen=True):
+    """An outcome on record; its words are not told again."""
+
+    entry: int
+    action: int
+    what: str
+    occurred_at: str
+    recorded_at: str
+
+
 class Problem(Struct, frozen=True):
     """What is wrong with a request (RFC 9457): what, and what to do."""
 
@@ -90,7 +113,7 @@ class Problem(Struct, frozen=True):
     type: str = "about:blank"
 
 
-_READ = msgspec.json.Decoder(ProposalsIn)
+_READ, _READ_OUTCOME = msgspec.json.Decoder(ProposalsIn), msgspec.json.Decoder(OutcomeIn)
 
 
 def read_proposals(data: bytes) -> list[Asked]:
@@ -105,6 +128,23 @@ def read_proposals(data: bytes) -> list[Asked]:
     return [
         Asked(each.key, each.hcp_id, each.channel, each.product, each.communication_type, round(each.value * MICRO), each.content_id) for each in read.proposals
     ]
+
+
+def read_outcome(data: bytes) -> Outcome:
+    """The outcome in a request's body. Raises `GatewayError` naming the field at fault."""
+    try:
+        read = _READ_OUTCOME.decode(data)
+        return Outcome(read.what, parse_instant(read.occurred_at), read.text, read.entry)
+    except ClockError:
+        raise GatewayError("`occurred_at` is no instant such as 2026-01-06T09:30:00Z") from None
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+        raise GatewayError(f"the request is no outcome: {error}", do="Send JSON as the description of this interface says.") from None
+
+
+def told_outcome(found: Reported) -> OutcomeOut:
+    """An outcome as an agent is told it."""
+    body = found.body
+    return OutcomeOut(found.entry, int(body["action"]), str(body["what"]), format_instant(int(body["occurred_at"])), format_instant(int(body["at"])))
 
 
 def told(answer: Answer | GatewayError, key: str | None = None) -> ProposalOut:

@@ -14,6 +14,8 @@ from remit.ledger import Fresh
 
 RENEWS = frozenset({"cycle", "rights", "signoff", "model", "tombstone"})
 """Kinds of entries after which what is known must be taken anew."""
+UNSUBSCRIBED = "unsubscribed"
+"""The outcome that ends a channel's promotion to an HCP."""
 
 
 @dataclass(slots=True)
@@ -42,7 +44,8 @@ class Given:
 @dataclass(slots=True)
 class Tally:
     """Counted since `upto`: entries below it are in what is known. `contacts` (at, channel) and `held` by the HCP's reference, `touches` by (reference, agent,
-    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on."""
+    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on;
+    `opted_out` by reference and channel, `reported` the entries of outcomes by action, what and when."""
 
     upto: int
     seq: int = 0
@@ -54,6 +57,8 @@ class Tally:
     due: dict[int, str] = field(default_factory=dict)
     stops: dict[str, Stop] = field(default_factory=dict)
     held: dict[str, bytes] = field(default_factory=dict)
+    opted_out: set[tuple[bytes, str]] = field(default_factory=set)
+    reported: dict[tuple[int, str, int], int] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     renewed: bool = False
     changed: int = 0
@@ -143,6 +148,13 @@ def _refused(tally: Tally, entry: Fresh) -> None:
         _add(tally, entry.body.get("uses", {}), -1)
 
 
+def _outcome(tally: Tally, entry: Fresh) -> None:
+    body = entry.body
+    tally.reported[int(body["action"]), body["what"], int(body["occurred_at"])] = entry.seq
+    if body["what"] == UNSUBSCRIBED and entry.hcp is not None and _counts(tally, entry.seq):
+        tally.opted_out.add((entry.hcp, body["channel"]))
+
+
 def _stop(tally: Tally, entry: Fresh) -> None:
     body = entry.body
     tally.stops[body["stop"]] = Stop(*(str(body[name]) for name in ("stop", "scope", "of", "by", "reason")))
@@ -185,6 +197,7 @@ _READERS = {
     "declined": _declined,
     "acted": _acted,
     "refused": _refused,
+    "outcome": _outcome,
     "stop": _stop,
     "hold": _hold,
     "start": _start,

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from remit.gateway.between import Asked
 from remit.gateway.clerk import Answer, Clerk
 from remit.gateway.errors import GatewayError
-from remit.gateway.messages import ProposalOut, ProposalsOut, told
+from remit.gateway.messages import OutcomeOut, ProposalOut, ProposalsOut, told, told_outcome
+from remit.gateway.reported import Outcome, Reported
 from remit.terms.charters import Charter
 
 PATIENCE_S = 10.0
@@ -93,12 +94,30 @@ class Verbs:
         """Takes its proposal back, if it was not acted on yet."""
         return await self._one(agent, lambda clerk: clerk.withdraw(agent, name))
 
+    async def report_outcome(self, agent: str, name: str, outcome: Outcome) -> OutcomeOut:
+        """Records what became of its action."""
+        self._backstage.charter(agent)
+        found: Reported | GatewayError | None = await _soon(self._backstage.call(agent, lambda clerk: _answered(clerk, agent, name, outcome)))
+        if isinstance(found, GatewayError):
+            raise found
+        if found is None:
+            raise Refused(404, "no such proposal", "This agent has made no proposal of this id, or it is from long ago: then name its `entry`, too.")
+        return told_outcome(found)
+
     async def _one(self, agent: str, find: Callable[[Clerk], Answer | None]) -> ProposalOut:
         self._backstage.charter(agent)
         found: Answer | None = await _soon(self._backstage.call(agent, find))
         if found is None:
             raise Refused(404, "no such proposal", "This agent has made no proposal of this id since the cycle before last.")
         return told(found)
+
+
+def _answered(clerk: Clerk, agent: str, name: str, outcome: Outcome) -> Reported | GatewayError | None:
+    """What is wrong with a report is its answer, and no fault of the office."""
+    try:
+        return clerk.report(agent, name, outcome)
+    except GatewayError as error:
+        return error
 
 
 async def _soon(future: "Future[Any]") -> Any:

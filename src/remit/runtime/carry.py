@@ -1,13 +1,13 @@
 """What earlier cycles leave for the next: contacts made, capacity given out, proposals that wait for a person."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from remit.authority import Limit
-from remit.gateway import Heard, Made, between, heard
+from remit.gateway import Heard, Made, between, heard, opt_outs
 from remit.ledger import Records, Stored
 from remit.runtime.making import made
 from remit.runtime.settings import Settings
@@ -29,12 +29,13 @@ class Waiting:
 @dataclass(frozen=True, slots=True)
 class Carried:
     """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each. `taken`: capacity given out per
-    resource. `waiting`: what still waits. `made`: what counts under limits."""
+    resource. `waiting`: what still waits. `made`: what counts under limits. `opted_out`: who left which channel's promotion."""
 
     contacts: pl.DataFrame
     taken: Mapping[str, int]
     waiting: tuple[Waiting, ...]
     made: tuple[Made, ...] = ()
+    opted_out: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 def carry(records: Records, upto: int, now: int, settings: Settings, valid_from: Mapping[str, int], limits: Sequence[Limit] = ()) -> Carried:
@@ -73,7 +74,8 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     taken = dict.fromkeys(valid_from, 0)
     _add(taken, spent + given_back, lambda name, since: valid_from[name] <= since)
     _add(taken, reserved, lambda name, since: valid_from[name] > since)
-    return Carried(pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row"), taken, tuple(waiting), made(records, upto, limits, now))
+    ours = pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row")
+    return Carried(ours, taken, tuple(waiting), made(records, upto, limits, now), opt_outs(records, upto))
 
 
 def _spans(cycles: list[Stored], now: int) -> Iterator[tuple[str, int, int]]:

@@ -8,7 +8,7 @@ from typing import Protocol
 import polars as pl
 
 from remit.features import Panel, build, grid_of
-from remit.gateway import Known
+from remit.gateway import Known, without_promotion
 from remit.intake import freshness, read, state
 from remit.models.bases import Shared
 from remit.models.reasons import reasons
@@ -94,7 +94,7 @@ def assemble(
     known = Known(
         now=now,
         hcp=source.state("hcp", now),
-        consent=source.state("consent", now),
+        consent=without_promotion(source.state("consent", now), carried.opted_out),
         content=source.read("content", now),
         inquiries=source.read("inquiries", now),
         cover=cover(source.state("alignments", now), settings),

@@ -15,7 +15,7 @@ from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Records, Segment, create_ledger, open_ledger
 from remit.models.bases import dump_shared, load_shared
 from remit.models.segments import Segments
-from remit.runtime import confirming, grouping, limiting, registry, rights, stopping, training
+from remit.runtime import confirming, grouping, limiting, registry, rights, stopping, taken_up, training
 from remit.runtime.cycle import Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import check_unit, draw, enrolled, stream
@@ -107,6 +107,8 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     cycle_id = f"cycle-{sum(1 for _ in ledger.entries(kind='cycle')) + 1:04d}"
     stage("load feeds")
     loaded = load_feeds(workspace, config, ledger, now, entropy)
+    if taken_up.tell(workspace, ledger, cycle_id, now):
+        loaded = taken_up.together(loaded, load_feeds(workspace, config, ledger, now, entropy))
     table = config.table(now)
     if not any(ledger.entries(kind="rights")) and (faults := limiting.unknown(table, settings, config.charters)):
         raise WorkspaceError("limits do not fit the workspace", where="authority.yaml", faults=faults)

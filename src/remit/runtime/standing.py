@@ -6,6 +6,7 @@ from typing import Any
 
 from remit.authority import LEFT_ALONE
 from remit.gateway import Clerk, Counts, Room, Single, Standing, Tally, between, deliver, histories, lists
+from remit.gateway.credentials import SKEW_S
 from remit.ledger import Ledger
 from remit.runtime import rights
 from remit.runtime.errors import WorkspaceError
@@ -14,6 +15,7 @@ from remit.runtime.reporting import last_cycle
 from remit.runtime.run import present, unfinished
 from remit.runtime.stopping import held_at, stops_at
 from remit.runtime.workspace import Config, Workspace, config_texts, read_config, turn, write_whole
+from remit.terms.instants import add_span
 from remit.terms.proposals import Cleared
 
 
@@ -43,6 +45,7 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
         window=config.settings.window,
         single=Single(inputs.known, config.charters, config.people),
         secret=ledger.draw_key(),
+        ahead=add_span(now, config.settings.every) - now if config.settings.stepped else SKEW_S * 1_000_000,
     )
     known = histories(inputs.known.contacts) if any(limit.per_hcp for limit in standing.table.limits) else {}
     since = 0 if len(cycles) < 2 else cycles[-2].seq  # keys are remembered since the cycle before last
