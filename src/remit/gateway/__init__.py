@@ -3,7 +3,7 @@
 from remit.gateway.between import Asked, Room, Standing, between
 from remit.gateway.channels.files import Delivery, deliver, lists, take_back
 from remit.gateway.clerk import Answer, Clerk, Renewed
-from remit.gateway.counting import Counts, Made, contacts_under, counted, histories
+from remit.gateway.counting import Counts, Made, contacts_under, counted, histories, one_more, rents
 from remit.gateway.credentials import (
     TOKEN_SCOPES,
     Client,
@@ -81,10 +81,12 @@ __all__ = [
     "may_rotate",
     "may_say",
     "on_file",
+    "one_more",
     "open_inquiries",
     "opt_outs",
     "refusal",
     "remark",
+    "rents",
     "revoke_credential",
     "rotate_token_key",
     "take_back",

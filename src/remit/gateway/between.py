@@ -22,7 +22,7 @@ _SELECTION = "prices of the last cycle"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A proposal as an agent sent it under a `key` of its own, by which it is answered once: value in micro-units."""
+    """A proposal as an agent sent it under a `key` of its own, by which it is answered once: value in micro-units. `stands`: for the next cycle to decide."""
 
     key: str
     hcp_id: str
@@ -31,10 +31,12 @@ class Asked:
     communication_type: str
     value: int
     content_id: str | None = None
+    stands: bool = False
 
     def digest(self, secret: bytes) -> str:
-        """The keyed digest of what is asked: it stands in the clear, and tells nobody who lacks the secret whom it is about."""
-        return _keyed(secret, {name: getattr(self, name) for name in self.__slots__})
+        """The keyed digest of what is asked: it stands in the clear, and tells nobody who lacks the secret whom it is about. Of what does not stand it is as it
+        was before anything could."""
+        return _keyed(secret, {name: getattr(self, name) for name in self.__slots__ if name != "stands" or self.stands})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from remit.authority import Table
-from remit.gateway.between import Asked, Standing, decide, in_force, proposal_id
+from remit.gateway.between import Asked, Decision, Standing, decide, in_force, proposal_id
 from remit.gateway.door import clear_one
 from remit.gateway.errors import GatewayError
 from remit.gateway.queue import refusal
 from remit.gateway.reported import Outcome, Reported, report
+from remit.gateway.stood import Stood, most_standing, stand
 from remit.gateway.tally import Given, Tally
 from remit.ledger import Entry, Fresh, Ledger, Turn
 from remit.terms.charters import Charter
@@ -56,6 +57,7 @@ class Clerk:
         self._ledger, self._gate, self._clock = ledger, gate, clock
         self._fresh, self._tally = fresh, fresh()
         self._table: tuple[int, Table] = (-1, standing.table)
+        self._most: dict[str, tuple[Charter, int]] = {}
 
     def answer(self, asks: Sequence[tuple[Charter, Asked]]) -> list[Answer | GatewayError]:
         """Decides each in its order, and records all with one commit; a key that was answered before is told the same again. An HCP whom the charter does not
@@ -73,7 +75,10 @@ class Clerk:
                 elif asked.channel not in self.standing.channels:
                     answers.append(GatewayError(f"there is no channel `{asked.channel}`", do=f"There are {', '.join(sorted(self.standing.channels))}."))
                 else:
-                    made = decide(asked, charter, self.standing, table, tally, refs[asked.hcp_id], turn.size + len(entries), now)
+                    made = self._made(asked, charter, table, tally, refs[asked.hcp_id], turn.size + len(entries), now)
+                    if isinstance(made, GatewayError):
+                        answers.append(made)
+                        continue
                     noted = -1 - len(entries)
                     tally.note([Fresh(noted, made.entry.kind, refs[asked.hcp_id], dict(made.entry.body))])
                     entries.append(made.entry)
@@ -82,6 +87,18 @@ class Clerk:
             numbers = turn.append(f"{self.standing.label}:{turn.size}", entries, cycle=self.standing.label) if entries else []
             tally.settle({-1 - place: number for place, number in enumerate(numbers)}, turn.size + len(numbers))
         return [_numbered(answer, numbers) for answer in answers]
+
+    def _made(self, asked: Asked, charter: Charter, table: Table, tally: Tally, ref: bytes, number: int, now: int) -> Decision | Stood | GatewayError:
+        if not asked.stands:
+            return decide(asked, charter, self.standing, table, tally, ref, number, now)
+        return stand(asked, charter, self.standing, tally, ref, lambda: self.most_standing(charter), now)
+
+    def most_standing(self, charter: Charter) -> int:
+        """How many proposals of the charter's agent may stand until the next cycle."""
+        held = self._most.get(charter.agent)
+        if held is None or held[0] is not charter:
+            held = self._most[charter.agent] = charter, most_standing(charter, self.standing)
+        return held[1]
 
     def may_see(self, charter: Charter, asked: Asked) -> bool:
         """Whether the charter lets its agent speak of this HCP: one who is served with one of its products."""
@@ -99,8 +116,9 @@ class Clerk:
         """Takes an agent's proposal back, if it was not acted on yet; says what became of it either way, None if it made none."""
         with self._turn() as (turn, tally, now):
             given = tally.given.get(name)
-            if given is not None and given.agent == agent and given.disposition in ("chosen", "waiting"):
-                entry = refusal(given.entry, "withdrawn by the agent", now, given.at, given.uses, because="withdrawn")
+            if given is not None and given.agent == agent and given.disposition in ("chosen", "waiting", "standing"):
+                uses = given.uses if not given.stood else self._uses(given)
+                entry = refusal(given.entry, "withdrawn by the agent", now, given.at, uses, because="withdrawn")
                 (number,) = turn.append(f"{self.standing.label}:{turn.size}", [entry], cycle=self.standing.label)
                 tally.take([Fresh(number, entry.kind, None, dict(entry.body))])
         return self.status(agent, name)
@@ -190,6 +208,11 @@ class Clerk:
             what = f"the key `{asked.key}` was used for another proposal"
             return GatewayError(what, do="Give each proposal a key of its own; the same key means the same proposal again.")
         return here.get(given.id) or self._told(given)
+
+    def _uses(self, given: Given) -> Mapping[str, int]:
+        """What an action of a cycle reserves."""
+        payload = self._ledger.entry(given.entry).payload
+        return payload["context"]["uses"] if payload is not None else {}
 
     def _told(self, given: Given) -> Answer:
         stored = self._ledger.entry(given.entry)

@@ -26,7 +26,8 @@ _Value = Annotated[float, Meta(ge=0, le=1e9)]
 
 class ProposalIn(Struct, forbid_unknown_fields=True, frozen=True):
     """One proposal. `key` is the agent's own name for it: sent again, it is answered again and never done twice. `value` is the expected net value of this
-    action alone, in the workspace's currency (in points for medical work), with at most six decimals."""
+    action alone, in the workspace's currency (in points for medical work), with at most six decimals. `stands`: it is not decided now, but by the next cycle,
+    jointly with what all others propose."""
 
     key: _Word
     hcp_id: _Word
@@ -35,6 +36,7 @@ class ProposalIn(Struct, forbid_unknown_fields=True, frozen=True):
     communication_type: _Kind
     value: _Value
     content_id: _Word | None = None
+    stands: bool = False
 
 
 class ProposalsIn(Struct, forbid_unknown_fields=True, frozen=True):
@@ -65,7 +67,8 @@ class InPlan(Struct, frozen=True):
 
 class ProposalOut(Struct, frozen=True, omit_defaults=True):
     """What became of a proposal: `chosen` (decided, about to be handed over), `acted`, `waiting` (for a person), `outbid`, `forbidden`, `refused`,
-    `withdrawn`, or `rejected` where it was no proposal at all (`error` says why, and nothing was recorded)."""
+    `withdrawn`; of one that stands `standing`, then what the next cycle made of it, also `rested` (chosen, and left out at random) and `lapsed` (it could not
+    take part: `error` says why); or `rejected` where it was no proposal at all (`error` says why, and nothing was recorded)."""
 
     disposition: str
     key: str | None = None
@@ -126,7 +129,8 @@ def read_proposals(data: bytes) -> list[Asked]:
     if len(set(keys)) != len(keys):
         raise GatewayError("two proposals of one request have the same key", do="Give each proposal a key of its own.")
     return [
-        Asked(each.key, each.hcp_id, each.channel, each.product, each.communication_type, round(each.value * MICRO), each.content_id) for each in read.proposals
+        Asked(each.key, each.hcp_id, each.channel, each.product, each.communication_type, round(each.value * MICRO), each.content_id, each.stands)
+        for each in read.proposals
     ]
 
 
@@ -152,7 +156,7 @@ def told(answer: Answer | GatewayError, key: str | None = None) -> ProposalOut:
     if isinstance(answer, GatewayError):
         return ProposalOut("rejected", key=key, error=str(answer))
     body, payload = answer.body, answer.payload or {}
-    verdict, context = payload.get("verdict", payload), payload.get("context", {})
+    verdict, context = payload.get("verdict", {}), payload.get("context", {})
     return ProposalOut(
         key=key,
         id=answer.id,
@@ -161,6 +165,7 @@ def told(answer: Answer | GatewayError, key: str | None = None) -> ProposalOut:
         decided_at=format_instant(int(body["at"])),
         verdict=_verdict(verdict, body) if verdict else None,
         plan=InPlan(context["net"] / MICRO, context["rent"] / MICRO, _units(context["uses"]), context.get("why")) if "net" in context else None,
+        error=context.get("why") if answer.disposition == "lapsed" else None,
     )
 
 

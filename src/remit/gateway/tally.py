@@ -5,7 +5,7 @@ two workers cannot both take the last one.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from remit.authority import Stop
@@ -20,7 +20,8 @@ UNSUBSCRIBED = "unsubscribed"
 
 @dataclass(slots=True)
 class Given:
-    """What an agent was answered: its proposal's id, what became of it, and the digest of what it asked."""
+    """What an agent was answered: its proposal's id, what became of it, and the digest of what it asked. `stood`: it stood, and a cycle chose it, which
+    counts in what is known."""
 
     id: str
     agent: str
@@ -34,6 +35,7 @@ class Given:
     hcp: bytes | None = None
     product: str = ""
     purpose: str = ""
+    stood: bool = False
 
     @property
     def made(self) -> Made:
@@ -44,14 +46,17 @@ class Given:
 @dataclass(slots=True)
 class Tally:
     """Counted since `upto`: entries below it are in what is known. `contacts` (at, channel) and `held` by the HCP's reference, `touches` by (reference, agent,
-    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on;
-    `opted_out` by reference and channel, `reported` the entries of outcomes by action, what and when."""
+    channel, product), and so those `standing`; how many `stood` since the last cycle by agent, `used` micro-units by resource, `counts` against the table's
+    limits, `given` by proposal id, `due` the entries to be acted on; `opted_out` by reference and channel, `reported` the entries of outcomes by action, what
+    and when."""
 
     upto: int
     seq: int = 0
     contacts: dict[bytes, list[tuple[int, str]]] = field(default_factory=dict)
     touches: dict[tuple[bytes, str, str, str], int] = field(default_factory=dict)
     used: dict[str, int] = field(default_factory=dict)
+    standing: dict[tuple[bytes, str, str, str], int] = field(default_factory=dict)
+    stood: dict[str, int] = field(default_factory=dict)
     given: dict[str, Given] = field(default_factory=dict)
     by_entry: dict[int, str] = field(default_factory=dict)
     due: dict[int, str] = field(default_factory=dict)
@@ -91,6 +96,7 @@ class Tally:
 def _action(tally: Tally, entry: Fresh) -> None:
     body = entry.body
     if "id" not in body:  # of a cycle, which is in what is known
+        _chosen(tally, entry)
         return
     given = _given(entry, "waiting" if "deadline" in body else "chosen")
     tally.given[given.id], tally.by_entry[entry.seq] = given, given.id
@@ -104,6 +110,29 @@ def _action(tally: Tally, entry: Fresh) -> None:
     _touch(tally, given, 1)
 
 
+def _chosen(tally: Tally, entry: Fresh) -> None:
+    """A cycle has chosen what stood."""
+    name = tally.by_entry.get(int(entry.body.get("standing", -1)))
+    if name is not None:
+        deadline = entry.body.get("deadline")
+        became = "chosen" if deadline is None else "waiting"
+        tally.given[name] = replace(tally.given[name], disposition=became, entry=entry.seq, at=int(entry.body["at"]), deadline=deadline, stood=True)
+        tally.by_entry[entry.seq] = name
+
+
+def _standing(tally: Tally, entry: Fresh) -> None:
+    given = _given(entry, "standing")
+    tally.given[given.id], tally.by_entry[entry.seq] = given, given.id
+    tally.stood[given.agent] = tally.stood.get(given.agent, 0) + 1
+    _stands(tally, given, 1)
+
+
+def _stands(tally: Tally, given: Given, sign: int) -> None:
+    if given.hcp is not None:
+        key = (given.hcp, given.agent, given.channel, given.product)
+        tally.standing[key] = tally.standing.get(key, 0) + sign
+
+
 def _touch(tally: Tally, given: Given, sign: int) -> None:
     if given.hcp is not None:
         key = (given.hcp, given.agent, given.channel, given.product)
@@ -112,7 +141,8 @@ def _touch(tally: Tally, given: Given, sign: int) -> None:
 
 def _cycle(tally: Tally, entry: Fresh) -> None:
     del entry
-    tally.touches.clear()  # they are counted in each cycle anew
+    for counted in (tally.touches, tally.standing, tally.stood):
+        counted.clear()  # they are counted in each cycle anew
 
 
 def _declined(tally: Tally, entry: Fresh) -> None:
@@ -138,12 +168,15 @@ def _refused(tally: Tally, entry: Fresh) -> None:
     tally.due.pop(seq, None)
     if seq in tally.by_entry:
         given = tally.given[tally.by_entry[seq]]
-        given.disposition = "withdrawn" if entry.body.get("because") == "withdrawn" else "refused"
-        _touch(tally, given, -1)
-        if _counts(tally, given.entry):
-            tally.counts.take_back(given.made, given.hcp)
-        if _counts(tally, given.entry) and given.hcp is not None:
-            tally.contacts[given.hcp].remove((given.at, given.channel))
+        before, given.disposition = given.disposition, "withdrawn" if entry.body.get("because") == "withdrawn" else "refused"
+        if before == "standing":
+            _stands(tally, given, -1)
+        elif not given.stood:
+            _touch(tally, given, -1)
+            if _counts(tally, given.entry):
+                tally.counts.take_back(given.made, given.hcp)
+            if _counts(tally, given.entry) and given.hcp is not None:
+                tally.contacts[given.hcp].remove((given.at, given.channel))
     if entry.seq >= tally.upto:
         _add(tally, entry.body.get("uses", {}), -1)
 
@@ -179,6 +212,7 @@ def _tombstone(tally: Tally, entry: Fresh) -> None:
     tally.contacts.pop(gone, None)
     for given in [given for given in tally.given.values() if given.hcp == gone]:
         tally.due.pop(given.entry, None)
+        given.disposition = "lapsed" if given.disposition == "standing" else given.disposition
 
 
 def _counts(tally: Tally, seq: int) -> bool:
@@ -195,6 +229,7 @@ _READERS = {
     "cycle": _cycle,
     "action": _action,
     "declined": _declined,
+    "standing": _standing,
     "acted": _acted,
     "refused": _refused,
     "outcome": _outcome,

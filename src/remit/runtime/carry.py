@@ -11,6 +11,7 @@ from remit.gateway import Heard, Made, between, heard, opt_outs
 from remit.ledger import Records, Stored
 from remit.runtime.making import made
 from remit.runtime.settings import Settings
+from remit.runtime.stood import stood
 from remit.terms.instants import DAY, add_span
 
 CONTACTS = pl.Schema({"hcp_id": pl.String, "channel": pl.String, "purpose": pl.String, "at": pl.Int64, "decision": pl.String})
@@ -29,13 +30,15 @@ class Waiting:
 @dataclass(frozen=True, slots=True)
 class Carried:
     """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each. `taken`: capacity given out per
-    resource. `waiting`: what still waits. `made`: what counts under limits. `opted_out`: who left which channel's promotion."""
+    resource. `waiting`: what still waits. `made`: what counts under limits. `opted_out`: who left which channel's promotion.
+    `standing`: proposals of agents of others that stand."""
 
     contacts: pl.DataFrame
     taken: Mapping[str, int]
     waiting: tuple[Waiting, ...]
     made: tuple[Made, ...] = ()
     opted_out: pl.DataFrame = field(default_factory=pl.DataFrame)
+    standing: tuple[Mapping[str, Any], ...] = ()
 
 
 def carry(records: Records, upto: int, now: int, settings: Settings, valid_from: Mapping[str, int], limits: Sequence[Limit] = ()) -> Carried:
@@ -75,7 +78,7 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     _add(taken, spent + given_back, lambda name, since: valid_from[name] <= since)
     _add(taken, reserved, lambda name, since: valid_from[name] > since)
     ours = pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row")
-    return Carried(ours, taken, tuple(waiting), made(records, upto, limits, now), opt_outs(records, upto))
+    return Carried(ours, taken, tuple(waiting), made(records, upto, limits, now), opt_outs(records, upto), tuple(stood(records, upto, cycles, refused)))
 
 
 def _spans(cycles: list[Stored], now: int) -> Iterator[tuple[str, int, int]]:

@@ -15,6 +15,7 @@ from remit.models.reasons import reasons
 from remit.runtime.carry import Carried
 from remit.runtime.cycle import Inputs
 from remit.runtime.settings import Settings
+from remit.runtime.stood import taking_part
 from remit.runtime.training import READ, Models, feature_catalogue, panel_of
 from remit.runtime.workspace import Config, Workspace
 from remit.terms.instants import HOUR
@@ -124,6 +125,7 @@ def assemble(
         segments=None if models.segments is None else members.select("hcp_id", "segment"),
         uptake=None if models.segments is None else models.segments.uptake,
         made=carried.made,
+        standing=taking_part(carried.standing, config.charters, now),
     )
 
 

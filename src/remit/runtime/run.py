@@ -15,7 +15,7 @@ from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Records, Segment, create_ledger, open_ledger
 from remit.models.bases import dump_shared, load_shared
 from remit.models.segments import Segments
-from remit.runtime import confirming, grouping, limiting, registry, rights, stopping, taken_up, training
+from remit.runtime import confirming, grouping, limiting, registry, rights, stood, stopping, taken_up, training
 from remit.runtime.cycle import Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import check_unit, draw, enrolled, stream
@@ -164,10 +164,10 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
         draws = ledger.write_segments(new, cycle=cycle_id, stream=stream(settings.holdout), schema=HOLDOUT_SCHEMA, plain=["unit"])
     places = ledger.write_segments(grouping.moved(members, held), cycle=cycle_id, stream=grouping.STREAM, schema=grouping.SCHEMA)
     stage("commit to the ledger")
-    actions = action_entries(result, now, settings, config.charters, grouping.named(models, members))
+    actions = action_entries(result, now, settings, config.charters, grouping.named(models, members), stood.numbers(result, inputs))
     failures = [Entry("failure", "remit.failure/1", {"agent": failure.agent, "error": failure.error, "at": now}) for failure in result.failures]
     told = [*rights.establish(ledger, table, now), *registry.new_models(workspace, ledger, log_size, models, settings, now), *failures]
-    entries = [cycle_entry(result, recorded, written, actions), *told, *actions]
+    entries = [cycle_entry(result, recorded, written, actions), *told, *actions, *stood.not_taken(result, inputs)]
     ledger.append(cycle_id, entries, cycle=cycle_id, segments=(*written, *draws, *places), expected_size=log_size)
     stopped, files = hand_over(workspace, config, ledger, cycle_id, inputs, stage)
     return Done(cycle_id, now, loaded, result, inputs.known, settings, trained, refused, stopped, files, ledger.size, recorded["watch"])

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 PURPOSES = ("promotional", "medical", "service")
+EXTERNAL = "external"
+"""The proposer of an agent of another company, or in another language, which proposes through the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
