@@ -2,19 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
 import polars as pl
 import pytest
 
-from remit.gateway import Answer, Asked, Clerk, GatewayError, Renewed
+from remit.gateway import Answer, Clerk, GatewayError, Renewed
 from remit.runtime import commands, queue_commands, rights_commands
 from remit.runtime.run import run_cycle
-from remit.runtime.standing import deliverer
 from remit.runtime.workspace import Workspace
 from remit.terms.encoding import MICRO
 from tests.runtime.conftest import amended, quiet
-from tests.runtime.test_between import asked, content, free, one, place
+from tests.runtime.test_between import asked, content, free, place
 
 VENDOR = "vendor-mail"
 
@@ -34,7 +32,7 @@ def vendors(workspace: Workspace) -> Workspace:
     return workspace
 
 
-def standing(clerk: Clerk, hcps: Iterable[str], value: int = 500 * MICRO, agent: str = VENDOR, key: str = "s") -> list[Answer | GatewayError]:
+def standing(clerk: Clerk, hcps: Iterable[str], value: int = 90 * MICRO, agent: str = VENDOR, key: str = "s") -> list[Answer | GatewayError]:
     charter = clerk.standing.charters[agent]
     return clerk.answer([(charter, replace(asked(clerk, hcp, f"{key}-{hcp}", value), stands=True)) for hcp in hcps])
 
@@ -92,7 +90,7 @@ def test_what_stands_is_chosen_jointly_in_the_next_cycle_and_replayed_to_the_byt
 def test_what_stands_displaces_others_and_is_in_the_portfolio(vendors: Workspace) -> None:
     with place(vendors) as (clerk, _, _):
         sends = clerk.standing.free["sends"] // MICRO
-        standing(clerk, free(clerk), value=900 * MICRO)
+        standing(clerk, free(clerk), value=95 * MICRO)
     done = run_cycle(vendors, 1, quiet)
     assert done.result is not None
     assert sends >= 0
@@ -117,7 +115,7 @@ def test_two_workers_take_in_a_key_once_and_no_more_than_the_charter_allows_on_a
         (after,) = standing(clerk, [hcp], key="other")
         assert isinstance(after, Answer)
         size = ledger.size
-        (changed,) = clerk.answer([(clerk.standing.charters[VENDOR], asked(clerk, hcp, f"other-{hcp}", 500 * MICRO))])
+        (changed,) = clerk.answer([(clerk.standing.charters[VENDOR], asked(clerk, hcp, f"other-{hcp}", 90 * MICRO))])
         assert isinstance(changed, GatewayError)
         assert "used for another proposal" in str(changed)
         assert ledger.size == size
@@ -201,7 +199,7 @@ def test_what_stood_and_waits_for_a_person_is_approved_or_withdrawn_like_any_oth
     run_cycle(vendors, 1, quiet)
     first, second = became(vendors, said)
     assert (first.disposition, second.disposition) == ("waiting", "waiting")
-    with place(vendors) as (clerk, config, _):
+    with place(vendors) as (clerk, _, _):
         before = clerk.standing.free["sends"] - clerk.taken.get("sends", 0)
         told = clerk.withdraw(VENDOR, second.id)
         assert told is not None
