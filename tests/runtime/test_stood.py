@@ -17,17 +17,22 @@ from tests.runtime.test_between import asked, content, free, place
 VENDOR = "vendor-mail"
 
 
-@pytest.fixture
-def vendors(workspace: Workspace) -> Workspace:
-    """The workspace with a vendor's agent for e-mails, which a row of the table lets act by itself."""
+def with_vendor(workspace: Workspace, more: str = "") -> None:
+    """Writes the charter of a vendor's agent for e-mails, with `more` in it, and a row of the table that lets it act by itself."""
     charter = (
         (workspace.root / "agents" / "email.yaml").read_text().replace("agent: email", f"agent: {VENDOR}").replace("proposer: email", "proposer: external")
     )
-    charter = charter.replace("settings: {modules: 4}", "").replace("floor: 50", "floor: 0")
+    charter = charter.replace("settings: {modules: 4}", more).replace("floor: 50", "floor: 0")
     (workspace.root / "agents" / "vendor.yaml").write_text(charter)
     table = workspace.root / "authority.yaml"
     row = f"  - {{id: vendor, when: agent = '{VENDOR}' AND channel = 'email' AND consent = 'opt_in' AND purpose = 'promotional', verdict: autonomous, "
     table.write_text(table.read_text().replace("\nrows:\n", f"\nrows:\n{row}owner: owner-email, reason: A test.}}\n", 1))
+
+
+@pytest.fixture
+def vendors(workspace: Workspace) -> Workspace:
+    """The workspace with a vendor's agent."""
+    with_vendor(workspace)
     amended(workspace)
     return workspace
 

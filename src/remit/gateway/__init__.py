@@ -21,6 +21,7 @@ from remit.gateway.door import Stopped, asked_now, clear, clear_approved
 from remit.gateway.errors import CredentialError, GatewayError
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
 from remit.gateway.queue import ACCOUNTABLE, REASONS, Heard, Yes, approval, escalation, handed_over, heard, lacking, may_say, refusal, remark
+from remit.gateway.reading import Licence, Since, facts_of, reads, withheld
 from remit.gateway.reported import OUTCOME, TAKEN_UP, WHATS, Outcome, Reported, opt_outs, without_promotion
 from remit.gateway.single import Single
 from remit.gateway.tally import Tally
@@ -47,12 +48,14 @@ __all__ = [
     "Heard",
     "Issued",
     "Known",
+    "Licence",
     "Made",
     "Outcome",
     "Register",
     "Renewed",
     "Reported",
     "Room",
+    "Since",
     "Single",
     "Standing",
     "Stopped",
@@ -69,6 +72,7 @@ __all__ = [
     "counted",
     "deliver",
     "escalation",
+    "facts_of",
     "gather",
     "handed_over",
     "heard",
@@ -84,11 +88,13 @@ __all__ = [
     "one_more",
     "open_inquiries",
     "opt_outs",
+    "reads",
     "refusal",
     "remark",
     "rents",
     "revoke_credential",
     "rotate_token_key",
     "take_back",
+    "withheld",
     "without_promotion",
 ]

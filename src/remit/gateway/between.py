@@ -7,6 +7,7 @@ from typing import Any
 
 from remit.authority import LEFT_ALONE, Table, authorize, stopped
 from remit.gateway.counting import one_more, rents
+from remit.gateway.reading import Licence
 from remit.gateway.single import Single
 from remit.gateway.tally import Tally
 from remit.ledger import Entry, action_entry, verdict_body
@@ -52,7 +53,7 @@ class Room:
 class Standing:
     """Where a cycle has left things, for decisions until the next: its `table` (stops since are the tally's to tell), `charters`, prices by purpose and
     resource (micro-units of value per unit), capacity `free` (micro-units), contacts per cycle and window, what is known of every HCP, the `secret` of
-    keyed digests, and how far `ahead` of its clock others' clocks may be (microseconds)."""
+    keyed digests, how far `ahead` of its clock others' clocks may be (microseconds), and the `licences` of feeds."""
 
     cycle: str
     table: Table
@@ -66,6 +67,7 @@ class Standing:
     single: Single
     secret: bytes = field(repr=False)
     ahead: int = 30_000_000
+    licences: Mapping[str, Licence] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

@@ -11,6 +11,7 @@ from remit.gateway.between import Asked, Decision, Standing, decide, in_force, p
 from remit.gateway.door import clear_one
 from remit.gateway.errors import GatewayError
 from remit.gateway.queue import refusal
+from remit.gateway.reading import Since, facts_of
 from remit.gateway.reported import Outcome, Reported, report
 from remit.gateway.stood import Stood, most_standing, stand
 from remit.gateway.tally import Given, Tally
@@ -92,6 +93,13 @@ class Clerk:
         if not asked.stands:
             return decide(asked, charter, self.standing, table, tally, ref, number, now)
         return stand(asked, charter, self.standing, tally, ref, lambda: self.most_standing(charter), now)
+
+    def read(self, charter: Charter, hcps: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """What the charter lets its agent read of each HCP, with what was counted by this clerk's last turn."""
+        tally, now = self._tally, self._clock()
+        refs = {*tally.contacts, *tally.held.values(), *(ref for ref, _ in tally.opted_out)}
+        named = {key.hcp_id: ref for ref, key in self._ledger.vault.of_refs(refs).items()}
+        return {hcp: facts_of(charter, hcp, self.standing.single, self.standing.licences, _since(tally, named.get(hcp)), now) for hcp in hcps}
 
     def most_standing(self, charter: Charter) -> int:
         """How many proposals of the charter's agent may stand until the next cycle."""
@@ -217,6 +225,13 @@ class Clerk:
     def _told(self, given: Given) -> Answer:
         stored = self._ledger.entry(given.entry)
         return Answer(given.id, given.disposition, given.entry, stored.body, stored.payload)
+
+
+def _since(tally: Tally, ref: bytes | None) -> Since:
+    if ref is None:
+        return Since()
+    left = frozenset(channel for of, channel in tally.opted_out if of == ref)
+    return Since(tally.contacts.get(ref, ()), ref in tally.held.values(), left)
 
 
 def _unseen(charter: Charter, asked: Asked) -> GatewayError:

@@ -30,7 +30,7 @@ _OUTCOME = schema_of(OutcomeIn)
 _OUTCOME_OF = {**_OUTCOME, "properties": {**_ID["properties"], **_OUTCOME["properties"]}, "required": [*_ID["required"], *_OUTCOME["required"]]}
 _TOOLS = {
     "describe": ("What you may do, in words and as data", _NOTHING, "describe"),
-    "hcps": ("Whom you may propose for, in pages; each begins `after` an id", _AFTER, "describe"),
+    "hcps": ("Whom you may propose for, in pages, each of which begins `after` an id; and what you may read of them", _AFTER, "describe"),
     "propose": ("Propose one action or many: each is judged, decided and recorded", schema_of(ProposalsIn), "propose"),
     "status": ("What became of a proposal", _ID, "status"),
     "withdraw": ("Take a proposal back, if it was not acted on yet", _ID, "propose"),

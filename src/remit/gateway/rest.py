@@ -89,7 +89,7 @@ def _for_agents(route: _Route, backstage: Backstage) -> None:
     async def describe(request: Request) -> Response:
         return _json(await verbs.describe(caller(request, "describe")))
 
-    @route("GET", "/v1/hcps", _Shape("Whom this agent may propose for, in pages", dict[str, Any], scope="describe"))
+    @route("GET", "/v1/hcps", _Shape("Whom this agent may propose for, in pages, and what it may read of them", dict[str, Any], scope="describe"))
     async def hcps(request: Request) -> Response:
         return _json(await verbs.hcps(caller(request, "describe"), request.query_params.get("after", "")))
 

@@ -14,7 +14,7 @@ from remit.terms.charters import Charter
 
 PATIENCE_S = 10.0
 """How long a request waits for its turn before it is told to ask again."""
-_PAGE = 1000
+_PAGE, _PAGE_OF_FACTS = 1000, 100
 
 
 class Refused(Exception):  # noqa: N818 - an answer, no fault
@@ -74,11 +74,10 @@ class Verbs:
         return found
 
     async def hcps(self, agent: str, after: str) -> Mapping[str, Any]:
-        """Whom it may propose for, in pages; each begins `after` an id."""
+        """Whom it may propose for, in pages, each of which begins `after` an id; and what its charter lets it read of them."""
         charter = self._backstage.charter(agent)
-        found: Sequence[str] = await _soon(self._backstage.call(agent, lambda clerk: clerk.standing.single.served(charter.products)))
-        page = [hcp for hcp in found if hcp > after][:_PAGE]
-        return {"hcps": page, "next": page[-1] if len(page) == _PAGE else None, "all": len(found)}
+        found: Mapping[str, Any] = await _soon(self._backstage.call(agent, lambda clerk: _paged(clerk, charter, after)))
+        return found
 
     async def propose(self, agent: str, asks: Sequence[Asked]) -> ProposalsOut:
         """Decides each in its order."""
@@ -110,6 +109,13 @@ class Verbs:
         if found is None:
             raise Refused(404, "no such proposal", "This agent has made no proposal of this id since the cycle before last.")
         return told(found)
+
+
+def _paged(clerk: Clerk, charter: Charter, after: str) -> dict[str, Any]:
+    found, most = clerk.standing.single.served(charter.products), _PAGE_OF_FACTS if charter.reads else _PAGE
+    page = [hcp for hcp in found if hcp > after][:most]
+    told = {"hcps": page, "next": page[-1] if len(page) == most else None, "all": len(found)}
+    return told | {"facts": clerk.read(charter, page)} if charter.reads else told
 
 
 def _answered(clerk: Clerk, agent: str, name: str, outcome: Outcome) -> Reported | GatewayError | None:

@@ -46,6 +46,7 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
         single=Single(inputs.known, config.charters, config.people),
         secret=ledger.draw_key(),
         ahead=add_span(now, config.settings.every) - now if config.settings.stepped else SKEW_S * 1_000_000,
+        licences=config.settings.licences,
     )
     known = histories(inputs.known.contacts) if any(limit.per_hcp for limit in standing.table.limits) else {}
     since = 0 if len(cycles) < 2 else cycles[-2].seq  # keys are remembered since the cycle before last

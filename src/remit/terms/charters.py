@@ -14,7 +14,8 @@ class Charter:
 
     `proposer` names what computes its proposals. `purpose` is `promotional`, `medical` or `service`. `uses` says what one action takes of which resource,
     in micro-units; `{territory}` and `{product}` in a resource's name are filled in. `floor` is the least number of actions a cycle that a pilot is
-    promised. `expires` is in UTC microseconds. `settings` are the proposer's own.
+    promised. `expires` is in UTC microseconds. `settings` are the proposer's own. `reads` are the facts of HCPs
+    that the agent is shown.
     """
 
     agent: str
@@ -30,3 +31,4 @@ class Charter:
     floor: int
     uses: Mapping[str, int]
     settings: Mapping[str, str | int]
+    reads: tuple[str, ...] = ()
