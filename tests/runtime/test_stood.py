@@ -9,7 +9,9 @@ import pytest
 from remit.gateway import Answer, Clerk, GatewayError, Renewed
 from remit.runtime import commands, queue_commands, rights_commands
 from remit.runtime.run import run_cycle
+from remit.runtime.stood import taking_part
 from remit.runtime.workspace import Workspace
+from remit.terms.charters import Charter
 from remit.terms.encoding import MICRO
 from tests.runtime.conftest import amended, quiet
 from tests.runtime.test_between import asked, content, free, place
@@ -216,3 +218,26 @@ def test_what_stood_and_waits_for_a_person_is_approved_or_withdrawn_like_any_oth
     assert [each.disposition for each in became(vendors, said)] == ["acted", "withdrawn"]
     run_cycle(vendors, 1, quiet)
     assert replayed(vendors) == [[]] * 4
+
+
+ROW = {"hcp_id": "H1", "agent": VENDOR, "channel": "email", "product": "alpha", "content_id": None, "communication_type": "reminder", "value": 1}
+LIVE = Charter(VENDOR, "external", "o", "promotional", "owner", (), ("email",), ("alpha",), 2, 100, 0, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("charters", "says"),
+    [
+        ([LIVE], [None, None, "its charter was changed, and allows fewer on a physician"]),
+        ([replace(LIVE, most_per_hcp=1)], [None, *["its charter was changed, and allows fewer on a physician"] * 2]),
+        ([replace(LIVE, expires=50)], ["its charter has ended"] * 3),
+        ([], ["its charter has ended"] * 3),
+        ([replace(LIVE, purpose="medical")], ["its charter was changed, and does not grant it any more"] * 3),
+        ([replace(LIVE, proposer="email")], ["its charter was changed, and does not grant it any more"] * 3),
+        ([replace(LIVE, channels=("call",))], ["its charter was changed, and does not grant it any more"] * 3),
+    ],
+)
+def test_what_a_charter_grants_no_more_lapses(charters: list[Charter], says: list[str | None]) -> None:
+    rows = [{**ROW, "purpose": "promotional", "entry": number, "id": str(number), "asked": ""} for number in range(3)]
+    found = taking_part(rows, charters, 50)
+    assert found["lapsed"].to_list() == says
+    assert found.filter(pl.col("lapsed").is_null())["touch"].to_list() == list(range(1, says.count(None) + 1))

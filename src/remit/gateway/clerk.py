@@ -134,7 +134,11 @@ class Clerk:
     def report(self, agent: str, name: str, outcome: Outcome) -> Reported | None:
         """Records what became of an agent's action, once; None if it made no proposal of this id. Raises `GatewayError`, `Renewed`, `LedgerError`."""
         with self._turn() as (turn, tally, now):
-            return report(self._ledger, turn, tally, self.standing.label, agent, name, outcome, now, self.standing.ahead)
+            try:
+                return report(self._ledger, turn, tally, self.standing.label, agent, name, outcome, now, self.standing.ahead)
+            except GatewayError as error:  # of who reports: the turn is as good as before
+                fault = error
+        raise fault
 
     def table(self) -> Table:
         """The table with the stops in force, as of this clerk's last turn."""
