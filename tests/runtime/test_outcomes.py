@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from remit.gateway import Answer, Clerk, GatewayError, Outcome, Reported, without_promotion
-from remit.intake import read
+from remit.intake import freshness, read
 from remit.ledger import Ledger
 from remit.runtime import commands, reported_commands
 from remit.runtime.errors import WorkspaceError
@@ -172,7 +172,7 @@ def test_a_contact_that_was_taken_up_is_told_as_the_feed_would_and_counted_once(
         at = clerk.standing.single.known.now
         clerk.report("email", answer.id, Outcome("clicked", at + 5))
         row = {"touch_id": "T-1", "hcp_id": hcp, "channel": "email", "product": "alpha", "purpose": "promotional", "decision": decision}
-        row |= {"occurred_at": "2026-01-13T09:00:00Z", "content_id": "alpha-email-1", "position": None, "engaged": None}
+        row |= {"occurred_at": "2026-01-13T09:00:00Z", "content_id": "alpha-email-1", "received_at": "2026-01-14T09:00:00Z", "engaged": None}
     pl.DataFrame([row], schema=dict.fromkeys(row, pl.String)).write_csv(workspace.feeds / "touches" / "came-back.csv")
     done = run_cycle(workspace, 1, quiet)
     (touch,) = read(workspace.warehouse, "touches", done.now).filter(decision=decision).rows(named=True)
@@ -180,6 +180,9 @@ def test_a_contact_that_was_taken_up_is_told_as_the_feed_would_and_counted_once(
     made = done.known.contacts.filter((pl.col("hcp_id") == hcp) & (pl.col("channel") == "email"))["at"].to_list()
     assert (made.count(touch["occurred_at"]), made.count(at + 1)) == (1, 0)
     assert done.loaded.warnings == ()
+    (fresh,) = (each for each in freshness(workspace.warehouse, done.now) if each.table == "touches")
+    assert fresh.last_load is not None
+    assert fresh.last_load < done.now, "what Remit writes itself does not make the feed any younger"
     (own,) = (workspace.feeds / "touches").glob("remit-*.csv")
     assert own.name.startswith("remit-cycle-0003-")
     run_cycle(workspace, 1, quiet)
