@@ -11,11 +11,12 @@ import pytest
 from remit.gateway import Answer, Clerk, GatewayError, Outcome, Reported, without_promotion
 from remit.intake import freshness, read
 from remit.ledger import Ledger
-from remit.runtime import commands, reported_commands
+from remit.runtime import commands, queue_commands, reported_commands
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.run import run_cycle
 from remit.runtime.standing import deliverer
 from remit.runtime.workspace import Workspace
+from remit.terms.encoding import MICRO
 from tests.runtime.conftest import quiet
 from tests.runtime.test_between import asked, free, one, place, rules
 
@@ -113,19 +114,23 @@ def test_who_unsubscribed_gets_no_more_of_the_channel_from_that_entry_on(workspa
     assert [cycle["differs"] for cycle in commands.replay(workspace.root, None, 1, quiet)["cycles"]] == [[]] * 3
 
 
-def test_what_was_due_when_its_physician_unsubscribed_is_not_handed_over(workspace: Workspace) -> None:
-    charter = workspace.root / "agents" / "email.yaml"
-    charter.write_text(charter.read_text().replace("most_per_hcp: 1", "most_per_hcp: 2"))
-    settings = workspace.settings_file
-    settings.write_text(re.sub(r"(\[channels.email\][^\[]*)most_per_hcp = 1", r"\1most_per_hcp = 2", settings.read_text()))
+def test_what_was_due_or_waited_when_its_physician_unsubscribed_is_not_handed_over(workspace: Workspace) -> None:
+    charter, settings = workspace.root / "agents" / "email.yaml", workspace.settings_file
+    charter.write_text(charter.read_text().replace("most_per_hcp: 1", "most_per_hcp: 3"))
+    text = settings.read_text().replace("per_cycle = 2", "per_cycle = 3")
+    settings.write_text(re.sub(r"(\[channels.email\][^\[]*)most_per_hcp = 1", r"\1most_per_hcp = 3", text))
     with acted(workspace) as (clerk, _, hcp, answer), place(workspace) as (_, config, _):
-        due = one(clerk, config, asked(clerk, hcp, "due"))
-        assert due.disposition == "chosen", due
+        due, waits = one(clerk, config, asked(clerk, hcp, "due")), one(clerk, config, asked(clerk, hcp, "waits", value=900 * MICRO))
+        assert (due.disposition, waits.disposition) == ("chosen", "waiting")
         clerk.report("email", answer.id, Outcome("unsubscribed", clerk.standing.single.known.now + 9))
         assert clerk.act(deliverer(workspace, config)) == (0, 1)
         told = clerk.status("email", due.id)
         assert told is not None
         assert told.disposition == "refused"
+    (item,) = [item for item in queue_commands.queue(workspace.root)["waiting"] if item["hcp_id"] == hcp and item["channel"] == "email"]
+    refused = queue_commands.approve(workspace.root, item["digest"], "brand-lead-alpha", None, 1)
+    assert refused["became"] == "refused"
+    assert "opted-out" in refused["reason"]
 
 
 def test_a_yes_that_was_given_since_ends_an_opt_out() -> None:
