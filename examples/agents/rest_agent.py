@@ -1,4 +1,4 @@
-"""An agent that speaks REST: it asks what it may do, proposes e-mails to some physicians, and looks what became of them.
+"""An agent that speaks REST: it asks what it may do, proposes e-mails to some physicians, looks what became of them, and reports that one was delivered.
 
 REMIT_URL, REMIT_CLIENT and REMIT_SECRET say where the gateway is and who this is; `remit agent issue` gives the last two.
 """
@@ -58,9 +58,14 @@ def main() -> None:
     if first is None:
         return
     for _ in range(50):
-        became = call("GET", f"/v1/proposals/{first['id']}", token)["disposition"]
-        if became != "chosen":
-            print(f"{first['key']} was {became}.")
+        became = call("GET", f"/v1/proposals/{first['id']}", token)
+        if became["disposition"] == "acted":
+            outcome = {"what": "delivered", "occurred_at": became["decided_at"]}  # a world's clock stands between cycles; else: when it was delivered
+            told = call("POST", f"/v1/proposals/{first['id']}/outcomes", token, outcome)
+            print(f"{first['key']} was {told['what']}, as entry {told['entry']} of the ledger says.")
+            return
+        if became["disposition"] != "chosen":
+            print(f"{first['key']} was {became['disposition']}.")
             return
         time.sleep(0.1)
     sys.exit(f"{first['key']} was not acted on within five seconds.")

@@ -36,7 +36,7 @@ from remit.gateway import (
     tokens,
 )
 from remit.gateway.credentials import HASHER, KEYS, LIFE_S, SKEW_S, signing_key
-from remit.ledger import Ledger, LedgerError, Place, create_ledger, open_ledger, read_ledger, verify
+from remit.ledger import Fresh, Ledger, LedgerError, Place, create_ledger, open_ledger, read_ledger, verify
 from remit.terms.charters import Charter
 from remit.terms.encoding import digest
 from remit.terms.instants import DAY, HOUR
@@ -89,6 +89,13 @@ def house(tmp_path: Path) -> Iterator[House]:
         yield House(ledger)
 
 
+def test_a_scope_that_was_given_out_under_its_old_name_still_allows_what_it_did() -> None:
+    body = {"step": "issued", "client": "c", "agent": "email", "hash": "h", "scopes": ["status", "outcome"], "at": AT, "by": "owner", "expires": AT + 1}
+    register = Register()
+    register.take([Fresh(0, "credential", None, body)])
+    assert register.clients["c"].scopes == ("status", "report")
+
+
 def refused(code: str, call: Callable[[], object]) -> CredentialError:
     with pytest.raises(CredentialError) as caught:
         call()
@@ -133,7 +140,7 @@ def test_a_token_says_who_gave_it_to_whom_for_what_and_until_when(house: House) 
     assert re.fullmatch("[0-9a-f]{32}", claims.pop("jti"))
     assert re.fullmatch("client-[0-9a-f]{24}", claims.pop("sub"))
     times = {"iat": AT // S, "nbf": AT // S, "exp": AT // S + 600}
-    said = {"iss": ISSUER, "agent": "email", "charter": house.charters["email"], "aud": AUDIENCE, "scope": "describe propose status outcome"}
+    said = {"iss": ISSUER, "agent": "email", "charter": house.charters["email"], "aud": AUDIENCE, "scope": "describe propose status report"}
     assert claims == said | times
 
 

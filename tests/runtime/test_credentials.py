@@ -27,7 +27,7 @@ from remit.terms.instants import DAY, HOUR, parse_instant
 from tests.runtime.conftest import quiet
 
 Remit = Callable[..., subprocess.CompletedProcess[str]]
-EVERY = ["describe", "propose", "status", "outcome"]
+EVERY = ["describe", "propose", "status", "report"]
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_from_the_first_command_to_a_token_and_back(young: Workspace, remit: Rem
     [
         (lambda place: issue(place, "emil"), "There are calls-alpha, calls-beta, email, msl"),
         (lambda place: issue(place, by="owner-msl"), "compliance-lead or owner-email may"),
-        (lambda place: issue(place, scopes=("rule",)), "there are describe, propose, status, outcome"),
+        (lambda place: issue(place, scopes=("rule",)), "there are describe, propose, status, report"),
         (lambda place: issue(place, expires="2 years"), "is not a span of time"),
         (lambda place: issue(place, expires="13 months"), "at most 12 months"),
         (lambda place: issue(place, expires="0 days"), "it would end before it begins"),

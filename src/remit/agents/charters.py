@@ -11,6 +11,8 @@ from remit.agents.errors import AgentError
 from remit.agents.proposers import PROPOSERS
 from remit.terms.charters import PURPOSES, Charter
 from remit.terms.documents import Document
+from remit.terms.facts import FACTS, FEEDS
+from remit.terms.labels import ADMITTED
 from remit.terms.people import People, Person
 
 RULED = {"rows": "row", "limits": "limit"}
@@ -48,6 +50,7 @@ def read_charter(text: str, where: str, people: People) -> Charter:
         settings=_settings(document),
         rules=text if any(part is not None for part in ruled) else "",
         where=where,
+        reads=_reads(document),
     )
     document.close()
     for key, ids in (("owner", (charter.owner,)), ("watchers", charter.watchers)):
@@ -81,6 +84,25 @@ def _settings(document: Document) -> Mapping[str, str | int]:
     chosen: dict[str, str | int] = {key: settings.whole(key, default) for key, default in known.items()}
     settings.close()
     return chosen
+
+
+def _reads(document: Document) -> tuple[str, ...]:
+    """The facts that the agent is shown, each written with its information label, so that whoever signs knows what is given away."""
+    purpose, reads = document.text("purpose"), document.table("reads", optional=True)
+    names = tuple(sorted(reads.names()))
+    for name in names:
+        labelled = reads.text(name)
+        if name not in FACTS:
+            reads.fault(name, "is no fact of the dictionary")
+        elif name not in FEEDS:
+            reads.fault(name, f"is a fact that no agent is shown; those that may be are {', '.join(sorted(FEEDS))}")
+        else:
+            labels = " ".join(sorted(FACTS[name].labels))
+            if labelled != labels:
+                reads.fault(name, f"is labelled `{labels}`, and the charter says `{labelled}`")
+            if not FACTS[name].labels <= ADMITTED.get(purpose, frozenset()):
+                reads.fault(name, f"is labelled `{labels}`, which an agent for {purpose} work is not shown")
+    return names
 
 
 def _yaml(text: str, where: str) -> object:

@@ -4,7 +4,7 @@ from remit.gateway.between import Asked, Room, Standing, between, decide, in_for
 from remit.gateway.channels.files import Delivery, deliver, lists, take_back
 from remit.gateway.clerk import Answer, Clerk, Renewed
 from remit.gateway.clocks import steady
-from remit.gateway.counting import Counts, Made, contacts_under, counted, histories
+from remit.gateway.counting import Counts, Made, contacts_under, counted, histories, one_more, rents
 from remit.gateway.credentials import (
     TOKEN_SCOPES,
     Client,
@@ -22,6 +22,8 @@ from remit.gateway.door import Stopped, asked_now, clear, clear_approved
 from remit.gateway.errors import CredentialError, GatewayError
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
 from remit.gateway.queue import ACCOUNTABLE, REASONS, Heard, Yes, approval, escalation, handed_over, heard, lacking, may_say, refusal, remark
+from remit.gateway.reading import Licence, Since, facts_of, reads, withheld
+from remit.gateway.reported import OUTCOME, TAKEN_UP, WHATS, Outcome, Reported, opt_outs, without_promotion
 from remit.gateway.single import Single
 from remit.gateway.tally import CLOCKED, Tally
 from remit.gateway.tokens import Bearer, Charters, Granted, Tokens
@@ -29,8 +31,11 @@ from remit.gateway.tokens import Bearer, Charters, Granted, Tokens
 __all__ = [
     "ACCOUNTABLE",
     "CLOCKED",
+    "OUTCOME",
     "REASONS",
+    "TAKEN_UP",
     "TOKEN_SCOPES",
+    "WHATS",
     "Answer",
     "Asked",
     "Bearer",
@@ -45,10 +50,14 @@ __all__ = [
     "Heard",
     "Issued",
     "Known",
+    "Licence",
     "Made",
+    "Outcome",
     "Register",
     "Renewed",
+    "Reported",
     "Room",
+    "Since",
     "Single",
     "Standing",
     "Stopped",
@@ -66,6 +75,7 @@ __all__ = [
     "decide",
     "deliver",
     "escalation",
+    "facts_of",
     "gather",
     "handed_over",
     "heard",
@@ -79,11 +89,17 @@ __all__ = [
     "may_rotate",
     "may_say",
     "on_file",
+    "one_more",
     "open_inquiries",
+    "opt_outs",
+    "reads",
     "refusal",
     "remark",
+    "rents",
     "revoke_credential",
     "rotate_token_key",
     "steady",
     "take_back",
+    "withheld",
+    "without_promotion",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from remit.authority import LEFT_ALONE, Table, authorize, stopped
 from remit.gateway.counting import one_more, rents
+from remit.gateway.reading import Licence
 from remit.gateway.single import Single
 from remit.gateway.tally import Tally
 from remit.ledger import Entry, action_entry, verdict_body
@@ -22,7 +23,7 @@ _SELECTION = "prices of the last cycle"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A proposal as an agent sent it under a `key` of its own, by which it is answered once: value in micro-units."""
+    """A proposal as an agent sent it under a `key` of its own, by which it is answered once: value in micro-units. `stands`: for the next cycle to decide."""
 
     key: str
     hcp_id: str
@@ -31,10 +32,12 @@ class Asked:
     communication_type: str
     value: int
     content_id: str | None = None
+    stands: bool = False
 
     def digest(self, secret: bytes) -> str:
-        """The keyed digest of what is asked: it stands in the clear, and tells nobody who lacks the secret whom it is about."""
-        return _keyed(secret, {name: getattr(self, name) for name in self.__slots__})
+        """The keyed digest of what is asked: it stands in the clear, and tells nobody who lacks the secret whom it is about. Of what does not stand it is as it
+        was before anything could."""
+        return _keyed(secret, {name: getattr(self, name) for name in self.__slots__ if name != "stands" or self.stands})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class Room:
 class Standing:
     """Where a cycle has left things, for decisions until the next: when it was (`begun`, UTC microseconds), its `table` (stops since are the tally's to tell),
     `charters`, prices by purpose and resource (micro-units of value per unit), capacity `free` (micro-units), contacts per cycle and window, what is known of
-    every HCP, and the `secret` of keyed digests. `place` is the entry of the log that says what all this was derived from."""
+    every HCP, the `secret` of keyed digests, how far `ahead` of its clock others' clocks may be (microseconds), and the `licences` of feeds. `place` is the
+    entry of the log that says what all this was derived from."""
 
     cycle: str
     begun: int
@@ -64,6 +68,8 @@ class Standing:
     window: str
     single: Single
     secret: bytes = field(repr=False)
+    ahead: int = 30_000_000
+    licences: Mapping[str, Licence] = field(default_factory=dict)
     place: int | None = None
 
     @property
@@ -121,7 +127,7 @@ def decide(asked: Asked, charter: Charter, standing: Standing, table: Table, tal
     what = (asked.hcp_id, agent, asked.channel, asked.product, asked.content_id, asked.communication_type, charter.purpose)
     proposal = Proposal(*what, touch, asked.value, exclusion=None, mandatory=False)
     more = tally.contacts.get(ref, ())
-    facts = single.facts(proposal, now, more, stopped=ref in tally.held.values())
+    facts = single.facts(proposal, now, more, stopped=ref in tally.held.values(), opted_out=(ref, asked.channel) in tally.opted_out)
     verdict = authorize(facts, table)
     name = proposal_id(standing.secret, agent, asked.key)
     said = _said(name, asked, standing, agent, number, now)

@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from remit.authority import Table
-from remit.gateway.between import Asked, Standing, decide, in_force, proposal_id
+from remit.gateway.between import Asked, Decision, Standing, decide, in_force, proposal_id
 from remit.gateway.clocks import steady
 from remit.gateway.door import clear_one
 from remit.gateway.errors import GatewayError
 from remit.gateway.queue import refusal
+from remit.gateway.reading import Since, facts_of
+from remit.gateway.reported import Outcome, Reported, report
+from remit.gateway.stood import Stood, most_standing, stand
 from remit.gateway.tally import Given, Tally
 from remit.gateway.tracing import tracer, until_here
 from remit.ledger import Entry, Fresh, Ledger, Turn
@@ -57,6 +60,7 @@ class Clerk:
         self._ledger, self._gate, self._clock = ledger, gate, clock
         self._fresh, self._tally, self._behind = fresh, fresh(), True
         self._table: tuple[int, Table] = (-1, standing.table)
+        self._most: dict[str, tuple[Charter, int]] = {}
 
     def answer(self, asks: Sequence[tuple[Charter, Asked]]) -> list[Answer | GatewayError]:
         """Decides each in its order, and records all with one commit; a key that was answered before is told the same again. An HCP whom the charter does not
@@ -75,7 +79,10 @@ class Clerk:
                 elif asked.channel not in self.standing.channels:
                     answers.append(GatewayError(f"there is no channel `{asked.channel}`", do=f"There are {', '.join(sorted(self.standing.channels))}."))
                 else:
-                    made = decide(asked, charter, self.standing, table, tally, refs[asked.hcp_id], turn.size + len(entries), now)
+                    made = self._made(asked, charter, table, tally, refs[asked.hcp_id], turn.size + len(entries), now)
+                    if isinstance(made, GatewayError):
+                        answers.append(made)
+                        continue
                     noted = -1 - len(entries)
                     tally.note([Fresh(noted, made.entry.kind, refs[asked.hcp_id], dict(made.entry.body))])
                     entries.append(made.entry)
@@ -85,6 +92,25 @@ class Clerk:
             numbers = turn.append(f"{self.standing.label}:{turn.size}", entries, cycle=self.standing.label) if entries else []
             tally.settle({-1 - place: number for place, number in enumerate(numbers)}, turn.size + len(numbers))
         return [_numbered(answer, numbers) for answer in answers]
+
+    def _made(self, asked: Asked, charter: Charter, table: Table, tally: Tally, ref: bytes, number: int, now: int) -> Decision | Stood | GatewayError:
+        if not asked.stands:
+            return decide(asked, charter, self.standing, table, tally, ref, number, now)
+        return stand(asked, charter, self.standing, tally, ref, lambda: self.most_standing(charter), now)
+
+    def read(self, charter: Charter, hcps: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """What the charter lets its agent read of each HCP, with what was counted by this clerk's last turn."""
+        tally, now = self._tally, self._clock()
+        refs = {*tally.contacts, *tally.held.values(), *(ref for ref, _ in tally.opted_out)}
+        named = {key.hcp_id: ref for ref, key in self._ledger.vault.of_refs(refs).items()}
+        return {hcp: facts_of(charter, hcp, self.standing.single, self.standing.licences, _since(tally, named.get(hcp)), now) for hcp in hcps}
+
+    def most_standing(self, charter: Charter) -> int:
+        """How many proposals of the charter's agent may stand until the next cycle."""
+        held = self._most.get(charter.agent)
+        if held is None or held[0] is not charter:
+            held = self._most[charter.agent] = charter, most_standing(charter, self.standing)
+        return held[1]
 
     def may_see(self, charter: Charter, asked: Asked) -> bool:
         """Whether the charter lets its agent speak of this HCP: one who is served with one of its products."""
@@ -107,11 +133,21 @@ class Clerk:
         """Takes an agent's proposal back, if it was not acted on yet; says what became of it either way, None if it made none."""
         with self._turn() as (turn, tally, now):
             given = tally.given.get(name)
-            if given is not None and given.agent == agent and given.disposition in ("chosen", "waiting"):
-                entry = refusal(given.entry, "withdrawn by the agent", now, given.at, given.uses, because="withdrawn")
+            if given is not None and given.agent == agent and given.disposition in ("chosen", "waiting", "standing"):
+                uses = given.uses if not given.stood else self._uses(given)
+                entry = refusal(given.entry, "withdrawn by the agent", now, given.at, uses, because="withdrawn")
                 (number,) = turn.append(f"{self.standing.label}:{turn.size}", [entry], cycle=self.standing.label)
                 tally.take([Fresh(number, entry.kind, None, dict(entry.body))])
         return self.status(agent, name)
+
+    def report(self, agent: str, name: str, outcome: Outcome) -> Reported | None:
+        """Records what became of an agent's action, once; None if it made no proposal of this id. Raises `GatewayError`, `Renewed`, `LedgerError`."""
+        with self._turn() as (turn, tally, now):
+            try:
+                return report(self._ledger, turn, tally, self.standing.label, agent, name, outcome, now, self.standing.ahead)
+            except GatewayError as error:  # of who reports: the turn is as good as before
+                fault = error
+        raise fault
 
     def table(self) -> Table:
         """The table with the stops in force, as of this clerk's last turn."""
@@ -183,7 +219,8 @@ class Clerk:
         more = list(tally.contacts.get(given.hcp or b"", ()))
         if given.contact in more:
             more.remove(given.contact)
-        facts = self.standing.single.facts(proposal, now, more, stopped=given.hcp in tally.held.values())
+        out = (given.hcp or b"", given.channel) in tally.opted_out
+        facts = self.standing.single.facts(proposal, now, more, stopped=given.hcp in tally.held.values(), opted_out=out)
         rep, _ = self.standing.single.covered(proposal.hcp_id, proposal.product, proposal.channel)
         return clear_one(recorded, facts, rep, table, now)
 
@@ -198,9 +235,21 @@ class Clerk:
             return GatewayError(what, do="Give each proposal a key of its own; the same key means the same proposal again.")
         return here.get(given.id) or self._told(given)
 
+    def _uses(self, given: Given) -> Mapping[str, int]:
+        """What an action of a cycle reserves."""
+        payload = self._ledger.entry(given.entry).payload
+        return payload["context"]["uses"] if payload is not None else {}
+
     def _told(self, given: Given) -> Answer:
         stored = self._ledger.entry(given.entry)
         return Answer(given.id, given.disposition, given.entry, stored.body, stored.payload)
+
+
+def _since(tally: Tally, ref: bytes | None) -> Since:
+    if ref is None:
+        return Since()
+    left = frozenset(channel for of, channel in tally.opted_out if of == ref)
+    return Since(tally.contacts.get(ref, ()), ref in tally.held.values(), left)
 
 
 def _unseen(charter: Charter, asked: Asked) -> GatewayError:

@@ -25,7 +25,7 @@ from remit.terms.charters import Charter
 from remit.terms.people import People
 
 CREDENTIAL, KEY = "remit.credential/1", "remit.key/1"
-TOKEN_SCOPES = ("describe", "propose", "status", "outcome")
+TOKEN_SCOPES = ("describe", "propose", "status", "report")
 """What a token may allow."""
 COMPLIANCE = "compliance"
 """The role that may issue and revoke for any agent."""
@@ -38,6 +38,9 @@ KEYS = "keys/tokens.jwks"
 SECRET = re.compile(r"remit-secret-[A-Za-z0-9_-]{43}\Z")
 HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 """argon2id: enough for a secret of 256 bits, which nobody guesses, and little enough not to be a burden on who checks it."""
+
+_BEFORE = {"outcome": "report"}
+"""What a scope was called when it was given out, and is called now."""
 
 KINDS = ("credential", "key", "cycle")
 _S = 1_000_000
@@ -107,9 +110,8 @@ class Register:
                     self.keys[key.kid] = replace(key, until=body["until"] if key.until is None else min(key.until, body["until"]))
                 self.keys[body["kid"]] = TokenKey(body["kid"], body["public"], body["at"], body["by"])
             elif entry.kind == "credential" and body["step"] == "issued":
-                self.clients[body["client"]] = Client(
-                    body["client"], body["agent"], body["hash"], tuple(body["scopes"]), body["at"], body["by"], body["expires"]
-                )
+                scopes = tuple(_BEFORE.get(scope, scope) for scope in body["scopes"])
+                self.clients[body["client"]] = Client(body["client"], body["agent"], body["hash"], scopes, body["at"], body["by"], body["expires"])
             elif entry.kind == "credential":
                 self.clients[body["client"]] = replace(self.clients[body["client"]], revoked=body["at"], revoked_by=body["by"])
 

@@ -9,7 +9,9 @@ from remit.authority import Rule, Table
 from remit.gateway.between import Standing
 from remit.gateway.facts import on_file
 from remit.gateway.messages import LARGEST, MOST
-from remit.terms.charters import Charter
+from remit.gateway.reading import said
+from remit.gateway.stood import most_standing
+from remit.terms.charters import EXTERNAL, Charter
 from remit.terms.encoding import MICRO
 from remit.terms.instants import FOREVER, format_instant
 from remit.terms.verdicts import Ruling
@@ -44,6 +46,8 @@ def describe(charter: Charter, standing: Standing, table: Table, left: Mapping[s
         "content": [row | {"valid_to": None if row["valid_to"] >= FOREVER else format_instant(row["valid_to"])} for row in rows.iter_rows(named=True)],
         "resources": {name: {"price": price / MICRO, "left": left.get(name, 0) / MICRO} for name, price in prices.items() if _named_by(name, uses)},
         "contacts": {"a_cycle": standing.per_cycle, f"in {standing.window}": standing.per_window},
+        **said(charter, standing.licences),
+        "standing": most_standing(charter, standing) if charter.proposer == EXTERNAL else 0,
         "request": {"bytes": LARGEST, "proposals": MOST},
     }
 

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from remit.gateway.errors import GatewayError
-from remit.gateway.messages import LARGEST, ProposalsIn, read_proposals
+from remit.gateway.messages import LARGEST, OutcomeIn, ProposalsIn, read_outcome, read_proposals
 from remit.gateway.rest import schema_of
 from remit.gateway.verbs import Backstage, Refused, Verbs
 from remit.terms.errors import RemitError
@@ -23,15 +23,18 @@ INSTRUCTIONS = (
     "decided at current prices and recorded. `forbidden` is final, `outbid` means that others need the same more, `waiting` means that people decide. Never "
     "try to reach a physician by any other way."
 )
-_ID = {"type": "object", "properties": {"id": {"type": "string", "maxLength": 64}}, "required": ["id"], "additionalProperties": False}
+_ID: dict[str, Any] = {"type": "object", "properties": {"id": {"type": "string", "maxLength": 64}}, "required": ["id"], "additionalProperties": False}
 _NOTHING = {"type": "object", "properties": {}, "additionalProperties": False}
 _AFTER = {"type": "object", "properties": {"after": {"type": "string", "maxLength": 64}}, "additionalProperties": False}
+_OUTCOME = schema_of(OutcomeIn)
+_OUTCOME_OF = {**_OUTCOME, "properties": {**_ID["properties"], **_OUTCOME["properties"]}, "required": [*_ID["required"], *_OUTCOME["required"]]}
 _TOOLS = {
     "describe": ("What you may do, in words and as data", _NOTHING, "describe"),
-    "hcps": ("Whom you may propose for, in pages; each begins `after` an id", _AFTER, "describe"),
+    "hcps": ("Whom you may propose for, in pages, each of which begins `after` an id; and what you may read of them", _AFTER, "describe"),
     "propose": ("Propose one action or many: each is judged, decided and recorded", schema_of(ProposalsIn), "propose"),
     "status": ("What became of a proposal", _ID, "status"),
     "withdraw": ("Take a proposal back, if it was not acted on yet", _ID, "propose"),
+    "report_outcome": ("Report what became of an action that was handed over", _OUTCOME_OF, "report"),
 }
 
 
@@ -67,12 +70,16 @@ def _doing(verbs: Verbs, agent: str, tool: str) -> Callable[[Mapping[str, Any]],
             raise GatewayError(f"`{name}` is no text")
         return value
 
+    def without_id(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in arguments.items() if name != "id"}
+
     return {
         "describe": lambda _: verbs.describe(agent),
         "hcps": lambda said: verbs.hcps(agent, text(said, "after")),
         "propose": lambda said: verbs.propose(agent, read_proposals(msgspec.json.encode(said))),
         "status": lambda said: verbs.status(agent, text(said, "id")),
         "withdraw": lambda said: verbs.withdraw(agent, text(said, "id")),
+        "report_outcome": lambda said: verbs.report_outcome(agent, text(said, "id"), read_outcome(msgspec.json.encode(without_id(said)))),
     }[tool]
 
 

@@ -1,7 +1,7 @@
 """What agents and the gateway say to each other: data from an untrusted party, of bounded size, of known types, without control characters, never executed."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -9,8 +9,10 @@ from msgspec import Meta, Struct
 from remit.gateway.between import Asked
 from remit.gateway.clerk import Answer
 from remit.gateway.errors import GatewayError
+from remit.gateway.reported import Outcome, Reported
 from remit.terms.encoding import MICRO
-from remit.terms.instants import format_instant
+from remit.terms.errors import ClockError
+from remit.terms.instants import format_instant, parse_instant
 
 LARGEST = 1 << 20
 """Bytes that a request may have."""
@@ -24,7 +26,8 @@ _Value = Annotated[float, Meta(ge=0, le=1e9)]
 
 class ProposalIn(Struct, forbid_unknown_fields=True, frozen=True):
     """One proposal. `key` is the agent's own name for it: sent again, it is answered again and never done twice. `value` is the expected net value of this
-    action alone, in the workspace's currency (in points for medical work), with at most six decimals."""
+    action alone, in the workspace's currency (in points for medical work), with at most six decimals. `stands`: it is not decided now, but by the next cycle,
+    jointly with what all others propose."""
 
     key: _Word
     hcp_id: _Word
@@ -33,6 +36,7 @@ class ProposalIn(Struct, forbid_unknown_fields=True, frozen=True):
     communication_type: _Kind
     value: _Value
     content_id: _Word | None = None
+    stands: bool = False
 
 
 class ProposalsIn(Struct, forbid_unknown_fields=True, frozen=True):
@@ -63,7 +67,8 @@ class InPlan(Struct, frozen=True):
 
 class ProposalOut(Struct, frozen=True, omit_defaults=True):
     """What became of a proposal: `chosen` (decided, about to be handed over), `acted`, `waiting` (for a person), `outbid`, `forbidden`, `refused`,
-    `withdrawn`, or `rejected` where it was no proposal at all (`error` says why, and nothing was recorded)."""
+    `withdrawn`; of one that stands `standing`, then what the next cycle made of it, also `rested` (chosen, and left out at random) and `lapsed` (it could not
+    take part: `error` says why); or `rejected` where it was no proposal at all (`error` says why, and nothing was recorded)."""
 
     disposition: str
     key: str | None = None
@@ -81,6 +86,27 @@ class ProposalsOut(Struct, frozen=True):
     answers: list[ProposalOut]
 
 
+class OutcomeIn(Struct, forbid_unknown_fields=True, frozen=True):
+    """What became of an action of this agent that was handed over, and when (such as `2026-01-06T09:30:00Z`). `text` is the physician's own words, if there are
+    any: it is kept sealed, and nobody but the company's safety department reads it. `entry` is the action's, as its answer gave it: it must be named of
+    actions from before the cycle before last."""
+
+    what: Literal["delivered", "opened", "clicked", "replied", "failed", "bounced", "complaint", "unsubscribed"]
+    occurred_at: Annotated[str, Meta(max_length=40)]
+    text: Annotated[str, Meta(max_length=4000)] = ""
+    entry: Annotated[int, Meta(ge=0)] | None = None
+
+
+class OutcomeOut(Struct, frozen=True):
+    """An outcome on record; its words are not told again."""
+
+    entry: int
+    action: int
+    what: str
+    occurred_at: str
+    recorded_at: str
+
+
 class Problem(Struct, frozen=True):
     """What is wrong with a request (RFC 9457): what, and what to do."""
 
@@ -90,7 +116,7 @@ class Problem(Struct, frozen=True):
     type: str = "about:blank"
 
 
-_READ = msgspec.json.Decoder(ProposalsIn)
+_READ, _READ_OUTCOME = msgspec.json.Decoder(ProposalsIn), msgspec.json.Decoder(OutcomeIn)
 
 
 def read_proposals(data: bytes) -> list[Asked]:
@@ -103,8 +129,26 @@ def read_proposals(data: bytes) -> list[Asked]:
     if len(set(keys)) != len(keys):
         raise GatewayError("two proposals of one request have the same key", do="Give each proposal a key of its own.")
     return [
-        Asked(each.key, each.hcp_id, each.channel, each.product, each.communication_type, round(each.value * MICRO), each.content_id) for each in read.proposals
+        Asked(each.key, each.hcp_id, each.channel, each.product, each.communication_type, round(each.value * MICRO), each.content_id, each.stands)
+        for each in read.proposals
     ]
+
+
+def read_outcome(data: bytes) -> Outcome:
+    """The outcome in a request's body. Raises `GatewayError` naming the field at fault."""
+    try:
+        read = _READ_OUTCOME.decode(data)
+        return Outcome(read.what, parse_instant(read.occurred_at), read.text, read.entry)
+    except ClockError:
+        raise GatewayError("`occurred_at` is no instant such as 2026-01-06T09:30:00Z") from None
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+        raise GatewayError(f"the request is no outcome: {error}", do="Send JSON as the description of this interface says.") from None
+
+
+def told_outcome(found: Reported) -> OutcomeOut:
+    """An outcome as an agent is told it."""
+    body = found.body
+    return OutcomeOut(found.entry, int(body["action"]), str(body["what"]), format_instant(int(body["occurred_at"])), format_instant(int(body["at"])))
 
 
 def told(answer: Answer | GatewayError, key: str | None = None) -> ProposalOut:
@@ -112,7 +156,7 @@ def told(answer: Answer | GatewayError, key: str | None = None) -> ProposalOut:
     if isinstance(answer, GatewayError):
         return ProposalOut("rejected", key=key, error=str(answer))
     body, payload = answer.body, answer.payload or {}
-    verdict, context = payload.get("verdict", payload), payload.get("context", {})
+    verdict, context = payload.get("verdict", {}), payload.get("context", {})
     return ProposalOut(
         key=key,
         id=answer.id,
@@ -121,6 +165,7 @@ def told(answer: Answer | GatewayError, key: str | None = None) -> ProposalOut:
         decided_at=format_instant(int(body["at"])),
         verdict=_verdict(verdict, body) if verdict else None,
         plan=InPlan(context["net"] / MICRO, context["rent"] / MICRO, _units(context["uses"]), context.get("why")) if "net" in context else None,
+        error=context.get("why") if answer.disposition == "lapsed" else None,
     )
 
 

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 
 from remit.gateway.credentials import TOKEN_SCOPES
 from remit.gateway.errors import GatewayError
-from remit.gateway.messages import LARGEST, Problem, ProposalOut, ProposalsIn, ProposalsOut, read_proposals
+from remit.gateway.messages import LARGEST, OutcomeIn, OutcomeOut, Problem, ProposalOut, ProposalsIn, ProposalsOut, read_outcome, read_proposals
 from remit.gateway.verbs import Backstage, Refused, Verbs
 from remit.terms.errors import RemitError
 
@@ -96,7 +96,9 @@ def _for_agents(route: _Route, backstage: Backstage) -> None:
     async def describe(request: Request) -> Response:
         return _json(await verbs.describe(caller(request, "describe")))
 
-    @route("GET", "/v1/hcps", _Shape("Whom this agent may propose for, in pages", dict[str, Any], scope="describe", query={"after": _AFTER}))
+    described = _Shape("Whom this agent may propose for, in pages, and what it may read of them", dict[str, Any], scope="describe", query={"after": _AFTER})
+
+    @route("GET", "/v1/hcps", described)
     async def hcps(request: Request) -> Response:
         return _json(await verbs.hcps(caller(request, "describe"), request.query_params.get("after", "")))
 
@@ -116,6 +118,11 @@ def _for_agents(route: _Route, backstage: Backstage) -> None:
     @route("POST", "/v1/proposals/{id}/withdraw", _Shape("Take a proposal back, if it was not acted on yet", ProposalOut, scope="propose"))
     async def withdraw(request: Request) -> Response:
         return _json(await verbs.withdraw(caller(request, "propose"), str(request.path_params["id"])))
+
+    @route("POST", "/v1/proposals/{id}/outcomes", _Shape("Report what became of an action that was handed over", OutcomeOut, OutcomeIn, "report"))
+    async def report_outcome(request: Request) -> Response:
+        agent = caller(request, "report")
+        return _json(await verbs.report_outcome(agent, str(request.path_params["id"]), read_outcome(await _body(request))))
 
 
 def _for_operators(route: _Route, backstage: Backstage) -> None:

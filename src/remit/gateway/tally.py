@@ -5,7 +5,7 @@ two workers cannot both take the last one.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from sys import intern
 from types import MappingProxyType
 from typing import Any
@@ -20,11 +20,14 @@ RENEWS = frozenset({"cycle", "rights", "signoff", "model", "tombstone"})
 CLOCKED = frozenset({"cycle", "action", "declined", "acted", "refused"})
 """Kinds of entries that say when, by the clock by which is decided."""
 _NOTHING: Mapping[str, int] = MappingProxyType({})
+UNSUBSCRIBED = "unsubscribed"
+"""The outcome that ends a channel's promotion to an HCP."""
 
 
 @dataclass(slots=True)
 class Given:
-    """What an agent was answered: its proposal's id, what became of it, and the digest of what it asked."""
+    """What an agent was answered: its proposal's id, what became of it, and the digest of what it asked. `stood`: it stood, and a cycle chose it, which
+    counts in what is known."""
 
     id: str
     agent: str
@@ -38,6 +41,7 @@ class Given:
     hcp: bytes | None = None
     product: str = ""
     purpose: str = ""
+    stood: bool = False
 
     @property
     def made(self) -> Made:
@@ -53,19 +57,24 @@ class Given:
 @dataclass(slots=True)
 class Tally:
     """Counted since `upto`: entries below it are in what is known. `contacts` and `held` by the HCP's reference, `touches` by (reference, agent,
-    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on,
-    `latest` the newest instant that was recorded."""
+    channel, product), and so those `standing`; how many `stood` since the last cycle by agent, `used` micro-units by resource, `counts` against the table's
+    limits, `given` by proposal id, `due` the entries to be acted on; `opted_out` by reference and channel, `reported` the entries of outcomes by action, what
+    and when; `latest` the newest instant that was recorded."""
 
     upto: int
     seq: int = 0
     contacts: dict[bytes, list[Contact]] = field(default_factory=dict)
     touches: dict[tuple[bytes, str, str, str], int] = field(default_factory=dict)
     used: dict[str, int] = field(default_factory=dict)
+    standing: dict[tuple[bytes, str, str, str], int] = field(default_factory=dict)
+    stood: dict[str, int] = field(default_factory=dict)
     given: dict[str, Given] = field(default_factory=dict)
     by_entry: dict[int, str] = field(default_factory=dict)
     due: dict[int, str] = field(default_factory=dict)
     stops: dict[str, Stop] = field(default_factory=dict)
     held: dict[str, bytes] = field(default_factory=dict)
+    opted_out: set[tuple[bytes, str]] = field(default_factory=set)
+    reported: dict[tuple[int, str, int], int] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     renewed: bool = False
     changed: int = 0
@@ -105,6 +114,7 @@ class Tally:
 def _action(tally: Tally, entry: Fresh) -> None:
     body = entry.body
     if "id" not in body:  # of a cycle, which is in what is known
+        _chosen(tally, entry)
         return
     given = _given(entry, "waiting" if "deadline" in body else "chosen")
     tally.given[given.id], tally.by_entry[entry.seq] = given, given.id
@@ -118,6 +128,29 @@ def _action(tally: Tally, entry: Fresh) -> None:
     _touch(tally, given, 1)
 
 
+def _chosen(tally: Tally, entry: Fresh) -> None:
+    """A cycle has chosen what stood."""
+    name = tally.by_entry.get(int(entry.body.get("standing", -1)))
+    if name is not None:
+        deadline = entry.body.get("deadline")
+        became = "chosen" if deadline is None else "waiting"
+        tally.given[name] = replace(tally.given[name], disposition=became, entry=entry.seq, at=int(entry.body["at"]), deadline=deadline, stood=True)
+        tally.by_entry[entry.seq] = name
+
+
+def _standing(tally: Tally, entry: Fresh) -> None:
+    given = _given(entry, "standing")
+    tally.given[given.id], tally.by_entry[entry.seq] = given, given.id
+    tally.stood[given.agent] = tally.stood.get(given.agent, 0) + 1
+    _stands(tally, given, 1)
+
+
+def _stands(tally: Tally, given: Given, sign: int) -> None:
+    if given.hcp is not None:
+        key = (given.hcp, given.agent, given.channel, given.product)
+        tally.standing[key] = tally.standing.get(key, 0) + sign
+
+
 def _touch(tally: Tally, given: Given, sign: int) -> None:
     if given.hcp is not None:
         key = (given.hcp, given.agent, given.channel, given.product)
@@ -126,7 +159,8 @@ def _touch(tally: Tally, given: Given, sign: int) -> None:
 
 def _cycle(tally: Tally, entry: Fresh) -> None:
     del entry
-    tally.touches.clear()  # they are counted in each cycle anew
+    for counted in (tally.touches, tally.standing, tally.stood):
+        counted.clear()  # they are counted in each cycle anew
 
 
 def _declined(tally: Tally, entry: Fresh) -> None:
@@ -153,14 +187,24 @@ def _refused(tally: Tally, entry: Fresh) -> None:
     tally.due.pop(seq, None)
     if seq in tally.by_entry:
         given = tally.given[tally.by_entry[seq]]
-        given.disposition = "withdrawn" if entry.body.get("because") == "withdrawn" else "refused"
-        _touch(tally, given, -1)
-        if _counts(tally, given.entry):
-            tally.counts.take_back(given.made, given.hcp)
-        if _counts(tally, given.entry) and given.hcp is not None:
-            tally.contacts[given.hcp].remove(given.contact)
+        before, given.disposition = given.disposition, "withdrawn" if entry.body.get("because") == "withdrawn" else "refused"
+        if before == "standing":
+            _stands(tally, given, -1)
+        elif not given.stood:
+            _touch(tally, given, -1)
+            if _counts(tally, given.entry):
+                tally.counts.take_back(given.made, given.hcp)
+            if _counts(tally, given.entry) and given.hcp is not None:
+                tally.contacts[given.hcp].remove(given.contact)
     if entry.seq >= tally.upto:
         _add(tally, entry.body.get("uses", {}), -1)
+
+
+def _outcome(tally: Tally, entry: Fresh) -> None:
+    body = entry.body
+    tally.reported[int(body["action"]), body["what"], int(body["occurred_at"])] = entry.seq
+    if body["what"] == UNSUBSCRIBED and entry.hcp is not None and _counts(tally, entry.seq):
+        tally.opted_out.add((entry.hcp, body["channel"]))
 
 
 def _stop(tally: Tally, entry: Fresh) -> None:
@@ -187,6 +231,7 @@ def _tombstone(tally: Tally, entry: Fresh) -> None:
     tally.contacts.pop(gone, None)
     for given in [given for given in tally.given.values() if given.hcp == gone]:
         tally.due.pop(given.entry, None)
+        given.disposition = "lapsed" if given.disposition == "standing" else given.disposition
 
 
 def _counts(tally: Tally, seq: int) -> bool:
@@ -203,8 +248,10 @@ _READERS = {
     "cycle": _cycle,
     "action": _action,
     "declined": _declined,
+    "standing": _standing,
     "acted": _acted,
     "refused": _refused,
+    "outcome": _outcome,
     "stop": _stop,
     "hold": _hold,
     "start": _start,

@@ -8,12 +8,13 @@ from typing import Any, Protocol
 from remit.gateway.between import Asked
 from remit.gateway.clerk import Answer, Clerk
 from remit.gateway.errors import GatewayError
-from remit.gateway.messages import ProposalOut, ProposalsOut, told
+from remit.gateway.messages import OutcomeOut, ProposalOut, ProposalsOut, told, told_outcome
+from remit.gateway.reported import Outcome, Reported
 from remit.terms.charters import Charter
 
 PATIENCE_S = 10.0
 """How long a request waits for its turn before it is told to ask again."""
-_PAGE = 1000
+_PAGE, _PAGE_OF_FACTS = 1000, 100
 _NONE = "This agent has made no proposal of this id since the cycle before last."
 
 
@@ -74,11 +75,10 @@ class Verbs:
         return found
 
     async def hcps(self, agent: str, after: str) -> Mapping[str, Any]:
-        """Whom it may propose for, in pages; each begins `after` an id."""
+        """Whom it may propose for, in pages, each of which begins `after` an id; and what its charter lets it read of them."""
         charter = self._backstage.charter(agent)
-        found: Sequence[str] = await _soon(self._backstage.call(agent, lambda clerk: clerk.standing.single.served(charter.products)))
-        page = [hcp for hcp in found if hcp > after][:_PAGE]
-        return {"hcps": page, "next": page[-1] if len(page) == _PAGE else None, "all": len(found)}
+        found: Mapping[str, Any] = await _soon(self._backstage.call(agent, lambda clerk: _paged(clerk, charter, after)))
+        return found
 
     async def propose(self, agent: str, asks: Sequence[Asked]) -> ProposalsOut:
         """Decides each in its order."""
@@ -102,12 +102,37 @@ class Verbs:
         """Takes its proposal back, if it was not acted on yet."""
         return await self._one(agent, lambda clerk: clerk.withdraw(agent, name))
 
+    async def report_outcome(self, agent: str, name: str, outcome: Outcome) -> OutcomeOut:
+        """Records what became of its action."""
+        self._backstage.charter(agent)
+        found: Reported | GatewayError | None = await _soon(self._backstage.call(agent, lambda clerk: _answered(clerk, agent, name, outcome)))
+        if isinstance(found, GatewayError):
+            raise found
+        if found is None:
+            raise Refused(404, "no such proposal", "This agent has made no proposal of this id, or it is from long ago: then name its `entry`, too.")
+        return told_outcome(found)
+
     async def _one(self, agent: str, find: Callable[[Clerk], Answer | None]) -> ProposalOut:
         self._backstage.charter(agent)
         found: Answer | None = await _soon(self._backstage.call(agent, find))
         if found is None:
             raise Refused(404, "no such proposal", _NONE)
         return told(found)
+
+
+def _paged(clerk: Clerk, charter: Charter, after: str) -> dict[str, Any]:
+    found, most = clerk.standing.single.served(charter.products), _PAGE_OF_FACTS if charter.reads else _PAGE
+    page = [hcp for hcp in found if hcp > after][:most]
+    told = {"hcps": page, "next": page[-1] if len(page) == most else None, "all": len(found)}
+    return told | {"facts": clerk.read(charter, page)} if charter.reads else told
+
+
+def _answered(clerk: Clerk, agent: str, name: str, outcome: Outcome) -> Reported | GatewayError | None:
+    """What is wrong with a report is its answer, and no fault of the office."""
+    try:
+        return clerk.report(agent, name, outcome)
+    except GatewayError as error:
+        return error
 
 
 async def _soon(future: "Future[Any]") -> Any:

@@ -4,7 +4,7 @@ from remit.intake.contracts import labels
 from remit.intake.erasure import erase
 from remit.intake.errors import IntakeError
 from remit.intake.feeds import FEEDS, TABLES
-from remit.intake.freshness import Freshness, freshness
+from remit.intake.freshness import OWN_FILES, Freshness, freshness
 from remit.intake.loading import admit, load
 from remit.intake.quarantine import read_quarantine
 from remit.intake.reading import in_force, last_of_each, read, state
@@ -13,6 +13,7 @@ from remit.intake.warehouse import Segment, replaced, segments, verify_segments
 
 __all__ = [
     "FEEDS",
+    "OWN_FILES",
     "TABLES",
     "FileReport",
     "Freshness",

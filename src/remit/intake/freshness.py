@@ -11,6 +11,9 @@ from remit.intake.feeds import TABLES
 from remit.intake.reading import segments_of
 from remit.intake.warehouse import Segment, rows_path
 
+OWN_FILES = "remit-"
+"""How files begin that Remit writes into a feed itself: they tell nothing of whether the feed still comes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
@@ -67,7 +70,8 @@ def _receipts(warehouse: Path, stored: list[Segment], as_of: int) -> Iterator[in
     """When whole files were received, as far as that was by `as_of`. A file of which every line is bad was not received."""
     files = defaultdict(list)
     for segment in stored:
-        files[segment.feed, segment.source_digest].append(segment)
+        if not segment.source_file.startswith(OWN_FILES):
+            files[segment.feed, segment.source_digest].append(segment)
     for parts in files.values():
         if len(parts) == parts[0].parts:
             yield from (instant for part in parts for instant in _received(warehouse, part, as_of) if instant <= as_of)

@@ -54,6 +54,8 @@ SCHEMAS: Mapping[str, Schema] = {
     "remit.hold/1": Schema("hold", ("stop", "by", "reason", "at"), ("hcp_id",)),
     "remit.start/1": Schema("start", ("stop", "step", "by", "reason", "at")),
     "remit.credential/1": Schema("credential", ("step", "agent", "client", "at", "by")),
+    "remit.outcome/1": Schema("outcome", ("action", "agent", "channel", "product", "what", "occurred_at", "at"), ("hcp_id", "text", "decision")),
+    "remit.standing/1": Schema("standing", ("id", "agent", "channel", "product", "asked", "at"), ("hcp_id", "proposal")),
     "remit.key/1": Schema("key", ("kid", "public", "at", "by", "until")),
 }
 

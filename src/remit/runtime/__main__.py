@@ -10,7 +10,18 @@ import typer
 
 from remit.authority import SCOPES
 from remit.gateway import REASONS
-from remit.runtime import commands, printing, queue_commands, render, render_findings, render_queue, render_rights, rights_commands
+from remit.runtime import (
+    commands,
+    printing,
+    queue_commands,
+    render,
+    render_findings,
+    render_queue,
+    render_reported,
+    render_rights,
+    reported_commands,
+    rights_commands,
+)
 from remit.runtime.agent_commands import agent
 from remit.runtime.asking import QUESTIONS
 from remit.runtime.authority_commands import authority
@@ -219,6 +230,20 @@ def outcomes_tried(
 def outcomes_overrides(workspace: Folder = Path(), as_json: AsJson = False) -> None:
     """Show what people overrule, by agent, rule, team and reason; never by person."""
     _say(queue_commands.overrides(workspace), as_json, render_queue.overrides)
+
+
+@outcomes.command("reported")
+def outcomes_reported(
+    workspace: Folder = Path(),
+    texts: Annotated[bool, typer.Option("--texts", help="Show the physicians' words instead; for the role safety alone.")] = False,
+    by: Annotated[str, typer.Option(help="Who reads them: an id in people.yaml.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what agents reported of their actions, by agent, channel and outcome; or, to safety, the words with it."""
+    if texts:
+        _say(reported_commands.words(workspace, by), as_json, render_reported.words)
+    else:
+        _say(reported_commands.reported(workspace), as_json, render_reported.reported)
 
 
 @models.command("show")

@@ -7,10 +7,11 @@ from typing import Any
 import polars as pl
 
 from remit.authority import Limit
-from remit.gateway import Heard, Made, between, heard
+from remit.gateway import Heard, Made, between, heard, opt_outs
 from remit.ledger import Records, Stored
 from remit.runtime.making import made
 from remit.runtime.settings import Settings
+from remit.runtime.stood import stood
 from remit.terms.instants import DAY, add_span
 
 CONTACTS = pl.Schema({"hcp_id": pl.String, "channel": pl.String, "purpose": pl.String, "at": pl.Int64, "decision": pl.String, "agent": pl.String})
@@ -32,13 +33,15 @@ class Waiting:
 class Carried:
     """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each and its agent. `taken`: capacity given out
     per resource. `waiting`: what still waits. `made`: what counts under limits. `agents`: of decisions of six weeks, waiting and refused ones included, whose
-    they are."""
+    they are. `opted_out`: who left which channel's promotion. `standing`: proposals of agents of others that stand."""
 
     contacts: pl.DataFrame
     taken: Mapping[str, int]
     waiting: tuple[Waiting, ...]
     made: tuple[Made, ...] = ()
     agents: Mapping[str, str] = field(default_factory=dict)
+    opted_out: pl.DataFrame = field(default_factory=pl.DataFrame)
+    standing: tuple[Mapping[str, Any], ...] = ()
 
 
 def carry(records: Records, upto: int, now: int, settings: Settings, valid_from: Mapping[str, int], limits: Sequence[Limit] = ()) -> Carried:
@@ -83,7 +86,8 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     _add(taken, spent + given_back, lambda name, since: valid_from[name] <= since)
     _add(taken, reserved, lambda name, since: valid_from[name] > since)
     ours = pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row")
-    return Carried(ours, taken, tuple(waiting), made(records, upto, limits, now), agents)
+    left = opt_outs(records, upto)
+    return Carried(ours, taken, tuple(waiting), made(records, upto, limits, now), agents, left, tuple(stood(records, upto, cycles, refused)))
 
 
 def _spans(cycles: list[Stored], now: int) -> Iterator[tuple[str, int, int]]:

@@ -1,12 +1,12 @@
 """One cycle as a pure function: recorded inputs in, chosen plan out. Run, replay and simulation all call it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
-from remit.agents import Failure, View, ask
+from remit.agents import PROPOSALS, Failure, View, ask
 from remit.arbiter import arbitrate
 from remit.authority import Judgement, Table, judge
 from remit.gateway import Known, Made, gather, on_file, open_inquiries
@@ -49,12 +49,18 @@ COMPETES = (pl.col("ruling") != Ruling.FORBIDDEN) & ((pl.col("value") > 0) | pl.
 """Proposals that may be chosen: of promotion what is worth its cost, whatever floor an agent has; the rest is proposed to be tried."""
 
 
+STOOD = pl.Schema([*PROPOSALS.items(), ("entry", pl.Int64()), ("id", pl.String()), ("asked", pl.String()), ("lapsed", pl.String())])
+"""Proposals that stood: what is proposed, the `entry` that records it, its `id` and the digest of what was `asked`, and why it lapsed (null: it takes part)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything a cycle depends on. `responses` holds (hcp_id, product, channel, touch, increment); `values` (product -> minor units an outcome unit is
     worth); `capacity` the stated capacity per resource that holds now, `taken` what earlier cycles took of it (micro-units). `explain` gives, for rows of
     (hcp_id, product), what moved their lead score: hcp_id, product, rank, text. `segments` (hcp_id, segment) and `uptake` (segment, product, channel,
-    content_id, rate) say what is alike and what the alike took up, where that is known. `made` is what counts under the table's limits."""
+    content_id, rate) say what is alike and what the alike took up, where that is known. `made` is what counts under the table's limits. `standing` are the
+    proposals that agents of others left standing, each with the `entry` that records it, its `id`, the digest of what was `asked`, and why it `lapsed` (null:
+    it takes part)."""
 
     settings: Settings
     people: People
@@ -71,6 +77,7 @@ class Inputs:
     segments: pl.DataFrame | None = None
     uptake: pl.DataFrame | None = None
     made: Sequence[Made] = ()
+    standing: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STOOD))
 
     @property
     def room(self) -> Room:
@@ -131,6 +138,12 @@ def proposed(inputs: Inputs, stage: Callable[[str], None]) -> tuple[pl.DataFrame
 
 
 def _view(charter: Charter, inputs: Inputs) -> View:
+    """What an agent sees: what its charter grants, and what it left standing."""
+    own = inputs.standing.filter((pl.col("agent") == charter.agent) & pl.col("lapsed").is_null())
+    return replace(_granted(charter, inputs), standing=own.select(PROPOSALS.names()))
+
+
+def _granted(charter: Charter, inputs: Inputs) -> View:
     """What `charter` grants: promotion sees no questions to medical information; medical work sees no prescribing and no money."""
     known, products, channels = inputs.known, list(charter.products), list(charter.channels)
     cover = known.cover.filter(pl.col("channel").is_in(channels) & pl.col("product").is_in(products)).select("hcp_id", "product", "territory")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from remit.gateway import Delivery, Stopped, clear, deliver, handed_over, lists, refusal, take_back
+from remit.gateway import Delivery, Stopped, clear, deliver, handed_over, lists, opt_outs, refusal, take_back, without_promotion
 from remit.ledger import Entry, Ledger, Records, Turn
 from remit.runtime import grouping, stopping, training, watching
 from remit.runtime.carry import carry
@@ -72,7 +72,8 @@ def hand_over(
         stage("check at the door")
         size = ledger.size
         config = stopping.applied(config, ledger, size)
-        cleared, stopped = clear(ledger, cycle_id, replace(inputs.known, stopped=config.holds), config.table(now), config.charters, config.people)
+        known = replace(inputs.known, stopped=config.holds, consent=without_promotion(inputs.known.consent, opt_outs(ledger, size)))
+        cleared, stopped = clear(ledger, cycle_id, known, config.table(now), config.charters, config.people)
         stage("act")
         files = {name: data for channel in config.settings.channels.values() for name, data in lists(rows_of(cleared, channel.name), channel.list_by).items()}
         files |= lists(notices(cleared, config.charters), "owner")

@@ -8,7 +8,7 @@ from typing import Protocol
 import polars as pl
 
 from remit.features import Panel, build, grid_of
-from remit.gateway import Known
+from remit.gateway import Known, without_promotion
 from remit.intake import freshness, read, state
 from remit.models.bases import Shared
 from remit.models.confidence import confidence
@@ -16,6 +16,7 @@ from remit.models.reasons import reasons
 from remit.runtime.carry import Carried
 from remit.runtime.cycle import Inputs
 from remit.runtime.settings import Settings
+from remit.runtime.stood import taking_part
 from remit.runtime.training import READ, Models, feature_catalogue, panel_of
 from remit.runtime.workspace import Config, Workspace
 from remit.terms.instants import HOUR
@@ -104,7 +105,7 @@ def assemble(
     known = Known(
         now=now,
         hcp=source.state("hcp", now),
-        consent=source.state("consent", now),
+        consent=without_promotion(source.state("consent", now), carried.opted_out),
         content=source.read("content", now),
         inquiries=source.read("inquiries", now),
         cover=cover(source.state("alignments", now), settings),
@@ -138,6 +139,7 @@ def assemble(
         segments=None if models.segments is None else members.select("hcp_id", "segment"),
         uptake=None if models.segments is None else models.segments.uptake,
         made=carried.made,
+        standing=taking_part(carried.standing, config.charters, now),
     )
 
 

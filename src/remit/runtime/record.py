@@ -36,9 +36,11 @@ def cycle_entry(result: Result, recorded: Mapping[str, Any], segments: tuple[Seg
     return Entry("cycle", "remit.cycle/1", body)
 
 
-def action_entries(result: Result, now: int, settings: Settings, charters: tuple[Charter, ...], groups: Mapping[str, str]) -> list[Entry]:
+def action_entries(
+    result: Result, now: int, settings: Settings, charters: tuple[Charter, ...], groups: Mapping[str, str], stood: Mapping[int, int]
+) -> list[Entry]:
     """One entry for each chosen proposal; its payload is sealed under the HCP's key and holds what it uses, why, and how long it may wait; of promotion also
-    what the HCP's segment is called (`groups`, by HCP)."""
+    what the HCP's segment is called (`groups`, by HCP). Of what stood (`stood`, by number) it names the entry in the clear."""
     names = [name for name, _ in PROPOSAL_COLUMNS]
     taken = result.decisions.select(taken=TAKEN)["taken"]
     chosen = result.decisions.filter(taken)
@@ -57,7 +59,8 @@ def action_entries(result: Result, now: int, settings: Settings, charters: tuple
         }
         if row["purpose"] == "promotional" and row["hcp_id"] in groups:
             context["segment"] = groups[row["hcp_id"]]
-        entries.append(action_entry(action, context, None if verdict.deadline_us is None else now + verdict.deadline_us))
+        said = {"standing": stood[row["number"]], "at": now} if row["number"] in stood else None
+        entries.append(action_entry(action, context, None if verdict.deadline_us is None else now + verdict.deadline_us, said))
     return entries
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from remit.intake import replaced
-from remit.ledger import Ledger, Records
+from remit.ledger import Entry, Ledger, Records
 from remit.models.bases import alike, dump_shared, load_shared
-from remit.runtime import grouping, registry, stopping, training, watching
+from remit.runtime import grouping, registry, stood, stopping, training, watching
 from remit.runtime.carry import carry
 from remit.runtime.cycle import DECISION_COLUMNS, Inputs, Result, cycle
 from remit.runtime.enrolment import enrolled
@@ -107,7 +107,8 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
             "differs": differs,
         }
     watched = _watched(workspace, ledger, body, config, models, restored.only, upto)
-    differs = _compare_all(ledger, cycle_id, body, result, recorded, config, threads, watched, grouping.named(models, members))
+    left = stood.numbers(result, restored.inputs), stood.not_taken(result, restored.inputs)
+    differs = _compare_all(ledger, cycle_id, body, result, recorded, config, threads, watched, grouping.named(models, members), left)
     if bases is not None and not restored.erased and not alike(bases, dump_shared(models.shared(seen.features, seen.panel))):
         differs.append("what bases take from everybody")
     if models.segments is not None and not restored.erased:
@@ -146,6 +147,7 @@ def _compare_all(
     threads: int,
     watched: dict[str, Any],
     groups: Mapping[str, str],
+    left: tuple[Mapping[int, int], list[Entry]],
 ) -> list[str]:
     again = result.decisions.select(recorded.columns)  # facts that came into the dictionary since were not recorded then
     differs = [f"column `{name}`" for name in again.columns if again.height != recorded.height or not again[name].equals(recorded[name], null_equal=True)]
@@ -153,7 +155,7 @@ def _compare_all(
         return differs
     # The same rows make the same files, so nothing is written.
     written = ledger.write_segments(again.drop("number"), cycle=cycle_id, stream=STREAM, schema=SCHEMA, workers=threads)
-    actions = action_entries(result, int(body["now"]), config.settings, config.charters, groups)
+    actions = action_entries(result, int(body["now"]), config.settings, config.charters, groups, left[0])
     given = ("now", "seed", "inputs", "models", "table", *(["watch"] if "watch" in body else []))
     fresh = cycle_entry(result, {name: body[name] for name in given} | watched, written, actions)
     for purpose, plan in body["plans"].items():
@@ -163,6 +165,8 @@ def _compare_all(
     differs += [
         f"`{name}` of the cycle" for name in fresh.body if name not in unkept and canonical({name: fresh.body[name]}) != canonical({name: body.get(name)})
     ]
-    held = {canonical({"body": each.body, "payload": each.payload}) for each in ledger.entries(kind="action", cycle=cycle_id) if not each.gone}
-    derived = {canonical({"body": each.body, "payload": each.payload}) for each in actions}
-    return differs + ([f"{len(held ^ derived)} actions"] if held != derived else [])
+    for kind, again_made in (("action", actions), ("declined", left[1])):
+        held = {canonical({"body": each.body, "payload": each.payload}) for each in ledger.entries(kind=kind, cycle=cycle_id) if not each.gone}
+        derived = {canonical({"body": each.body, "payload": each.payload}) for each in again_made}
+        differs += [f"{len(held ^ derived)} entries `{kind}`"] if held != derived else []
+    return differs

@@ -15,7 +15,7 @@ from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Records, Segment, create_ledger, open_ledger
 from remit.models.bases import dump_shared, load_shared
 from remit.models.segments import Segments
-from remit.runtime import chartering, confirming, grouping, limiting, registry, rights, stopping, training, watching
+from remit.runtime import chartering, confirming, grouping, limiting, registry, rights, stood, stopping, taken_up, training, watching
 from remit.runtime.cycle import Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import check_unit, draw, enrolled, stream
@@ -112,6 +112,8 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     cycle_id = f"cycle-{sum(1 for _ in ledger.entries(kind='cycle')) + 1:04d}"
     stage("load feeds")
     loaded = load_feeds(workspace, config, ledger, now, entropy)
+    if taken_up.tell(workspace, ledger, cycle_id, now):
+        loaded = taken_up.together(loaded, load_feeds(workspace, config, ledger, now, entropy))
     table = config.table(now)
     if not any(ledger.entries(kind="rights")) and (faults := limiting.unknown(table, settings, config.charters)):
         raise WorkspaceError("limits do not fit the workspace", where="authority.yaml", faults=faults)
@@ -171,7 +173,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
         draws = ledger.write_segments(new, cycle=cycle_id, stream=stream(settings.holdout), schema=HOLDOUT_SCHEMA, plain=["unit"])
     places = ledger.write_segments(grouping.moved(members, held), cycle=cycle_id, stream=grouping.STREAM, schema=grouping.SCHEMA)
     stage("commit to the ledger")
-    actions = action_entries(result, now, settings, config.charters, grouping.named(models, members))
+    actions = action_entries(result, now, settings, config.charters, grouping.named(models, members), stood.numbers(result, inputs))
     failures = [Entry("failure", "remit.failure/1", {"agent": failure.agent, "error": failure.error, "at": now}) for failure in result.failures]
     amended = chartering.amended(workspace, ledger, config)
     told = [
@@ -180,7 +182,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
         *registry.new_models(workspace, ledger, log_size, models, settings, now),
         *failures,
     ]
-    entries = [cycle_entry(result, recorded, written, actions), *told, *actions]
+    entries = [cycle_entry(result, recorded, written, actions), *told, *actions, *stood.not_taken(result, inputs)]
     ledger.append(cycle_id, entries, cycle=cycle_id, segments=(*written, *draws, *places), expected_size=log_size)
     stopped, files = hand_over(workspace, config, ledger, cycle_id, inputs, stage)
     charters = tuple(chartering.sentences(amended))

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from remit.gateway.reading import Licence
+from remit.intake import FEEDS
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.oversight import Oversight, read_oversight
 from remit.runtime.stores.postgresql import read_url_env
@@ -67,6 +69,7 @@ class Settings:
     Models learn from the `history` before now, less the newest `settle`, whose reports still grow. `horizon` is over how many periods a touch's effect is
     counted; `train_on` how many HCPs at most are learnt from; `response` the estimator: `history` frees touches of what history explains, `panel` compares
     an HCP's weeks with each other and finds how fast touches fade. `ledger_url_env` names the environment variable with the URL of the log's database.
+    `licences` say of a feed from whom it is licensed, and which agents of others may read what comes from it.
     """
 
     name: str
@@ -91,6 +94,7 @@ class Settings:
     oversight: Oversight = field(default_factory=Oversight)
     market: Market | None = None
     ledger_url_env: str = ""
+    licences: Mapping[str, Licence] = field(default_factory=dict)
 
 
 def read_settings(text: str, where: str) -> Settings:
@@ -125,6 +129,7 @@ def read_settings(text: str, where: str) -> Settings:
         oversight=read_oversight(document.table("models", optional=True)),
         market=_market(document.table("market")) if "market" in document.names() else None,
         ledger_url_env=read_url_env(document.table("ledger", optional=True)),
+        licences=_licences(document),
     )
     for part in (clock, contacts, training, document):
         part.close()
@@ -143,6 +148,16 @@ def check_version(version: int, where: str) -> None:
         raise WorkspaceError(
             f"the workspace has version {version}; this release needs {WORKSPACE_VERSION}", where=where, do="Run `remit migrate`, which moves it."
         )
+
+
+def _licences(document: Document) -> dict[str, Licence]:
+    licences = {}
+    for feed, licence in document.tables("licences").items() if "licences" in document.names() else ():
+        licences[feed] = Licence(licence.text("vendor"), licence.texts("readers", ()))
+        licence.close()
+        if feed not in FEEDS:
+            document.fault(f"licences.{feed}", f"is no feed; they are {', '.join(FEEDS)}")
+    return licences
 
 
 def _market(document: Document) -> Market:

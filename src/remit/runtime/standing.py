@@ -8,6 +8,7 @@ from typing import Any
 
 from remit.authority import LEFT_ALONE
 from remit.gateway import CLOCKED, Clerk, Counts, Renewed, Room, Single, Standing, Tally, between, deliver, histories, lists, steady
+from remit.gateway.credentials import SKEW_S
 from remit.intake import segments
 from remit.ledger import Entry, Ledger, Records
 from remit.runtime import chartering, rights
@@ -18,6 +19,7 @@ from remit.runtime.run import present, unfinished
 from remit.runtime.stopping import held_at, stops_at
 from remit.runtime.workspace import Config, Workspace, config_texts, keep, read_config, turn, write_whole
 from remit.terms.encoding import canonical, digest
+from remit.terms.instants import add_span
 from remit.terms.proposals import Cleared
 
 PLACE = "remit.place/1"
@@ -78,6 +80,8 @@ def place_at(workspace: Workspace, config: Config, ledger: Records, upto: int, n
         window=config.settings.window,
         single=Single(inputs.known, config.charters, config.people),
         secret=ledger.draw_key(),
+        ahead=add_span(now, config.settings.every) - now if config.settings.stepped else SKEW_S * 1_000_000,
+        licences=config.settings.licences,
     )
     known = histories(inputs.known.contacts) if any(limit.per_hcp for limit in standing.table.limits) else {}
     since = 0 if len(cycles) < 2 else cycles[-2].seq  # keys are remembered since the cycle before last

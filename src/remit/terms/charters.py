@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 PURPOSES = ("promotional", "medical", "service")
+EXTERNAL = "external"
+"""The proposer of an agent of another company, or in another language, which proposes through the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +15,7 @@ class Charter:
     `proposer` names what computes its proposals. `purpose` is `promotional`, `medical` or `service`. `uses` says what one action takes of which resource,
     in micro-units; `{territory}` and `{product}` in a resource's name are filled in. `floor` is the least number of actions a cycle that a pilot is
     promised. `expires` is in UTC microseconds. `settings` are the proposer's own. `rules` is the charter's text, from the file `where`, if it holds rows or
-    limits that this agent alone is bound by, else empty.
+    limits that this agent alone is bound by, else empty. `reads` are the facts of HCPs that the agent is shown.
     """
 
     agent: str
@@ -31,3 +33,4 @@ class Charter:
     settings: Mapping[str, str | int]
     rules: str = ""
     where: str = ""
+    reads: tuple[str, ...] = ()

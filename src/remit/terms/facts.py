@@ -119,3 +119,25 @@ FACTS: Mapping[str, Fact] = dictionary(
     ),
 )
 """The facts of the cycle. A table that names any other is refused."""
+
+_LEARNED = ("hcp", "products", "rx", "brick_rx", "touches", "inquiries", "formulary")
+FEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "market": (),
+        "hcp_known": ("hcp",),
+        "specialty": ("hcp",),
+        "match_confidence": ("hcp",),
+        "pdrp": ("hcp",),
+        "aligned": ("alignments",),
+        "consent": ("consent",),
+        "consent_feed_age_h": ("consent",),
+        "alignment_feed_age_h": ("alignments",),
+        "rx_age_h": ("rx", "brick_rx"),
+        "rx_feed_age_h": ("rx", "brick_rx"),
+        **dict.fromkeys(("contacts_7d", "contacts_28d", "channel_contacts_28d", "channel_contacts_365d"), ("touches",)),
+        "open_inquiries": ("inquiries",),
+        "lead_score": _LEARNED,
+    }
+)
+"""The facts that a charter may let an agent read, and the tables that each comes from. Not who is held out, or an agent could work around what measures it; not
+the words of a proposal or a charter, which it knows."""

@@ -1,21 +1,21 @@
-"""An agent of another company, or in another language: it proposes through the gateway, and nothing in a cycle."""
+"""An agent of another company, or in another language: it proposes through the gateway, and in a cycle what it left standing there."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import polars as pl
 
-from remit.agents.proposers.view import PROPOSALS, View
-from remit.terms.charters import Charter
+from remit.agents.proposers.view import View
+from remit.terms.charters import EXTERNAL, Charter
 
 
 class External:
     """Proposes nothing by itself."""
 
-    name = "external"
+    name = EXTERNAL
     settings: Mapping[str, int] = MappingProxyType({})
 
     def propose(self, charter: Charter, view: View) -> pl.DataFrame:
-        """No rows."""
-        del charter, view
-        return pl.DataFrame(schema=PROPOSALS)
+        """What stands."""
+        del charter
+        return view.standing

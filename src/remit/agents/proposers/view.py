@@ -27,6 +27,7 @@ class View:
     - `tries`: whether the authority table lets some proposals be tried that are not worth their cost as far as is known.
     - `content`: a row per (product, channel, content_id) with `communication_type`, whatever its state of review.
     - `uptake`: which share of the touches with each content each segment took up (`rate`, millionths); empty for medical work and where nothing is known.
+    - `standing`: what the agent left standing at the gateway, as proposals.
     - `value_minor`: what one outcome unit of a product is worth, in minor units of the workspace's currency; empty for medical work.
     """
 
@@ -36,6 +37,7 @@ class View:
     value_minor: Mapping[str, int]
     uptake: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=UPTAKE))
     tries: bool = False
+    standing: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PROPOSALS))
 
 
 class Proposer(Protocol):
