@@ -4,12 +4,13 @@ INVARIANT (counted in the turn that decides): whoever decides holds the log stil
 two workers cannot both take the last one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from remit.authority import Stop
 from remit.gateway.counting import Counts, Made
+from remit.gateway.engaged import Engaged
 from remit.ledger import Fresh
 
 RENEWS = frozenset({"cycle", "rights", "signoff", "model", "tombstone"})
@@ -39,10 +40,23 @@ class Given:
         return Made(self.at, self.agent, self.channel, self.product, self.purpose, 1, 1, self.uses)
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An action that waits for people and is not among what agents are answered of: about whom, through which channel and for which purpose, and what it has
+    reserved since when (UTC microseconds, micro-units)."""
+
+    hcp: bytes
+    channel: str
+    purpose: str
+    since: int
+    uses: Mapping[str, int]
+
+
 @dataclass(slots=True)
 class Tally:
     """Counted since `upto`: entries below it are in what is known. `contacts` (at, channel) and `held` by the HCP's reference, `touches` by (reference, agent,
-    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on."""
+    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on, `pending` what
+    waits for people beside `given`, by entry, `engaged` what agents reported."""
 
     upto: int
     seq: int = 0
@@ -55,6 +69,8 @@ class Tally:
     stops: dict[str, Stop] = field(default_factory=dict)
     held: dict[str, bytes] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
+    pending: dict[int, Pending] = field(default_factory=dict)
+    engaged: Engaged = field(default_factory=Engaged)
     renewed: bool = False
     changed: int = 0
 
@@ -82,12 +98,31 @@ class Tally:
             if reader is not None:
                 reader(self, entry)
 
+    def open(self, ref: bytes) -> Iterator[tuple[int, str, str, int, Mapping[str, int]]]:
+        """What was chosen for the HCP with this reference or waits, and was not handed over: entry, channel, purpose, since when it reserves what it uses."""
+        for seq, pending in self.pending.items():
+            if pending.hcp == ref and seq not in self.by_entry:
+                yield seq, pending.channel, pending.purpose, pending.since, pending.uses
+        for given in self.given.values():
+            if given.hcp == ref and given.disposition in ("chosen", "waiting"):
+                yield given.entry, given.channel, given.purpose, given.at, given.uses
+
+
+def _event(tally: Tally, entry: Fresh) -> None:
+    new, body = _counts(tally, entry.seq), entry.body
+    tally.engaged.take(entry, new=new)
+    if new and body["counts"] and entry.hcp is not None:
+        at = int(body["occurred_at"])
+        tally.contacts.setdefault(entry.hcp, []).append((at, body["channel"]))
+        tally.counts.contact(entry.hcp, (at, body["channel"], body["purpose"]))
+
 
 def _action(tally: Tally, entry: Fresh) -> None:
     body = entry.body
     if "id" not in body:  # of a cycle, which is in what is known
         return
     given = _given(entry, "waiting" if "deadline" in body else "chosen")
+    tally.engaged.note(body)
     tally.given[given.id], tally.by_entry[entry.seq] = given, given.id
     if "deadline" not in body:
         tally.due[entry.seq] = given.id
@@ -112,6 +147,7 @@ def _cycle(tally: Tally, entry: Fresh) -> None:
 
 def _declined(tally: Tally, entry: Fresh) -> None:
     given = _given(entry, str(entry.body["disposition"]))
+    tally.engaged.note(entry.body)
     tally.given[given.id], tally.by_entry[entry.seq] = given, given.id
 
 
@@ -124,6 +160,7 @@ def _given(entry: Fresh, disposition: str) -> Given:
 def _acted(tally: Tally, entry: Fresh) -> None:
     for seq in entry.body["actions"]:
         tally.due.pop(seq, None)
+        tally.pending.pop(seq, None)
         if seq in tally.by_entry:
             tally.given[tally.by_entry[seq]].disposition = "acted"
 
@@ -131,6 +168,7 @@ def _acted(tally: Tally, entry: Fresh) -> None:
 def _refused(tally: Tally, entry: Fresh) -> None:
     seq = int(entry.body["action"])
     tally.due.pop(seq, None)
+    tally.pending.pop(seq, None)
     if seq in tally.by_entry:
         given = tally.given[tally.by_entry[seq]]
         given.disposition = "withdrawn" if entry.body.get("because") == "withdrawn" else "refused"
@@ -165,6 +203,7 @@ def _start(tally: Tally, entry: Fresh) -> None:
 def _tombstone(tally: Tally, entry: Fresh) -> None:
     gone = bytes.fromhex(str(entry.body["hcp"]))
     tally.contacts.pop(gone, None)
+    tally.engaged.forget(gone)
     for given in [given for given in tally.given.values() if given.hcp == gone]:
         tally.due.pop(given.entry, None)
 
@@ -183,6 +222,7 @@ _READERS = {
     "cycle": _cycle,
     "action": _action,
     "declined": _declined,
+    "event": _event,
     "acted": _acted,
     "refused": _refused,
     "stop": _stop,

@@ -11,6 +11,7 @@ from remit.gateway import Heard, Made, between, heard
 from remit.ledger import Records, Stored
 from remit.runtime.making import made
 from remit.runtime.settings import Settings
+from remit.runtime.told import Told, told
 from remit.terms.instants import DAY, add_span
 
 CONTACTS = pl.Schema({"hcp_id": pl.String, "channel": pl.String, "purpose": pl.String, "at": pl.Int64, "decision": pl.String})
@@ -28,13 +29,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each. `taken`: capacity given out per
-    resource. `waiting`: what still waits. `made`: what counts under limits."""
+    """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each, and those that agents reported. `taken`:
+    capacity given out per resource. `waiting`: what still waits. `made`: what counts under limits. `told`: what else agents reported."""
 
     contacts: pl.DataFrame
     taken: Mapping[str, int]
     waiting: tuple[Waiting, ...]
     made: tuple[Made, ...] = ()
+    told: Told | None = None
 
 
 def carry(records: Records, upto: int, now: int, settings: Settings, valid_from: Mapping[str, int], limits: Sequence[Limit] = ()) -> Carried:
@@ -73,7 +75,9 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     taken = dict.fromkeys(valid_from, 0)
     _add(taken, spent + given_back, lambda name, since: valid_from[name] <= since)
     _add(taken, reserved, lambda name, since: valid_from[name] > since)
-    return Carried(pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row"), taken, tuple(waiting), made(records, upto, limits, now))
+    said_of = told(records, upto, min(horizon, now - 365 * DAY), {contact[-1] for contact in contacts.values()})
+    known = pl.concat([pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row"), said_of.contacts])
+    return Carried(known, taken, tuple(waiting), made(records, upto, limits, now), said_of)
 
 
 def _spans(cycles: list[Stored], now: int) -> Iterator[tuple[str, int, int]]:

@@ -117,7 +117,7 @@ def cycle(inputs: Inputs, stage: Callable[[str], None]) -> Result:
 def proposed(inputs: Inputs, stage: Callable[[str], None]) -> tuple[pl.DataFrame, Judgement, tuple[Failure, ...]]:
     """Every proposal of every agent with its facts, `number`, `ruling` and `rules`; the verdicts; and the agents that failed."""
     stage("ask the agents")
-    proposals, failures = ask(inputs.charters, lambda charter: _view(charter, inputs))
+    proposals, failures = ask(inputs.charters, lambda charter: view_of(charter, inputs))
     stage("gather facts")
     facts = gather(proposals, inputs.known, inputs.charters, inputs.people)
     stage("judge")
@@ -131,7 +131,7 @@ def proposed(inputs: Inputs, stage: Callable[[str], None]) -> tuple[pl.DataFrame
     return judged, judgement, failures
 
 
-def _view(charter: Charter, inputs: Inputs) -> View:
+def view_of(charter: Charter, inputs: Inputs) -> View:
     """What `charter` grants: promotion sees no questions to medical information; medical work sees no prescribing and no money."""
     known, products, channels = inputs.known, list(charter.products), list(charter.channels)
     cover = known.cover.filter(pl.col("channel").is_in(channels) & pl.col("product").is_in(products)).select("hcp_id", "product", "territory")

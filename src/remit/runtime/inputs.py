@@ -15,6 +15,7 @@ from remit.models.reasons import reasons
 from remit.runtime.carry import Carried
 from remit.runtime.cycle import Inputs
 from remit.runtime.settings import Settings
+from remit.runtime.told import MARK, not_come_back, still_open, with_opt_outs
 from remit.runtime.training import READ, Models, feature_catalogue, panel_of
 from remit.runtime.workspace import Config, Workspace
 from remit.terms.instants import HOUR
@@ -90,13 +91,17 @@ def assemble(
     segment (`segments.MEMBERS`)."""
     settings, loads, features = config.settings, source.loads(now), seen.features
     products = source.state("products", now).filter("own")
+    consent, inquiries = source.state("consent", now), source.read("inquiries", now)
+    if carried.told is not None:
+        consent = with_opt_outs(consent, carried.told.opt_outs, settings.channels)
+        inquiries = still_open(inquiries, carried.told.inquiries, now)
     scores = _scores(models, features, now, threads)
     known = Known(
         now=now,
         hcp=source.state("hcp", now),
-        consent=source.state("consent", now),
+        consent=consent,
         content=source.read("content", now),
-        inquiries=source.read("inquiries", now),
+        inquiries=inquiries,
         cover=cover(source.state("alignments", now), settings),
         contacts=known_contacts(source.read("touches", now), carried.contacts),
         scores=scores,
@@ -142,10 +147,13 @@ def cover(alignments: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
 
 def known_contacts(touches: pl.DataFrame, ours: pl.DataFrame) -> pl.DataFrame:
-    """Contacts by anyone: one contact per touch, the details after the first of a call left out, and those of `ours` that no touch has come back for."""
+    """Contacts by anyone: one contact per touch, the details after the first of a call left out, and those of `ours`, planned or
+    reported, that no touch has come back for."""
     first = touches.filter(pl.col("position").is_null() | (pl.col("position") == 1))
     waiting = ours.join(first.filter(pl.col("decision").is_not_null()), on="decision", how="anti", maintain_order="left")
-    return pl.concat([first.select("hcp_id", "channel", "purpose", at="occurred_at"), waiting.drop("decision")])
+    reported = pl.col("decision").str.starts_with(MARK).fill_null(value=False)
+    told = not_come_back(waiting.filter(reported), first)
+    return pl.concat([first.select("hcp_id", "channel", "purpose", at="occurred_at"), *(each.drop("decision") for each in (waiting.filter(~reported), told))])
 
 
 def _scores(models: Models, features: pl.DataFrame, now: int, threads: int) -> pl.DataFrame:

@@ -5,11 +5,13 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from remit.authority import LEFT_ALONE
-from remit.gateway import Clerk, Counts, Room, Single, Standing, Tally, between, deliver, histories, lists
+from remit.gateway import Clerk, Counts, Pending, Room, Single, Standing, Tally, between, deliver, histories, lists
 from remit.ledger import Ledger
 from remit.runtime import rights
+from remit.runtime.carry import unsettled
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import notices, rows_of, standing_inputs, take_back_unrecorded
+from remit.runtime.prompting import Prompter
 from remit.runtime.reporting import last_cycle
 from remit.runtime.run import present, unfinished
 from remit.runtime.stopping import held_at, stops_at
@@ -18,8 +20,14 @@ from remit.terms.proposals import Cleared
 
 
 def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], threads: int) -> tuple[Clerk, Config]:
-    """A clerk who knows what is known now, and the configuration it goes by. Raises `WorkspaceError` before the first cycle, and where the last one was
-    interrupted."""
+    """As `take_desk`, of whom nobody asks other agents."""
+    clerk, _, config = take_desk(workspace, ledger, clock, threads)
+    return clerk, config
+
+
+def take_desk(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], threads: int) -> tuple[Clerk, Prompter, Config]:
+    """A clerk who knows what is known now, what asks the agents by the same, and the configuration they go by. Raises `WorkspaceError` before the first
+    cycle, and where the last one was interrupted."""
     config = read_config(config_texts(workspace))
     if (broken_off := unfinished(ledger)) is not None:
         raise WorkspaceError(f"`{broken_off}` was interrupted before its actions were handed over", do="Finish it with `remit run`.")
@@ -47,14 +55,33 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
     known = histories(inputs.known.contacts) if any(limit.per_hcp for limit in standing.table.limits) else {}
     since = 0 if len(cycles) < 2 else cycles[-2].seq  # keys are remembered since the cycle before last
 
+    pending = _pending(ledger, upto)
+
     def fresh() -> Tally:
         named = {stop.id: stop for stop in stops_at(ledger, upto) if stop is not LEFT_ALONE}
-        return Tally(upto, since, stops=named, held=held_at(ledger, upto), counts=Counts(standing.table.limits, inputs.made, known))
+        return Tally(upto, since, stops=named, held=held_at(ledger, upto), counts=Counts(standing.table.limits, inputs.made, known), pending=dict(pending))
 
     def gate() -> AbstractContextManager[None]:
         return turn(workspace)
 
-    return Clerk(ledger, standing, fresh, gate, lambda: clock() if not config.settings.stepped else now + 1), config
+    clerk = Clerk(ledger, standing, fresh, gate, lambda: clock() if not config.settings.stepped else now + 1, clock)
+    return clerk, Prompter(inputs), config
+
+
+def _pending(ledger: Ledger, upto: int) -> dict[int, Pending]:
+    """What waits for people of the log's first `upto` entries."""
+    began = {entry.cycle: int(entry.body["now"]) for entry in ledger.entries(kind="cycle")}
+    return {
+        action.seq: Pending(
+            bytes.fromhex(action.hcp),
+            payload["proposal"]["channel"],
+            payload["proposal"]["purpose"],
+            int(action.body.get("at", began.get(action.cycle, 0))),
+            payload["context"]["uses"],
+        )
+        for action, payload in unsettled(ledger)
+        if action.hcp is not None and action.seq < upto
+    }
 
 
 def deliverer(workspace: Workspace, config: Config) -> Callable[[str, int, Sequence[Cleared]], Mapping[str, Mapping[str, Any]]]:
