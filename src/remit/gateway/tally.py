@@ -55,8 +55,8 @@ class Pending:
 @dataclass(slots=True)
 class Tally:
     """Counted since `upto`: entries below it are in what is known. `contacts` (at, channel) and `held` by the HCP's reference, `touches` by (reference, agent,
-    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on, `pending` what
-    waits for people beside `given`, by entry, `engaged` what agents reported."""
+    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on, `pending`
+    what waits for people beside `given`, by entry, `engaged` what agents reported."""
 
     upto: int
     seq: int = 0

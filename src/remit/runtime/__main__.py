@@ -10,7 +10,18 @@ import typer
 
 from remit.authority import SCOPES
 from remit.gateway import REASONS
-from remit.runtime import commands, printing, queue_commands, render, render_findings, render_queue, render_rights, rights_commands
+from remit.runtime import (
+    commands,
+    printing,
+    queue_commands,
+    render,
+    render_findings,
+    render_queue,
+    render_rights,
+    render_velocity,
+    rights_commands,
+    timing,
+)
 from remit.runtime.agent_commands import agent
 from remit.runtime.asking import QUESTIONS
 from remit.runtime.authority_commands import authority
@@ -219,6 +230,12 @@ def outcomes_tried(
 def outcomes_overrides(workspace: Folder = Path(), as_json: AsJson = False) -> None:
     """Show what people overrule, by agent, rule, team and reason; never by person."""
     _say(queue_commands.overrides(workspace), as_json, render_queue.overrides)
+
+
+@outcomes.command("velocity")
+def outcomes_velocity(workspace: Folder = Path(), as_json: AsJson = False) -> None:
+    """Show how long decisions wait at each stage from signal to action, and who owns the stage."""
+    _say(timing.outcomes_velocity(workspace), as_json, render_velocity.velocity)
 
 
 @models.command("show")
