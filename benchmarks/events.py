@@ -1,5 +1,5 @@
-"""From event to action: engagement of physicians reported over the wire at a fixed rate, whether answers come or not, against two workers; it is recorded, agents
-are asked and judged, and what is autonomous is handed over. Measured by the clock that the ledger keeps, and from outside."""
+"""From event to action: engagement of physicians reported over the wire at a fixed rate, whether answers come or not, against two workers; it is recorded,
+agents are asked and judged, and what is autonomous is handed over. Measured by the clock that the ledger keeps, and from outside."""
 
 import json
 import os

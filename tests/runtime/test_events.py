@@ -93,6 +93,10 @@ def test_an_opt_out_stops_what_was_chosen_what_waits_and_what_comes_and_the_next
     assert set(emails["ruling"]) <= {"forbidden"}
     assert commands.verify(workspace.root, [], None, None)["faults"] == []
     assert [cycle["differs"] for cycle in commands.replay(workspace.root, None, 1, quiet)["cycles"]] == [[]] * 3
+    commands.erase(second, workspace.root, "request")  # what was reported of it goes with it
+    (replayed,) = commands.replay(workspace.root, "cycle-0003", 1, quiet)["cycles"]
+    assert (replayed["differs"], replayed["compared"]) == ([], "proposals, facts and verdicts of the HCPs that remain")
+    assert commands.verify(workspace.root, [], None, None)["faults"] == []
 
 
 def test_an_opt_out_refuses_what_waits_of_a_cycle(workspace: Workspace) -> None:

@@ -77,12 +77,12 @@ def report(clerk: Clerk, told: Sequence[Reported]) -> list[Taken | GatewayError]
 
 def preferred(clerk: Clerk, offers: Iterable[tuple[Proposal, Taken]]) -> tuple[list[tuple[Charter, Asked]], list[Mapping[str, Any]]]:
     """Of each agent's alternatives for an HCP, product and channel the one that is worth most net of its rent and not forbidden (or, if all are, worth most),
-    the next touch of its kind; in the order in which purposes come and worth falls. Each with the event that it answers."""
+    the next touch of its kind, and worth its cost; in the order in which purposes come and worth falls. Each with the event that it answers."""
     standing, tally, table, now = clerk.standing, clerk.tally, clerk.table(), clerk.now()
     best: dict[tuple[str, str, str, str], tuple[tuple[bool, int], Proposal, Taken]] = {}
     for proposal, taken in offers:
         place = (taken.ref, proposal.agent, proposal.channel, proposal.product)
-        if proposal.touch != 1 + tally.touches.get(place, 0):
+        if proposal.touch != 1 + tally.touches.get(place, 0) or (proposal.purpose == "promotional" and proposal.value <= 0):
             continue
         more = tally.contacts.get(taken.ref, ())
         facts = standing.single.facts(proposal, now, more, stopped=taken.ref in tally.held.values())

@@ -55,8 +55,8 @@ class Pending:
 @dataclass(slots=True)
 class Tally:
     """Counted since `upto`: entries below it are in what is known. `contacts` (at, channel) and `held` by the HCP's reference, `touches` by (reference, agent,
-    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on, `pending`
-    what waits for people beside `given`, by entry, `engaged` what agents reported."""
+    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, the ids of actions `about` each reference,
+    `due` the entries to be acted on, `pending` what waits for people beside `given`, by entry, `engaged` what agents reported."""
 
     upto: int
     seq: int = 0
@@ -65,6 +65,7 @@ class Tally:
     used: dict[str, int] = field(default_factory=dict)
     given: dict[str, Given] = field(default_factory=dict)
     by_entry: dict[int, str] = field(default_factory=dict)
+    about: dict[bytes, list[str]] = field(default_factory=dict)
     due: dict[int, str] = field(default_factory=dict)
     stops: dict[str, Stop] = field(default_factory=dict)
     held: dict[str, bytes] = field(default_factory=dict)
@@ -103,8 +104,8 @@ class Tally:
         for seq, pending in self.pending.items():
             if pending.hcp == ref and seq not in self.by_entry:
                 yield seq, pending.channel, pending.purpose, pending.since, pending.uses
-        for given in self.given.values():
-            if given.hcp == ref and given.disposition in ("chosen", "waiting"):
+        for given in (self.given[name] for name in self.about.get(ref, ())):
+            if given.disposition in ("chosen", "waiting"):
                 yield given.entry, given.channel, given.purpose, given.at, given.uses
 
 
@@ -132,6 +133,8 @@ def _action(tally: Tally, entry: Fresh) -> None:
         tally.contacts.setdefault(entry.hcp, []).append((given.at, body["channel"]))
         _add(tally, given.uses, 1)
     _touch(tally, given, 1)
+    if entry.hcp is not None:
+        tally.about.setdefault(entry.hcp, []).append(given.id)
 
 
 def _touch(tally: Tally, given: Given, sign: int) -> None:
