@@ -105,7 +105,9 @@ def _stopped(root: Path, times: int) -> list[float]:
 
 
 class _Load:
-    """Requests over a few connections kept open; a late answer does not hold the next request back."""
+    """Requests over a few connections kept open; a late answer does not hold the next request back. `path` is where they go, `good` what no answer lacks."""
+
+    path, good = "/v1/proposals", b'"disposition"'
 
     def __init__(self, url: str, token: str, what: dict[str, object], hcps: list[str]) -> None:
         host, port = url.removeprefix("http://").split(":")
@@ -134,9 +136,8 @@ class _Load:
         return (statistics.median(good) * 1e3, good[at] * 1e3, good[-1] * 1e3, len(took) - len(good))
 
     async def _one(self, free: "asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]", due: float, number: int) -> float | None:
-        proposal = {"key": f"k{number}", "hcp_id": self._hcps[number % len(self._hcps)], **self._what}
-        body = json.dumps({"proposals": [proposal]}).encode()
-        head = f"POST /v1/proposals HTTP/1.1\r\nHost: {self._host}\r\nAuthorization: Bearer {self._token}\r\nContent-Length: {len(body)}\r\n\r\n"
+        body = self.body(number)
+        head = f"POST {self.path} HTTP/1.1\r\nHost: {self._host}\r\nAuthorization: Bearer {self._token}\r\nContent-Length: {len(body)}\r\n\r\n"
         reader, writer = await free.get()
         try:
             writer.write(head.encode() + body)
@@ -148,7 +149,11 @@ class _Load:
             answer = await reader.readexactly(length)
         finally:
             free.put_nowait((reader, writer))
-        return time.perf_counter() - due if b" 200 " in status and b"rejected" not in answer else None
+        return time.perf_counter() - due if b" 200 " in status and self.good in answer and b"rejected" not in answer else None
+
+    def body(self, number: int) -> bytes:
+        """What is asked."""
+        return json.dumps({"proposals": [{"key": f"k{number}", "hcp_id": self._hcps[number % len(self._hcps)], **self._what}]}).encode()
 
 
 def _made(root: Path, physicians: int, more: str = "") -> Path:

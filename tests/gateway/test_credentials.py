@@ -140,7 +140,7 @@ def test_a_token_says_who_gave_it_to_whom_for_what_and_until_when(house: House) 
     assert re.fullmatch("[0-9a-f]{32}", claims.pop("jti"))
     assert re.fullmatch("client-[0-9a-f]{24}", claims.pop("sub"))
     times = {"iat": AT // S, "nbf": AT // S, "exp": AT // S + 600}
-    said = {"iss": ISSUER, "agent": "email", "charter": house.charters["email"], "aud": AUDIENCE, "scope": "describe propose status report"}
+    said = {"iss": ISSUER, "agent": "email", "charter": house.charters["email"], "aud": AUDIENCE, "scope": "describe propose status report events"}
     assert claims == said | times
 
 

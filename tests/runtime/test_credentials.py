@@ -27,7 +27,7 @@ from remit.terms.instants import DAY, HOUR, parse_instant
 from tests.runtime.conftest import quiet
 
 Remit = Callable[..., subprocess.CompletedProcess[str]]
-EVERY = ["describe", "propose", "status", "report"]
+EVERY = ["describe", "propose", "status", "report", "events"]
 
 
 @pytest.fixture

@@ -233,7 +233,7 @@ def test_health_metrics_and_a_description_of_every_route(email: Client) -> None:
     assert email.raw("GET", "/readyz") == (200, {"ready": True})
     assert "remit_decisions_total" in email.raw("GET", "/metrics")[1]
     described = email.raw("GET", "/openapi.json")[1]["paths"]
-    assert {"/v1/token", "/v1/describe", "/v1/hcps", "/v1/proposals", "/v1/proposals/{id}", "/v1/proposals/{id}/withdraw"} <= set(described)
+    assert {"/v1/token", "/v1/describe", "/v1/hcps", "/v1/proposals", "/v1/proposals/{id}", "/v1/proposals/{id}/withdraw", "/v1/events"} <= set(described)
     schema = described["/v1/proposals"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert "hcp_id" in json.dumps(schema)
 

@@ -19,13 +19,16 @@ from remit.gateway.credentials import (
     rotate_token_key,
 )
 from remit.gateway.door import Stopped, asked_now, clear, clear_approved
+from remit.gateway.engaged import Engaged
 from remit.gateway.errors import CredentialError, GatewayError
+from remit.gateway.events import Event
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
 from remit.gateway.queue import ACCOUNTABLE, REASONS, Heard, Yes, approval, escalation, handed_over, heard, lacking, may_say, refusal, remark
 from remit.gateway.reading import Licence, Since, facts_of, reads, withheld
 from remit.gateway.reported import OUTCOME, TAKEN_UP, WHATS, Outcome, Reported, opt_outs, without_promotion
+from remit.gateway.reporting import Arrived, Prompt, Taken
 from remit.gateway.single import Single
-from remit.gateway.tally import CLOCKED, Tally
+from remit.gateway.tally import CLOCKED, Pending, Tally
 from remit.gateway.tokens import Bearer, Charters, Granted, Tokens
 
 __all__ = [
@@ -37,6 +40,7 @@ __all__ = [
     "TOKEN_SCOPES",
     "WHATS",
     "Answer",
+    "Arrived",
     "Asked",
     "Bearer",
     "Charters",
@@ -45,6 +49,8 @@ __all__ = [
     "Counts",
     "CredentialError",
     "Delivery",
+    "Engaged",
+    "Event",
     "GatewayError",
     "Granted",
     "Heard",
@@ -53,6 +59,8 @@ __all__ = [
     "Licence",
     "Made",
     "Outcome",
+    "Pending",
+    "Prompt",
     "Register",
     "Renewed",
     "Reported",
@@ -61,6 +69,7 @@ __all__ = [
     "Single",
     "Standing",
     "Stopped",
+    "Taken",
     "Tally",
     "TokenKey",
     "Tokens",

@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from remit.authority import LEFT_ALONE, Table, authorize, stopped
@@ -119,18 +120,29 @@ def in_force(standing: Standing, tally: Tally) -> Table:
     return stopped(standing.table, [*tally.stops.values(), *([LEFT_ALONE] if tally.held else [])])
 
 
-def decide(asked: Asked, charter: Charter, standing: Standing, table: Table, tally: Tally, ref: bytes, number: int, now: int) -> Decision:
+def decide(
+    asked: Asked,
+    charter: Charter,
+    standing: Standing,
+    table: Table,
+    tally: Tally,
+    ref: bytes,
+    number: int,
+    now: int,
+    beside: Mapping[str, Any] = MappingProxyType({}),
+) -> Decision:
     """Judges one proposal of `charter`'s agent about the HCP with the ledger's reference `ref`, by `table` and all that was counted, and chooses. `number`
-    names it among those of its cycle. Records nothing: the caller holds the turn."""
+    names it among those of its cycle; `beside` is said of it in the clear. Records nothing: the caller holds the turn."""
     single, agent = standing.single, charter.agent
     touch = 1 + tally.touches.get((ref, agent, asked.channel, asked.product), 0)
     what = (asked.hcp_id, agent, asked.channel, asked.product, asked.content_id, asked.communication_type, charter.purpose)
     proposal = Proposal(*what, touch, asked.value, exclusion=None, mandatory=False)
     more = tally.contacts.get(ref, ())
-    facts = single.facts(proposal, now, more, stopped=ref in tally.held.values(), opted_out=(ref, asked.channel) in tally.opted_out)
+    known = single.facts(proposal, now, more, stopped=ref in tally.held.values(), opted_out=(ref, asked.channel) in tally.opted_out)
+    facts = tally.engaged.facts(known, ref)
     verdict = authorize(facts, table)
     name = proposal_id(standing.secret, agent, asked.key)
-    said = _said(name, asked, standing, agent, number, now)
+    said = {**_said(name, asked, standing, agent, number, now), **beside}
     if verdict.ruling is Ruling.FORBIDDEN:
         return Decision(name, "forbidden", verdict, None, _not_done(proposal, verdict, said, "forbidden", asked.key, facts, None), facts)
     rep, territory = single.covered(asked.hcp_id, asked.product, asked.channel)
@@ -169,14 +181,19 @@ def _not_done(
 
 def _place(proposal: Proposal, charter: Charter, standing: Standing, tally: Tally, ref: bytes, territory: str, now: int) -> Place:
     """Chosen is what is worth more than the rent of what it uses, if that is left, and the HCP has a contact left for it."""
+    uses, rent = rent_of(proposal, charter, standing, territory, now)
+    net = proposal.value - rent
+    return Place(net, rent, uses, _why_not(proposal, charter, standing, tally, ref, uses, net, now))
+
+
+def rent_of(proposal: Proposal, charter: Charter, standing: Standing, territory: str, now: int) -> tuple[dict[str, int], int]:
+    """What an action uses of each resource, and the rent of it at current prices (micro-units)."""
     room = standing.channels[proposal.channel]
     templates = dict(charter.uses) | dict(room.uses)
     uses = {name.replace("{territory}", territory).replace("{product}", proposal.product): amount for name, amount in templates.items()}
     prices = standing.prices.get(proposal.purpose, {})
     limited = rents(standing.table.limits, one_more(proposal, uses, now))
-    rent = sum(prices.get(name, 0) * amount // MICRO for name, amount in {**uses, **limited}.items())
-    net = proposal.value - rent
-    return Place(net, rent, uses, _why_not(proposal, charter, standing, tally, ref, uses, net, now))
+    return uses, sum(prices.get(name, 0) * amount // MICRO for name, amount in {**uses, **limited}.items())
 
 
 def _why_not(proposal: Proposal, charter: Charter, standing: Standing, tally: Tally, ref: bytes, uses: Mapping[str, int], net: int, now: int) -> str | None:

@@ -45,7 +45,8 @@ class Clerk:
     """One worker's place at the log. Not for two threads at once; for any number of processes.
 
     `fresh` is the tally of what was known when `standing` was taken. `gate` is held during every turn: whoever plans a cycle holds it against the clerks.
-    `clock` tells UTC microseconds; while it stands before what is recorded, nothing is decided.
+    `clock` tells UTC microseconds of the workspace, `wall` those of the machine, where they are not the same; while the clock stands before what is recorded,
+    nothing is decided.
     """
 
     def __init__(
@@ -55,22 +56,25 @@ class Clerk:
         fresh: Callable[[], Tally],
         gate: Callable[[], AbstractContextManager[None]],
         clock: Callable[[], int],
+        wall: Callable[[], int] | None = None,
     ) -> None:
         self.standing = standing
         self._ledger, self._gate, self._clock = ledger, gate, clock
+        self.wall = wall or clock
         self._fresh, self._tally, self._behind = fresh, fresh(), True
         self._table: tuple[int, Table] = (-1, standing.table)
         self._most: dict[str, tuple[Charter, int]] = {}
 
-    def answer(self, asks: Sequence[tuple[Charter, Asked]]) -> list[Answer | GatewayError]:
+    def answer(self, asks: Sequence[tuple[Charter, Asked]], beside: Sequence[Mapping[str, Any]] | None = None) -> list[Answer | GatewayError]:
         """Decides each in its order, and records all with one commit; a key that was answered before is told the same again. An HCP whom the charter does not
-        cover, or a key used for something else, is that proposal's `GatewayError` alone. Raises `Renewed`, `LedgerError`."""
+        cover, or a key used for something else, is that proposal's `GatewayError` alone. `beside` says of each what led to it: its `clock`, the `event` that it
+        answers. Raises `Renewed`, `LedgerError`."""
         with self._turn() as (turn, tally, now):
             table, entries, answers = self._in_force(tally), list[Entry](), list[Answer | GatewayError]()
             refs = turn.refs({asked.hcp_id for charter, asked in asks if self.may_see(charter, asked)})
             here: dict[str, Answer] = {}
             deciding = tracer().start_span("decide", attributes={"proposals": len(asks)})
-            for charter, asked in asks:
+            for place, (charter, asked) in enumerate(asks):
                 given = tally.given.get(proposal_id(self.standing.secret, charter.agent, asked.key))
                 if given is not None:
                     answers.append(self._again(asked, given, here))
@@ -79,7 +83,8 @@ class Clerk:
                 elif asked.channel not in self.standing.channels:
                     answers.append(GatewayError(f"there is no channel `{asked.channel}`", do=f"There are {', '.join(sorted(self.standing.channels))}."))
                 else:
-                    made = self._made(asked, charter, table, tally, refs[asked.hcp_id], turn.size + len(entries), now)
+                    said = _timed(beside[place] if beside else {}, self.wall())
+                    made = self._made(asked, charter, table, tally, refs[asked.hcp_id], turn.size + len(entries), now, said)
                     if isinstance(made, GatewayError):
                         answers.append(made)
                         continue
@@ -90,12 +95,14 @@ class Clerk:
                     answers.append(here[made.id])
             deciding.end()
             numbers = turn.append(f"{self.standing.label}:{turn.size}", entries, cycle=self.standing.label) if entries else []
-            tally.settle({-1 - place: number for place, number in enumerate(numbers)}, turn.size + len(numbers))
+            tally.settle({-1 - noted: number for noted, number in enumerate(numbers)}, turn.size + len(numbers))
         return [_numbered(answer, numbers) for answer in answers]
 
-    def _made(self, asked: Asked, charter: Charter, table: Table, tally: Tally, ref: bytes, number: int, now: int) -> Decision | Stood | GatewayError:
+    def _made(
+        self, asked: Asked, charter: Charter, table: Table, tally: Tally, ref: bytes, number: int, now: int, said: Mapping[str, Any]
+    ) -> Decision | Stood | GatewayError:
         if not asked.stands:
-            return decide(asked, charter, self.standing, table, tally, ref, number, now)
+            return decide(asked, charter, self.standing, table, tally, ref, number, now, said)
         return stand(asked, charter, self.standing, tally, ref, lambda: self.most_standing(charter), now)
 
     def read(self, charter: Charter, hcps: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
@@ -115,6 +122,21 @@ class Clerk:
     def may_see(self, charter: Charter, asked: Asked) -> bool:
         """Whether the charter lets its agent speak of this HCP: one who is served with one of its products."""
         return self.standing.single.serves(asked.hcp_id, charter.products)
+
+    @contextmanager
+    def turn(self) -> Iterator[tuple[Turn, Tally, int]]:
+        """A turn at the log, for what is recorded besides proposals: the turn, all that was counted by then, the workspace's clock."""
+        with self._turn() as held:
+            yield held
+
+    def now(self) -> int:
+        """The workspace's clock, in UTC microseconds."""
+        return self._clock()
+
+    @property
+    def tally(self) -> Tally:
+        """What was counted, as of this clerk's last turn."""
+        return self._tally
 
     def status(self, agent: str, name: str) -> Answer | None:
         """What became of an agent's proposal; None if it made none of this id since the cycle before last."""
@@ -187,7 +209,7 @@ class Clerk:
                 acted = [Acted(item, "files", now) for item in cleared]
                 with tracer().start_as_current_span("hand over", attributes={"actions": len(cleared)}, record_exception=False):
                     files = deliver(self.standing.label, cleared[0].recorded.entry, cleared)
-                body = {"actions": [item.cleared.recorded.entry for item in acted], "channel": "files", "at": now, "files": dict(files)}
+                body = {"actions": [item.cleared.recorded.entry for item in acted], "channel": "files", "at": now, "files": dict(files), "clock": self.wall()}
                 entries.append(Entry("acted", "remit.acted/1", body))
             numbers = turn.append(f"{self.standing.label}:{turn.size}", entries, cycle=self.standing.label)
             tally.take([Fresh(number, entry.kind, None, json.loads(canonical(entry.body))) for number, entry in zip(numbers, entries, strict=True)])
@@ -221,6 +243,7 @@ class Clerk:
             more.remove(given.contact)
         out = (given.hcp or b"", given.channel) in tally.opted_out
         facts = self.standing.single.facts(proposal, now, more, stopped=given.hcp in tally.held.values(), opted_out=out)
+        facts = tally.engaged.facts(facts, given.hcp or b"")
         rep, _ = self.standing.single.covered(proposal.hcp_id, proposal.product, proposal.channel)
         return clear_one(recorded, facts, rep, table, now)
 
@@ -250,6 +273,11 @@ def _since(tally: Tally, ref: bytes | None) -> Since:
         return Since()
     left = frozenset(channel for of, channel in tally.opted_out if of == ref)
     return Since(tally.contacts.get(ref, ()), ref in tally.held.values(), left)
+
+
+def _timed(beside: Mapping[str, Any], judged: int) -> Mapping[str, Any]:
+    """What led to a decision, its clock with when it is judged."""
+    return {**beside, "clock": {**beside["clock"], "judged": judged}} if "clock" in beside else beside
 
 
 def _unseen(charter: Charter, asked: Asked) -> GatewayError:

@@ -111,6 +111,11 @@ class Counts:
         if ref is not None and self._per_hcp():
             self.since.setdefault(ref, []).append((each.at, each.channel, each.purpose))
 
+    def contact(self, ref: bytes, contact: tuple[int, str, str]) -> None:
+        """Counts a contact with an HCP that no agent's action made: at, channel, purpose."""
+        if self._per_hcp():
+            self.since.setdefault(ref, []).append(contact)
+
     def take_back(self, each: Made, ref: bytes | None) -> None:
         """Counts no longer what was counted and then refused."""
         self._count(each, -1)

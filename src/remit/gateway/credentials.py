@@ -25,7 +25,7 @@ from remit.terms.charters import Charter
 from remit.terms.people import People
 
 CREDENTIAL, KEY = "remit.credential/1", "remit.key/1"
-TOKEN_SCOPES = ("describe", "propose", "status", "report")
+TOKEN_SCOPES = ("describe", "propose", "status", "report", "events")
 """What a token may allow."""
 COMPLIANCE = "compliance"
 """The role that may issue and revoke for any agent."""

@@ -39,6 +39,7 @@ def describe(charter: Charter, standing: Standing, table: Table, left: Mapping[s
         "products": list(charter.products),
         "charter_ends": format_instant(charter.expires),
         "cycle": standing.cycle,
+        "known_at": format_instant(known.now),
         "hcps": len(standing.single.served(charter.products)),
         "table": {"name": table.name, "version": table.version, "digest": table.digest},
         "rows": [_told(rule) for rule in table.rules if _may_speak(rule, charter, table)],

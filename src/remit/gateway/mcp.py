@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from remit.gateway.errors import GatewayError
+from remit.gateway.events import EventsIn, read_events
 from remit.gateway.messages import LARGEST, OutcomeIn, ProposalsIn, read_outcome, read_proposals
 from remit.gateway.rest import schema_of
 from remit.gateway.verbs import Backstage, Refused, Verbs
@@ -32,6 +33,7 @@ _TOOLS = {
     "describe": ("What you may do, in words and as data", _NOTHING, "describe"),
     "hcps": ("Whom you may propose for, in pages, each of which begins `after` an id; and what you may read of them", _AFTER, "describe"),
     "propose": ("Propose one action or many: each is judged, decided and recorded", schema_of(ProposalsIn), "propose"),
+    "report_events": ("Report engagement of HCPs: it counts at once, and agents are asked", schema_of(EventsIn), "events"),
     "status": ("What became of a proposal", _ID, "status"),
     "withdraw": ("Take a proposal back, if it was not acted on yet", _ID, "propose"),
     "report_outcome": ("Report what became of an action that was handed over", _OUTCOME_OF, "report"),
@@ -77,6 +79,7 @@ def _doing(verbs: Verbs, agent: str, tool: str) -> Callable[[Mapping[str, Any]],
         "describe": lambda _: verbs.describe(agent),
         "hcps": lambda said: verbs.hcps(agent, text(said, "after")),
         "propose": lambda said: verbs.propose(agent, read_proposals(msgspec.json.encode(said))),
+        "report_events": lambda said: verbs.report(agent, read_events(msgspec.json.encode(said))),
         "status": lambda said: verbs.status(agent, text(said, "id")),
         "withdraw": lambda said: verbs.withdraw(agent, text(said, "id")),
         "report_outcome": lambda said: verbs.report_outcome(agent, text(said, "id"), read_outcome(msgspec.json.encode(without_id(said)))),

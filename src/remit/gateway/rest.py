@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 
 from remit.gateway.credentials import TOKEN_SCOPES
 from remit.gateway.errors import GatewayError
+from remit.gateway.events import EventsIn, EventsOut, read_events
 from remit.gateway.messages import LARGEST, OutcomeIn, OutcomeOut, Problem, ProposalOut, ProposalsIn, ProposalsOut, read_outcome, read_proposals
 from remit.gateway.verbs import Backstage, Refused, Verbs
 from remit.terms.errors import RemitError
@@ -106,6 +107,11 @@ def _for_agents(route: _Route, backstage: Backstage) -> None:
     async def propose(request: Request) -> Response:
         agent = caller(request, "propose")
         return _json(await verbs.propose(agent, read_proposals(await _body(request))))
+
+    @route("POST", "/v1/events", _Shape("Report engagement of HCPs: it counts at once, and agents are asked", EventsOut, EventsIn, "events"))
+    async def events(request: Request) -> Response:
+        agent = caller(request, "events")
+        return _json(await verbs.report(agent, read_events(await _body(request))))
 
     @route("GET", "/v1/proposals/{id}", _Shape("What became of a proposal", ProposalOut, scope="status"))
     async def status(request: Request) -> Response:

@@ -4,7 +4,7 @@ INVARIANT (counted in the turn that decides): whoever decides holds the log stil
 two workers cannot both take the last one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from sys import intern
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from typing import Any
 
 from remit.authority import Stop
 from remit.gateway.counting import Counts, Made
+from remit.gateway.engaged import Engaged
 from remit.gateway.facts import Contact
 from remit.ledger import Fresh
 
@@ -54,12 +55,25 @@ class Given:
         return self.at, self.channel, self.purpose, self.agent
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An action that waits for people and is not among what agents are answered of: about whom, through which channel and for which purpose, and what it has
+    reserved since when (UTC microseconds, micro-units)."""
+
+    hcp: bytes
+    channel: str
+    purpose: str
+    since: int
+    uses: Mapping[str, int]
+
+
 @dataclass(slots=True)
 class Tally:
     """Counted since `upto`: entries below it are in what is known. `contacts` and `held` by the HCP's reference, `touches` by (reference, agent,
     channel, product), and so those `standing`; how many `stood` since the last cycle by agent, `used` micro-units by resource, `counts` against the table's
-    limits, `given` by proposal id, `due` the entries to be acted on; `opted_out` by reference and channel, `reported` the entries of outcomes by action, what
-    and when; `latest` the newest instant that was recorded."""
+    limits, `given` by proposal id, the ids of actions `about` each reference, `due` the entries to be acted on, `pending` what waits for people beside `given`,
+    by entry; `opted_out` by reference and channel, `reported` the entries of outcomes by action, what and when, `engaged` the events that agents reported;
+    `latest` the newest instant that was recorded."""
 
     upto: int
     seq: int = 0
@@ -70,12 +84,15 @@ class Tally:
     stood: dict[str, int] = field(default_factory=dict)
     given: dict[str, Given] = field(default_factory=dict)
     by_entry: dict[int, str] = field(default_factory=dict)
+    about: dict[bytes, list[str]] = field(default_factory=dict)
     due: dict[int, str] = field(default_factory=dict)
     stops: dict[str, Stop] = field(default_factory=dict)
     held: dict[str, bytes] = field(default_factory=dict)
     opted_out: set[tuple[bytes, str]] = field(default_factory=set)
     reported: dict[tuple[int, str, int], int] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
+    pending: dict[int, Pending] = field(default_factory=dict)
+    engaged: Engaged = field(default_factory=Engaged)
     renewed: bool = False
     changed: int = 0
     latest: int = 0
@@ -106,9 +123,27 @@ class Tally:
             if reader is not None:
                 reader(self, entry)
 
+    def open(self, ref: bytes) -> Iterator[tuple[int, str, str, int, Mapping[str, int]]]:
+        """What was chosen for the HCP with this reference or waits, and was not handed over: entry, channel, purpose, since when it reserves what it uses."""
+        for seq, pending in self.pending.items():
+            if pending.hcp == ref and seq not in self.by_entry:
+                yield seq, pending.channel, pending.purpose, pending.since, pending.uses
+        for given in (self.given[name] for name in self.about.get(ref, ())):
+            if given.disposition in ("chosen", "waiting"):
+                yield given.entry, given.channel, given.purpose, given.at, given.uses
+
     def _clock(self, entry: Fresh) -> None:
         if entry.kind in CLOCKED:
             self.latest = max(self.latest, int(entry.body.get("at", entry.body.get("now", 0))))
+
+
+def _event(tally: Tally, entry: Fresh) -> None:
+    new, body = _counts(tally, entry.seq), entry.body
+    tally.engaged.take(entry, new=new)
+    if new and body["counts"] and entry.hcp is not None:
+        at = int(body["occurred_at"])
+        tally.contacts.setdefault(entry.hcp, []).append((at, body["channel"], body["purpose"], None))
+        tally.counts.contact(entry.hcp, (at, body["channel"], body["purpose"]))
 
 
 def _action(tally: Tally, entry: Fresh) -> None:
@@ -117,6 +152,7 @@ def _action(tally: Tally, entry: Fresh) -> None:
         _chosen(tally, entry)
         return
     given = _given(entry, "waiting" if "deadline" in body else "chosen")
+    tally.engaged.note(body)
     tally.given[given.id], tally.by_entry[entry.seq] = given, given.id
     if "deadline" not in body:
         tally.due[entry.seq] = given.id
@@ -126,6 +162,8 @@ def _action(tally: Tally, entry: Fresh) -> None:
         tally.contacts.setdefault(entry.hcp, []).append(given.contact)
         _add(tally, given.uses, 1)
     _touch(tally, given, 1)
+    if entry.hcp is not None:
+        tally.about.setdefault(entry.hcp, []).append(given.id)
 
 
 def _chosen(tally: Tally, entry: Fresh) -> None:
@@ -165,6 +203,7 @@ def _cycle(tally: Tally, entry: Fresh) -> None:
 
 def _declined(tally: Tally, entry: Fresh) -> None:
     given = _given(entry, intern(str(entry.body["disposition"])))
+    tally.engaged.note(entry.body)
     tally.given[given.id], tally.by_entry[entry.seq] = given, given.id
 
 
@@ -178,6 +217,7 @@ def _given(entry: Fresh, disposition: str) -> Given:
 def _acted(tally: Tally, entry: Fresh) -> None:
     for seq in entry.body["actions"]:
         tally.due.pop(seq, None)
+        tally.pending.pop(seq, None)
         if seq in tally.by_entry:
             tally.given[tally.by_entry[seq]].disposition = "acted"
 
@@ -185,6 +225,7 @@ def _acted(tally: Tally, entry: Fresh) -> None:
 def _refused(tally: Tally, entry: Fresh) -> None:
     seq = int(entry.body["action"])
     tally.due.pop(seq, None)
+    tally.pending.pop(seq, None)
     if seq in tally.by_entry:
         given = tally.given[tally.by_entry[seq]]
         before, given.disposition = given.disposition, "withdrawn" if entry.body.get("because") == "withdrawn" else "refused"
@@ -229,6 +270,7 @@ def _start(tally: Tally, entry: Fresh) -> None:
 def _tombstone(tally: Tally, entry: Fresh) -> None:
     gone = bytes.fromhex(str(entry.body["hcp"]))
     tally.contacts.pop(gone, None)
+    tally.engaged.forget(gone)
     for given in [given for given in tally.given.values() if given.hcp == gone]:
         tally.due.pop(given.entry, None)
         given.disposition = "lapsed" if given.disposition == "standing" else given.disposition
@@ -249,6 +291,7 @@ _READERS = {
     "action": _action,
     "declined": _declined,
     "standing": _standing,
+    "event": _event,
     "acted": _acted,
     "refused": _refused,
     "outcome": _outcome,

@@ -8,9 +8,12 @@ from typing import Any, Protocol
 from remit.gateway.between import Asked
 from remit.gateway.clerk import Answer, Clerk
 from remit.gateway.errors import GatewayError
+from remit.gateway.events import Event, EventOut, EventsOut
 from remit.gateway.messages import OutcomeOut, ProposalOut, ProposalsOut, told, told_outcome
 from remit.gateway.reported import Outcome, Reported
+from remit.gateway.reporting import Taken
 from remit.terms.charters import Charter
+from remit.terms.instants import format_instant
 
 PATIENCE_S = 10.0
 """How long a request waits for its turn before it is told to ask again."""
@@ -39,6 +42,10 @@ class Backstage(Protocol):
 
     def propose(self, charter: Charter, asked: Asked) -> "Future[Answer | GatewayError]":
         """Decides in the next turn."""
+        ...
+
+    def report(self, charter: Charter, event: Event) -> "Future[tuple[Taken, list[Answer]] | GatewayError]":
+        """Takes an event in the next turn: with what its reporter was decided because of it."""
         ...
 
     def call(self, agent: str, work: Callable[[Clerk], Any]) -> "Future[Any]":
@@ -85,6 +92,16 @@ class Verbs:
         charter = self._backstage.charter(agent)
         answers = await asyncio.gather(*(_soon(self._backstage.propose(charter, asked)) for asked in asks))
         return ProposalsOut([told(answer, asked.key) for answer, asked in zip(answers, asks, strict=True)])
+
+    async def report(self, agent: str, events: Sequence[tuple[str | None, Event | GatewayError]]) -> EventsOut:
+        """Takes each in its order."""
+        charter = self._backstage.charter(agent)
+        waiting = [None if isinstance(event, GatewayError) else self._backstage.report(charter, event) for _, event in events]
+        answers = []
+        for (key, event), future in zip(events, waiting, strict=True):
+            answer = event if future is None else await _soon(future)
+            answers.append(_of_event(answer, key))
+        return EventsOut(answers)
 
     async def status(self, agent: str, name: str) -> ProposalOut:
         """What became of its proposal."""
@@ -133,6 +150,14 @@ def _answered(clerk: Clerk, agent: str, name: str, outcome: Outcome) -> Reported
         return clerk.report(agent, name, outcome)
     except GatewayError as error:
         return error
+
+
+def _of_event(answer: Any, key: str | None) -> EventOut:
+    """What a reporter is told of its event."""
+    if isinstance(answer, GatewayError):
+        return EventOut("rejected", key=key, error=str(answer))
+    taken, own = answer
+    return EventOut("taken", key, taken.id, taken.entry, format_instant(taken.at), [told(each) for each in own] or None)
 
 
 async def _soon(future: "Future[Any]") -> Any:

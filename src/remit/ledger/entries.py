@@ -47,6 +47,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "remit.rights/1": Schema("rights", ("step", "table", "at")),
     "remit.place/1": Schema("place", ("now", "inputs", "models", "table", "free", "made")),
     "remit.declined/1": Schema("declined", ("id", "agent", "asked", "at", "disposition"), ("hcp_id", "verdict", "context")),
+    "remit.event/1": Schema("event", ("id", "agent", "kind", "occurred_at", "at"), ("hcp_id",)),
     "remit.approval/1": Schema("approval", ("action", "digest", "by", "role", "asks", "at")),
     "remit.escalated/1": Schema("escalated", ("action", "to", "deadline", "at")),
     "remit.remark/1": Schema("remark", ("action",), ("hcp_id", "text")),

@@ -11,17 +11,22 @@ from remit.outcomes.lifts import Lift, Look, lift
 from remit.outcomes.logged import Estimate, Logged
 from remit.outcomes.looks import FEWEST
 from remit.outcomes.power import Plan, plan
+from remit.outcomes.velocity import Clock, Owner, Velocity, Wait, velocity
 
 __all__ = [
     "ESTIMATORS",
     "FEWEST",
+    "Clock",
     "Estimate",
     "Lift",
     "Logged",
     "Look",
     "OutcomeError",
+    "Owner",
     "Path",
     "Plan",
+    "Velocity",
+    "Wait",
     "between",
     "clusters",
     "contrast",
@@ -33,4 +38,5 @@ __all__ = [
     "plan",
     "shapley",
     "touch_paths",
+    "velocity",
 ]

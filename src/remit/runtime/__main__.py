@@ -19,8 +19,10 @@ from remit.runtime import (
     render_queue,
     render_reported,
     render_rights,
+    render_velocity,
     reported_commands,
     rights_commands,
+    timing,
 )
 from remit.runtime.agent_commands import agent
 from remit.runtime.asking import QUESTIONS
@@ -244,6 +246,12 @@ def outcomes_reported(
         _say(reported_commands.words(workspace, by), as_json, render_reported.words)
     else:
         _say(reported_commands.reported(workspace), as_json, render_reported.reported)
+
+
+@outcomes.command("velocity")
+def outcomes_velocity(workspace: Folder = Path(), as_json: AsJson = False) -> None:
+    """Show how long decisions wait at each stage from signal to action, and who owns the stage."""
+    _say(timing.outcomes_velocity(workspace), as_json, render_velocity.velocity)
 
 
 @models.command("show")

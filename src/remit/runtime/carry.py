@@ -12,6 +12,7 @@ from remit.ledger import Records, Stored
 from remit.runtime.making import made
 from remit.runtime.settings import Settings
 from remit.runtime.stood import stood
+from remit.runtime.told import Told, told
 from remit.terms.instants import DAY, add_span
 
 CONTACTS = pl.Schema({"hcp_id": pl.String, "channel": pl.String, "purpose": pl.String, "at": pl.Int64, "decision": pl.String, "agent": pl.String})
@@ -31,9 +32,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each and its agent. `taken`: capacity given out
-    per resource. `waiting`: what still waits. `made`: what counts under limits. `agents`: of decisions of six weeks, waiting and refused ones included, whose
-    they are. `opted_out`: who left which channel's promotion. `standing`: proposals of agents of others that stand."""
+    """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each and its agent, and those that agents
+    reported. `taken`: capacity given out per resource. `waiting`: what still waits. `made`: what counts under limits. `agents`: of decisions of six weeks,
+    waiting and refused ones included, whose they are. `opted_out`: who left which channel's promotion. `standing`: proposals of agents of others that stand.
+    `told`: what else agents reported."""
 
     contacts: pl.DataFrame
     taken: Mapping[str, int]
@@ -42,6 +44,7 @@ class Carried:
     agents: Mapping[str, str] = field(default_factory=dict)
     opted_out: pl.DataFrame = field(default_factory=pl.DataFrame)
     standing: tuple[Mapping[str, Any], ...] = ()
+    told: Told | None = None
 
 
 def carry(records: Records, upto: int, now: int, settings: Settings, valid_from: Mapping[str, int], limits: Sequence[Limit] = ()) -> Carried:
@@ -85,9 +88,10 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     taken = dict.fromkeys(valid_from, 0)
     _add(taken, spent + given_back, lambda name, since: valid_from[name] <= since)
     _add(taken, reserved, lambda name, since: valid_from[name] > since)
-    ours = pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row")
-    left = opt_outs(records, upto)
-    return Carried(ours, taken, tuple(waiting), made(records, upto, limits, now), agents, left, tuple(stood(records, upto, cycles, refused)))
+    said_of = told(records, upto, min(horizon, now - 365 * DAY), {contact[4] for contact in contacts.values()})
+    known = pl.concat([pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row"), said_of.contacts])
+    left, stand = opt_outs(records, upto), tuple(stood(records, upto, cycles, refused))
+    return Carried(known, taken, tuple(waiting), made(records, upto, limits, now), agents, left, stand, said_of)
 
 
 def _spans(cycles: list[Stored], now: int) -> Iterator[tuple[str, int, int]]:

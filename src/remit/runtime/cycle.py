@@ -123,7 +123,7 @@ def cycle(inputs: Inputs, stage: Callable[[str], None]) -> Result:
 def proposed(inputs: Inputs, stage: Callable[[str], None]) -> tuple[pl.DataFrame, Judgement, tuple[Failure, ...]]:
     """Every proposal of every agent with its facts, `number`, `ruling` and `rules`; the verdicts; and the agents that failed."""
     stage("ask the agents")
-    proposals, failures = ask(inputs.charters, lambda charter: _view(charter, inputs))
+    proposals, failures = ask(inputs.charters, lambda charter: view_of(charter, inputs))
     stage("gather facts")
     facts = gather(proposals, inputs.known, inputs.charters, inputs.people)
     stage("judge")
@@ -137,7 +137,7 @@ def proposed(inputs: Inputs, stage: Callable[[str], None]) -> tuple[pl.DataFrame
     return judged, judgement, failures
 
 
-def _view(charter: Charter, inputs: Inputs) -> View:
+def view_of(charter: Charter, inputs: Inputs) -> View:
     """What an agent sees: what its charter grants, and what it left standing."""
     own = inputs.standing.filter((pl.col("agent") == charter.agent) & pl.col("lapsed").is_null())
     return replace(_granted(charter, inputs), standing=own.select(PROPOSALS.names()))

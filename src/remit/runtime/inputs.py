@@ -17,6 +17,7 @@ from remit.runtime.carry import Carried
 from remit.runtime.cycle import Inputs
 from remit.runtime.settings import Settings
 from remit.runtime.stood import taking_part
+from remit.runtime.told import MARK, not_come_back, still_open, with_opt_outs
 from remit.runtime.training import READ, Models, feature_catalogue, panel_of
 from remit.runtime.workspace import Config, Workspace
 from remit.terms.instants import HOUR
@@ -101,13 +102,17 @@ def assemble(
     segment (`segments.MEMBERS`), `drift` what that of the models asks for (`watching.asked`)."""
     settings, loads, features = config.settings, source.loads(now), seen.features
     products = source.state("products", now).filter("own")
+    consent, inquiries = without_promotion(source.state("consent", now), carried.opted_out), source.read("inquiries", now)
+    if carried.told is not None:
+        consent = with_opt_outs(consent, carried.told.opt_outs, settings.channels)
+        inquiries = still_open(inquiries, carried.told.inquiries, now)
     scores, responses = _scores(models, features, now, threads), models.increments(features, seen.panel, most_touches(config), seen.shared)
     known = Known(
         now=now,
         hcp=source.state("hcp", now),
-        consent=without_promotion(source.state("consent", now), carried.opted_out),
+        consent=consent,
         content=source.read("content", now),
-        inquiries=source.read("inquiries", now),
+        inquiries=inquiries,
         cover=cover(source.state("alignments", now), settings),
         contacts=known_contacts(source.read("touches", now), carried.contacts, carried.agents),
         scores=scores,
@@ -158,10 +163,12 @@ def cover(alignments: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
 
 def known_contacts(touches: pl.DataFrame, ours: pl.DataFrame, agents: Mapping[str, str]) -> pl.DataFrame:
-    """Contacts by anyone: one contact per touch, the details after the first of a call left out, and those of `ours` that no touch has come back for; `agents`
-    says whose a decision was."""
+    """Contacts by anyone: one contact per touch, the details after the first of a call left out, and those of `ours`, planned or reported, that no touch has
+    come back for; `agents` says whose a decision was."""
     first = touches.filter(pl.col("position").is_null() | (pl.col("position") == 1))
     waiting = ours.join(first.filter(pl.col("decision").is_not_null()), on="decision", how="anti", maintain_order="left")
+    reported = pl.col("decision").str.starts_with(MARK).fill_null(value=False)
+    waiting = pl.concat([waiting.filter(~reported), not_come_back(waiting.filter(reported), first)])
     whose = pl.DataFrame({"decision": list(agents), "agent": list(agents.values())}, schema={"decision": pl.String, "agent": pl.String})
     told = first.join(whose, on="decision", how="left", maintain_order="left")
     return pl.concat([told.select("hcp_id", "channel", "purpose", "agent", at="occurred_at"), waiting.select("hcp_id", "channel", "purpose", "agent", "at")])

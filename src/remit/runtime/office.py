@@ -3,16 +3,18 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic, perf_counter, sleep
 from typing import Any
 
-from remit.gateway import Answer, Asked, Clerk, GatewayError, Renewed
+from remit.gateway import Answer, Arrived, Asked, Clerk, Event, GatewayError, Renewed, Taken
 from remit.gateway.clerk import Deliver
+from remit.gateway.reporting import own_decisions, preferred, report
 from remit.gateway.tracing import Awaited, links, tracer
 from remit.runtime.errors import WorkspaceError
+from remit.runtime.prompting import Prompter
 from remit.terms.charters import Charter
 from remit.terms.errors import RemitError
 
@@ -28,16 +30,18 @@ _LOG = logging.getLogger("remit.office")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a worker needs to decide: a clerk, how it hands over, and how the ledger is settled."""
+    """What a worker needs to decide: a clerk, whom it asks because of events, how it hands over, and how the ledger is settled."""
 
     clerk: Clerk
+    prompt: Prompter
     deliver: Deliver
     settle: Callable[[], None]
 
 
 @dataclass(slots=True)
 class Measured:
-    """Counted since the start: decisions by disposition, actions handed over and refused at the door, turns, faults, seconds spent in turns."""
+    """Counted since the start: decisions by disposition, actions handed over and refused at the door, turns, faults, seconds spent in turns,
+    events taken."""
 
     decided: dict[str, int]
     handed_over: int = 0
@@ -45,6 +49,7 @@ class Measured:
     turns: int = 0
     faults: int = 0
     seconds: float = 0.0
+    events: int = 0
 
 
 class _Fair:
@@ -127,10 +132,16 @@ class Office:
         self._asks.close()
         self._thread.join()
 
-    def propose(self, charter: Charter, asked: Asked) -> "Future[Answer | GatewayError]":
-        """Decides in the next turn."""
+    def propose(self, charter: Charter, asked: Asked, received: int) -> "Future[Answer | GatewayError]":
+        """Decides in the next turn what came at `received` (UTC microseconds of the machine)."""
         future: Future[Answer | GatewayError] = Awaited()
-        self._asks.put(charter.agent, ((charter, asked), future))
+        self._asks.put(charter.agent, ((charter, asked, received), future))
+        return future
+
+    def report(self, charter: Charter, event: Event, received: int) -> "Future[tuple[Taken, list[Answer]] | GatewayError]":
+        """Takes an event that came at `received` in the next turn, and asks the agents that it concerns."""
+        future: Future[tuple[Taken, list[Answer]] | GatewayError] = Awaited()
+        self._asks.put(charter.agent, (Arrived(charter, event, received), future))
         return future
 
     def call(self, agent: str, work: Callable[[Clerk], Any]) -> "Future[Any]":
@@ -181,17 +192,14 @@ class Office:
         place, start = self._place, perf_counter()
         if place is None:
             return False
-        proposals = [(what, future) for what, future in asks if not callable(what)]
+        events = [(what, future) for what, future in asks if isinstance(what, Arrived)]
+        proposals = [(what, future) for what, future in asks if isinstance(what, tuple)]
         others = [(what, future) for what, future in asks if callable(what)]
         self._turn = monotonic()
         try:
-            if proposals:
-                with tracer().start_as_current_span("turn", links=links([future for _, future in proposals]), record_exception=False):
-                    answers = place.clerk.answer([what for what, _ in proposals])
-                for (_, future), answer in zip(proposals, answers, strict=True):
-                    _set(future, answer)
-                    if isinstance(answer, Answer):
-                        self.measured.decided[answer.disposition] = self.measured.decided.get(answer.disposition, 0) + 1
+            if events or proposals:
+                with tracer().start_as_current_span("turn", links=links([future for _, future in [*events, *proposals]]), record_exception=False):
+                    self._decide(place, events, proposals)
             for work, future in others:
                 _set(future, work(place.clerk))
             handed, refused = self._act(place)
@@ -209,6 +217,39 @@ class Office:
         self.measured.turns += bool(asks or handed or refused)
         self.measured.seconds += perf_counter() - start
         return True
+
+    def _decide(self, place: Place, events: list[Any], proposals: list[Any]) -> None:
+        taken = report(place.clerk, [what for what, _ in events]) if events else []
+        prompted, because = self._prompted(place, [each for each in taken if isinstance(each, Taken)])
+        if proposals or prompted:
+            came = [{"clock": {"received": received, "proposed": received}} for (_, _, received), _ in proposals]
+            answers = place.clerk.answer([*((charter, asked) for (charter, asked, _), _ in proposals), *prompted], [*came, *because])
+            for (_, future), answer in zip(proposals, answers, strict=False):
+                _set(future, answer)
+            for answer in answers:
+                if isinstance(answer, Answer):
+                    self.measured.decided[answer.disposition] = self.measured.decided.get(answer.disposition, 0) + 1
+        for (_, future), event in zip(events, taken, strict=True):
+            _set(future, event if isinstance(event, GatewayError) else (event, own_decisions(place.clerk, event)))
+
+    def _prompted(self, place: Place, taken: list[Taken]) -> tuple[list[tuple[Charter, Asked]], list[Mapping[str, Any]]]:
+        """What the agents that events concern propose, outside any turn. What goes wrong there takes nothing back: the events are recorded."""
+        decided = place.clerk.tally.engaged.decided
+        fresh = [each for each in taken if each.id not in decided]
+        self.measured.events += len(taken)
+        if not fresh:
+            return [], []
+        try:
+            offers = place.prompt(fresh, place.clerk.tally)
+            self.measured.faults += len(place.prompt.failures)
+            for failure in place.prompt.failures:
+                _LOG.warning("agent `%s` could not propose: %s", failure.agent, failure.error)
+            place.prompt.failures.clear()
+            return preferred(place.clerk, offers)
+        except Exception as error:  # as in a turn
+            self.measured.faults += 1
+            _LOG.warning("no agent was asked because of %d events: %s", len(fresh), _without_data(error))
+            return [], []
 
     def _act(self, place: Place) -> tuple[int, int]:
         """Hands over what is due, from time to time: a list of many costs as much as a list of one."""

@@ -118,9 +118,9 @@ def replay(workspace: Workspace, ledger: Ledger, cycle_id: str, threads: int, st
 
 
 def _carried_are_gone(ledger: Ledger, upto: int) -> bool:
-    """Whether an erasure since the cycle has taken an earlier action that the cycle counted."""
+    """Whether an erasure since the cycle has taken an earlier action that the cycle counted, or an event that it knew."""
     since = {str(entry.body["hcp"]) for entry in ledger.entries(kind="tombstone") if entry.seq >= upto}
-    return bool(since) and any(action.hcp in since for action in ledger.entries(kind="action") if action.seq < upto)
+    return bool(since) and any(each.hcp in since for kind in ("action", "event") for each in ledger.entries(kind=kind) if each.seq < upto)
 
 
 def _compare_each(result: Result, recorded: pl.DataFrame) -> list[str]:

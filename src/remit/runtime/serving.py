@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from remit.gateway import Answer, Asked, Clerk, GatewayError
+from remit.gateway import Answer, Asked, Clerk, Event, GatewayError, Taken
 from remit.gateway.describing import describe
 from remit.gateway.errors import CredentialError
 from remit.gateway.mcp import served_by_mcp
@@ -28,7 +28,7 @@ from remit.runtime.chartered import AUDIENCE, tokens
 from remit.runtime.logs import gateway_logger
 from remit.runtime.observing import Observed, traced
 from remit.runtime.office import MOST_WAITING, Office, Place
-from remit.runtime.standing import deliverer, take_place
+from remit.runtime.standing import deliverer, take_desk
 from remit.runtime.workspace import Workspace, open_workspace
 from remit.terms.charters import Charter
 from remit.terms.encoding import digest
@@ -122,7 +122,12 @@ class Worker:
     def propose(self, charter: Charter, asked: Asked) -> "Future[Answer | GatewayError]":
         """As `Backstage`."""
         self._not_flooded(charter.agent)
-        return self._office.propose(charter, asked)
+        return self._office.propose(charter, asked, _now())
+
+    def report(self, charter: Charter, event: Event) -> "Future[tuple[Taken, list[Answer]] | GatewayError]":
+        """As `Backstage`."""
+        self._not_flooded(charter.agent)
+        return self._office.report(charter, event, _now())
 
     def call(self, agent: str, work: Callable[[Clerk], Any]) -> "Future[Any]":
         """As `Backstage`."""
@@ -168,11 +173,11 @@ class Worker:
         if self._ledger is not None:
             self._ledger.close()
         self._ledger = ledger = open_ledger(self._workspace.ledger, entropy=os.urandom)
-        clerk, config = take_place(self._workspace, ledger, _now, threads=1)
+        clerk, prompt, config = take_desk(self._workspace, ledger, _now, threads=1)
         self._charters = {charter.agent: charter for charter in config.charters}
         names = sorted(name for name in config.texts if name.startswith("agents/"))
         self._digests = {charter.agent: digest(config.texts[name].encode()) for name, charter in zip(names, config.charters, strict=True)}
-        return Place(clerk, deliverer(self._workspace, config), ledger.settle)
+        return Place(clerk, prompt, deliverer(self._workspace, config), ledger.settle)
 
     def _of_tokens(self) -> "Tokens":
         if self._tokens is None:
@@ -195,6 +200,7 @@ class _Counted(Collector):
         yield decided
         yield CounterMetricFamily("remit_handed_over", "Actions given to their channels.", value=counted.handed_over)
         yield CounterMetricFamily("remit_refused_at_the_door", "Actions that might not be done any more.", value=counted.refused)
+        yield CounterMetricFamily("remit_events", "Events of physicians taken in.", value=counted.events)
         yield CounterMetricFamily("remit_turns", "Turns at the log.", value=counted.turns)
         yield CounterMetricFamily("remit_turn_seconds", "Seconds spent in them.", value=counted.seconds)
         yield CounterMetricFamily("remit_faults", "Turns that failed, and failures to begin.", value=counted.faults)

@@ -7,13 +7,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from remit.authority import LEFT_ALONE
-from remit.gateway import CLOCKED, Clerk, Counts, Renewed, Room, Single, Standing, Tally, between, deliver, histories, lists, steady
+from remit.gateway import CLOCKED, Clerk, Counts, Pending, Renewed, Room, Single, Standing, Tally, between, deliver, histories, lists, steady
 from remit.gateway.credentials import SKEW_S
 from remit.intake import segments
 from remit.ledger import Entry, Ledger, Records
 from remit.runtime import chartering, rights
+from remit.runtime.carry import unsettled
+from remit.runtime.cycle import Inputs
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import notices, rows_of, standing_inputs, take_back_unrecorded
+from remit.runtime.prompting import Prompter
 from remit.runtime.reporting import last_cycle
 from remit.runtime.run import present, unfinished
 from remit.runtime.stopping import held_at, stops_at
@@ -26,8 +29,14 @@ PLACE = "remit.place/1"
 
 
 def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], threads: int) -> tuple[Clerk, Config]:
-    """A clerk who knows what is known now, and the configuration it goes by. Raises `WorkspaceError` before the first cycle, and where the last one was
-    interrupted; `GatewayError` where the clock stands before what is recorded."""
+    """As `take_desk`, of whom nobody asks other agents."""
+    clerk, _, config = take_desk(workspace, ledger, clock, threads)
+    return clerk, config
+
+
+def take_desk(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], threads: int) -> tuple[Clerk, Prompter, Config]:
+    """A clerk who knows what is known now, what asks the agents by the same, and the configuration they go by. Raises `WorkspaceError` before the first
+    cycle, and where the last one was interrupted; `GatewayError` where the clock stands before what is recorded."""
     config = read_config(config_texts(workspace))
     if (broken_off := unfinished(ledger)) is not None:
         raise WorkspaceError(f"`{broken_off}` was interrupted before its actions were handed over", do="Finish it with `remit run`.")
@@ -50,7 +59,8 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
                 raise Renewed  # an opt-out may be among what came
             yield
 
-    return Clerk(ledger, standing, placed.fresh, gate, lambda: clock() if not config.settings.stepped else now + 1), config
+    clerk = Clerk(ledger, standing, placed.fresh, gate, lambda: clock() if not config.settings.stepped else now + 1, clock)
+    return clerk, Prompter(placed.inputs), config
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,7 @@ class Placed:
     """What decisions are made from, how the tally of what came since is begun, and the digest of what was `made` by then under limits."""
 
     standing: Standing
+    inputs: Inputs
     fresh: Callable[[], Tally]
     made: str
 
@@ -86,11 +97,13 @@ def place_at(workspace: Workspace, config: Config, ledger: Records, upto: int, n
     known = histories(inputs.known.contacts) if any(limit.per_hcp for limit in standing.table.limits) else {}
     since = 0 if len(cycles) < 2 else cycles[-2].seq  # keys are remembered since the cycle before last
 
+    pending = _pending(ledger, upto)
+
     def fresh() -> Tally:
         named = {stop.id: stop for stop in stops_at(ledger, upto) if stop is not LEFT_ALONE}
-        return Tally(upto, since, stops=named, held=held_at(ledger, upto), counts=Counts(standing.table.limits, inputs.made, known))
+        return Tally(upto, since, stops=named, held=held_at(ledger, upto), counts=Counts(standing.table.limits, inputs.made, known), pending=dict(pending))
 
-    return Placed(standing, fresh, digest(canonical({"made": [asdict(each) for each in inputs.made]})))
+    return Placed(standing, inputs, fresh, digest(canonical({"made": [asdict(each) for each in inputs.made]})))
 
 
 def _recorded(workspace: Workspace, config: Config, ledger: Ledger, placed: Placed, upto: int, now: int, only: Sequence[str]) -> int:
@@ -106,6 +119,22 @@ def _recorded(workspace: Workspace, config: Config, ledger: Ledger, placed: Plac
 def _loaded(workspace: Workspace) -> tuple[tuple[str, int], ...]:
     """Changes with whatever is loaded into the warehouse."""
     return tuple(sorted((each.name, each.stat().st_mtime_ns) for each in os.scandir(workspace.warehouse) if each.is_dir()))
+
+
+def _pending(ledger: Records, upto: int) -> dict[int, Pending]:
+    """What waits for people of the log's first `upto` entries."""
+    began = {entry.cycle: int(entry.body["now"]) for entry in ledger.entries(kind="cycle")}
+    return {
+        action.seq: Pending(
+            bytes.fromhex(action.hcp),
+            payload["proposal"]["channel"],
+            payload["proposal"]["purpose"],
+            int(action.body.get("at", began.get(action.cycle, 0))),
+            payload["context"]["uses"],
+        )
+        for action, payload in unsettled(ledger)
+        if action.hcp is not None and action.seq < upto
+    }
 
 
 def deliverer(workspace: Workspace, config: Config) -> Callable[[str, int, Sequence[Cleared]], Mapping[str, Mapping[str, Any]]]:
