@@ -35,9 +35,10 @@ class Amended:
         return any(how != "added" for _, _, how in self.changes)
 
 
-def held_over(workspace: Workspace, records: Records, config: Config) -> Config:
-    """`config` between cycles: what charters have lost since the last cycle holds on, under names of its own."""
-    before = {charter.agent: charter for charter in _last(workspace, records, config)}
+def held_over(workspace: Workspace, records: Records, config: Config, upto: int | None = None) -> Config:
+    """`config` between cycles, after the log's first `upto` entries (None: all): what charters have lost since the last cycle holds on, under names of its
+    own."""
+    before = {charter.agent: charter for charter in _last(workspace, records, config, upto)}
     agents = {charter.agent: charter for charter in config.charters}
     lost = [each.agent for each in _amended(before, agents) if each.loosens and each.agent in agents]
     return replace(config, kept=tuple(_kept(before[agent], agents[agent]) for agent in lost))
@@ -75,9 +76,9 @@ def _changes(found: Amended) -> list[dict[str, Any]]:
     return [{"what": what, "name": name, "how": how} for what, name, how in found.changes]
 
 
-def _last(workspace: Workspace, records: Records, config: Config) -> tuple[Charter, ...]:
+def _last(workspace: Workspace, records: Records, config: Config, upto: int | None = None) -> tuple[Charter, ...]:
     """The charters of the last cycle; those of `config` where none has changed since."""
-    cycles = list(records.entries(kind="cycle"))
+    cycles = [entry for entry in records.entries(kind="cycle") if upto is None or entry.seq < upto]
     if not cycles:
         return config.charters
     given = cycles[-1].body["inputs"]["config"]

@@ -8,6 +8,7 @@ from remit.authority import Table
 from remit.gateway import Asked, Standing, Tally, decide, in_force
 from remit.intake import replaced
 from remit.ledger import Entry, Records, Stored
+from remit.runtime import chartering
 from remit.runtime.standing import Placed, place_at
 from remit.runtime.workspace import Workspace, read_config, recall
 from remit.terms.encoding import canonical
@@ -59,7 +60,8 @@ def rederive(workspace: Workspace, records: Records, label: str, threads: int) -
 def _of_place(workspace: Workspace, records: Records, place: Stored, entries: Sequence[Stored], threads: int, found: _Found) -> None:
     body = place.body
     upto, now = int(body["inputs"]["log"]), int(body["now"])
-    config, newer = read_config(recall(workspace, body["inputs"]["config"])), replaced(workspace.warehouse)
+    config = chartering.held_over(workspace, records, read_config(recall(workspace, body["inputs"]["config"])), upto)
+    newer = replaced(workspace.warehouse)
     only = [newer.get(commitment, commitment) for commitment in body["inputs"]["warehouse"]]
     placed = place_at(workspace, config, records, upto, now, only, threads)
     erased = any(entry.seq >= upto for entry in records.entries(kind="tombstone"))
@@ -103,7 +105,8 @@ def _compare(standing: Standing, tally: Tally, table: Table, entry: Stored, foun
     if charter is None:
         found.differ("the charter")
         return
-    made = decide(_asked(context), charter, standing, table, tally, bytes.fromhex(entry.hcp), int(body["number"]), int(body["at"])).entry
+    beside = {name: body[name] for name in ("event", "clock") if name in body}
+    made = decide(_asked(context), charter, standing, table, tally, bytes.fromhex(entry.hcp), int(body["number"]), int(body["at"]), beside).entry
     for what in _differences(made, entry, whole=whole):
         found.differ(what)
 
