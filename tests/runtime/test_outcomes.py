@@ -8,13 +8,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from remit.gateway import Answer, Clerk, GatewayError, Outcome, Reported, without_promotion
+from remit.gateway import Answer, Clerk, GatewayError, Outcome, Reported
 from remit.intake import freshness, read
 from remit.ledger import Ledger
 from remit.runtime import commands, queue_commands, reported_commands
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.run import run_cycle
 from remit.runtime.standing import deliverer
+from remit.runtime.told import with_opt_outs
 from remit.runtime.workspace import Workspace
 from remit.terms.encoding import MICRO
 from tests.runtime.conftest import quiet
@@ -143,9 +144,9 @@ def test_a_yes_that_was_given_since_ends_an_opt_out() -> None:
             "valid_from": [5, 15, 5, 5],
         }
     )
-    outs = pl.DataFrame({"hcp_id": ["A", "B", "D"], "channel": ["email"] * 3, "at": [10, 10, 10]})
-    found = without_promotion(consent, outs).sort("hcp_id", "purpose").select("hcp_id", "purpose", "status").rows()
-    assert found == [
+    outs = pl.DataFrame({"hcp_id": ["A", "B", "D"], "channel": ["email"] * 3, "purpose": ["promotional"] * 3, "at": [10, 10, 10]})
+    found = with_opt_outs(consent.with_columns(received_at="valid_from"), outs, ["email"])
+    assert found.sort("hcp_id", "purpose").select("hcp_id", "purpose", "status").rows() == [
         ("A", "medical", "opt_in"),
         ("A", "promotional", "opt_out"),
         ("B", "promotional", "opt_in"),

@@ -25,7 +25,7 @@ from remit.gateway.events import Event
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
 from remit.gateway.queue import ACCOUNTABLE, REASONS, Heard, Yes, approval, escalation, handed_over, heard, lacking, may_say, refusal, remark
 from remit.gateway.reading import Licence, Since, facts_of, reads, withheld
-from remit.gateway.reported import OUTCOME, TAKEN_UP, WHATS, Outcome, Reported, opt_outs, without_promotion
+from remit.gateway.reported import OUTCOME, TAKEN_UP, WHATS, Outcome, Reported
 from remit.gateway.reporting import Arrived, Prompt, Taken
 from remit.gateway.single import Single
 from remit.gateway.tally import CLOCKED, Pending, Tally
@@ -100,7 +100,6 @@ __all__ = [
     "on_file",
     "one_more",
     "open_inquiries",
-    "opt_outs",
     "reads",
     "refusal",
     "remark",
@@ -110,5 +109,4 @@ __all__ = [
     "steady",
     "take_back",
     "withheld",
-    "without_promotion",
 ]

@@ -138,8 +138,7 @@ def decide(
     what = (asked.hcp_id, agent, asked.channel, asked.product, asked.content_id, asked.communication_type, charter.purpose)
     proposal = Proposal(*what, touch, asked.value, exclusion=None, mandatory=False)
     more = tally.contacts.get(ref, ())
-    known = single.facts(proposal, now, more, stopped=ref in tally.held.values(), opted_out=(ref, asked.channel) in tally.opted_out)
-    facts = tally.engaged.facts(known, ref)
+    facts = tally.engaged.facts(single.facts(proposal, now, more, stopped=ref in tally.held.values()), ref)
     verdict = authorize(facts, table)
     name = proposal_id(standing.secret, agent, asked.key)
     said = {**_said(name, asked, standing, agent, number, now), **beside}

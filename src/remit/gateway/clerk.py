@@ -108,7 +108,7 @@ class Clerk:
     def read(self, charter: Charter, hcps: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """What the charter lets its agent read of each HCP, with what was counted by this clerk's last turn."""
         tally, now = self._tally, self._clock()
-        refs = {*tally.contacts, *tally.held.values(), *(ref for ref, _ in tally.opted_out)}
+        refs = {*tally.contacts, *tally.held.values(), *tally.engaged.opted_out, *tally.engaged.inquiries}
         named = {key.hcp_id: ref for ref, key in self._ledger.vault.of_refs(refs).items()}
         return {hcp: facts_of(charter, hcp, self.standing.single, self.standing.licences, _since(tally, named.get(hcp)), now) for hcp in hcps}
 
@@ -241,8 +241,7 @@ class Clerk:
         more = list(tally.contacts.get(given.hcp or b"", ()))
         if given.contact in more:
             more.remove(given.contact)
-        out = (given.hcp or b"", given.channel) in tally.opted_out
-        facts = self.standing.single.facts(proposal, now, more, stopped=given.hcp in tally.held.values(), opted_out=out)
+        facts = self.standing.single.facts(proposal, now, more, stopped=given.hcp in tally.held.values())
         facts = tally.engaged.facts(facts, given.hcp or b"")
         rep, _ = self.standing.single.covered(proposal.hcp_id, proposal.product, proposal.channel)
         return clear_one(recorded, facts, rep, table, now)
@@ -271,8 +270,7 @@ class Clerk:
 def _since(tally: Tally, ref: bytes | None) -> Since:
     if ref is None:
         return Since()
-    left = frozenset(channel for of, channel in tally.opted_out if of == ref)
-    return Since(tally.contacts.get(ref, ()), ref in tally.held.values(), left)
+    return Since(tally.contacts.get(ref, ()), ref in tally.held.values(), lambda facts: tally.engaged.facts(facts, ref))
 
 
 def _timed(beside: Mapping[str, Any], judged: int) -> Mapping[str, Any]:

@@ -9,6 +9,8 @@ from remit.ledger import Fresh
 CONTACTS = frozenset({"visited", "attended"})
 """Kinds of events that are contacts."""
 OPT_OUT, INQUIRY = "opt_out", "inquiry"
+UNSUBSCRIBED = "unsubscribed"
+"""The outcome of an action that ends its channel's promotion to the HCP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ class Engaged:
             self.opted_out.setdefault(entry.hcp, set()).add((body["channel"], body["purpose"]))
         elif body["kind"] == INQUIRY:
             self.inquiries.setdefault(entry.hcp, []).append((body["product"], int(body["occurred_at"])))
+
+    def outcome(self, entry: Fresh) -> None:
+        """Takes in the entry of an outcome that is not in what is known."""
+        if entry.body["what"] == UNSUBSCRIBED and entry.hcp is not None:
+            self.opted_out.setdefault(entry.hcp, set()).add((entry.body["channel"], "promotional"))
 
     def note(self, body: Mapping[str, Any]) -> None:
         """Takes in that a decision came of an event, if it did."""

@@ -3,7 +3,7 @@
 INVARIANT (granted): a fact is shown only if the charter names it, the purpose admits its labels, and no licence withholds it, asked anew for every answer.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,11 +29,12 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """What has happened to an HCP since what is known was taken: contacts, whether a stop says to leave the HCP alone, the channels left."""
+    """What has happened to an HCP since what is known was taken: contacts, whether a stop says to leave the HCP alone, and what was reported, which changes
+    facts."""
 
     contacts: Sequence[Contact] = ()
     stopped: bool = False
-    left: frozenset[str] = frozenset()
+    told: Callable[[dict[str, Any]], dict[str, Any]] = lambda facts: facts
 
 
 def withheld(charter: Charter, licences: Mapping[str, Licence]) -> dict[str, str]:
@@ -69,7 +70,7 @@ def facts_of(charter: Charter, hcp_id: str, single: Single, licences: Mapping[st
     for product in charter.products:
         for channel in charter.channels if single.serves(hcp_id, [product]) else ():
             proposal = Proposal(hcp_id, charter.agent, channel, product, None, "", charter.purpose, 1, 0, exclusion=None, mandatory=False)
-            facts = single.facts(proposal, now, since.contacts, stopped=since.stopped, opted_out=channel in since.left)
+            facts = since.told(single.facts(proposal, now, since.contacts, stopped=since.stopped))
             rows.append({"product": product, "channel": channel, **{name: _plain(name, facts[name]) for name in names if _may(name, facts)}})
     return rows
 

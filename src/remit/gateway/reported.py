@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
-
+from remit.gateway.engaged import UNSUBSCRIBED
 from remit.gateway.errors import GatewayError
-from remit.gateway.tally import UNSUBSCRIBED, Given, Tally
+from remit.gateway.tally import Given, Tally
 from remit.ledger import Entry, Fresh, Ledger, Records, Stored, Turn
 
 WHATS: Mapping[str, str] = {
@@ -27,7 +26,6 @@ WHATS: Mapping[str, str] = {
 TAKEN_UP = frozenset({"opened", "clicked", "replied"})
 """Outcomes by which a contact was taken up."""
 OUTCOME, REMARK = "remit.outcome/1", "remit.remark/1"
-_OUTS = {"hcp_id": pl.String, "channel": pl.String, "at": pl.Int64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,24 +127,3 @@ def _words(records: Records, outcome: Stored) -> set[str]:
     about = records.entries(kind="remark", hcp_id=outcome.hcp_id)
     more = {str(each.payload["text"]) for each in about if each.payload is not None and each.body.get("outcome") == outcome.seq}
     return more | {str((outcome.payload or {}).get("text", ""))}
-
-
-def opt_outs(records: Records, upto: int) -> pl.DataFrame:
-    """Who left which channel's promotion, as the log's first `upto` entries say: hcp_id, channel, `at`, the last time. Those who were erased are gone."""
-    rows: dict[tuple[str, str], int] = {}
-    for entry in records.entries(kind="outcome"):
-        if entry.seq < upto and entry.hcp_id is not None and entry.body["what"] == UNSUBSCRIBED:
-            rows[entry.hcp_id, entry.body["channel"]] = int(entry.body["at"])
-    return pl.DataFrame([(*key, at) for key, at in sorted(rows.items())], schema=_OUTS, orient="row")
-
-
-def without_promotion(consent: pl.DataFrame, outs: pl.DataFrame) -> pl.DataFrame:
-    """`consent` as known (hcp_id, channel, purpose, status, valid_from), in which each of `outs` is an opt-out of the channel's promotion, but for whom the
-    record has a word that was given since."""
-    if outs.is_empty():
-        return consent
-    key = ["hcp_id", "channel", "purpose"]
-    said = outs.with_columns(purpose=pl.lit("promotional"))
-    since = consent.join(said, on=key, how="inner").filter(pl.col("valid_from") > pl.col("at"))
-    holds = said.join(since, on=key, how="anti").with_columns(status=pl.lit("opt_out"), valid_from="at").drop("at")
-    return pl.concat([consent.join(holds, on=key, how="anti", maintain_order="left"), holds], how="diagonal")

@@ -58,9 +58,9 @@ class Single:
             self._served[wanted] = sorted({hcp for hcp, product in self._scores if product in wanted})
         return self._served[wanted]
 
-    def facts(self, proposal: Proposal, now: int, more: Sequence[Contact] = (), *, stopped: bool = False, opted_out: bool = False) -> dict[str, Any]:
+    def facts(self, proposal: Proposal, now: int, more: Sequence[Contact] = (), *, stopped: bool = False) -> dict[str, Any]:
         """Every fact of the dictionary at `now`, of which contacts made since what is known was taken count as `more`; `stopped`: a stop that
-        came since says that the HCP is to be left alone; `opted_out`: since then the HCP has left the channel's promotion."""
+        came since says that the HCP is to be left alone."""
         known, hcp, later = self.known, proposal.hcp_id, -(-(now - self.known.now) // HOUR)  # data are taken for older than they are, never for newer
         charter, held = self._charters.get(proposal.agent), self._hcp.get(hcp)
         content = self._content.get((proposal.content_id, proposal.product, proposal.channel))
@@ -80,7 +80,7 @@ class Single:
             "hcp_stopped": stopped or hcp in self._stopped,
             "aligned": (hcp, proposal.product, proposal.channel) in self._cover,
             "territory": self.covered(hcp, proposal.product, proposal.channel)[1],
-            "consent": "opt_out" if opted_out and proposal.purpose == "promotional" else self._consent.get((hcp, proposal.channel, proposal.purpose)),
+            "consent": self._consent.get((hcp, proposal.channel, proposal.purpose)),
             "content_channel": content is not None,
             "content_expires_h": (content[0] - now) // HOUR if content is not None and content[0] < FOREVER else None,
             **dict(zip(_OF_CONTENT, (None, None, None) if content is None else content[1:], strict=True)),

@@ -21,8 +21,6 @@ RENEWS = frozenset({"cycle", "rights", "signoff", "model", "tombstone"})
 CLOCKED = frozenset({"cycle", "action", "declined", "acted", "refused"})
 """Kinds of entries that say when, by the clock by which is decided."""
 _NOTHING: Mapping[str, int] = MappingProxyType({})
-UNSUBSCRIBED = "unsubscribed"
-"""The outcome that ends a channel's promotion to an HCP."""
 
 
 @dataclass(slots=True)
@@ -72,7 +70,7 @@ class Tally:
     """Counted since `upto`: entries below it are in what is known. `contacts` and `held` by the HCP's reference, `touches` by (reference, agent,
     channel, product), and so those `standing`; how many `stood` since the last cycle by agent, `used` micro-units by resource, `counts` against the table's
     limits, `given` by proposal id, the ids of actions `about` each reference, `due` the entries to be acted on, `pending` what waits for people beside `given`,
-    by entry; `opted_out` by reference and channel, `reported` the entries of outcomes by action, what and when, `engaged` the events that agents reported;
+    by entry; `reported` the entries of outcomes by action, what and when, `engaged` what agents reported of HCPs;
     `latest` the newest instant that was recorded."""
 
     upto: int
@@ -88,7 +86,6 @@ class Tally:
     due: dict[int, str] = field(default_factory=dict)
     stops: dict[str, Stop] = field(default_factory=dict)
     held: dict[str, bytes] = field(default_factory=dict)
-    opted_out: set[tuple[bytes, str]] = field(default_factory=set)
     reported: dict[tuple[int, str, int], int] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     pending: dict[int, Pending] = field(default_factory=dict)
@@ -244,8 +241,8 @@ def _refused(tally: Tally, entry: Fresh) -> None:
 def _outcome(tally: Tally, entry: Fresh) -> None:
     body = entry.body
     tally.reported[int(body["action"]), body["what"], int(body["occurred_at"])] = entry.seq
-    if body["what"] == UNSUBSCRIBED and entry.hcp is not None and _counts(tally, entry.seq):
-        tally.opted_out.add((entry.hcp, body["channel"]))
+    if _counts(tally, entry.seq):
+        tally.engaged.outcome(entry)
 
 
 def _stop(tally: Tally, entry: Fresh) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from remit.authority import Limit
-from remit.gateway import Heard, Made, between, heard, opt_outs
+from remit.gateway import Heard, Made, between, heard
 from remit.ledger import Records, Stored
 from remit.runtime.making import made
 from remit.runtime.settings import Settings
@@ -34,15 +34,13 @@ class Waiting:
 class Carried:
     """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each and its agent, and those that agents
     reported. `taken`: capacity given out per resource. `waiting`: what still waits. `made`: what counts under limits. `agents`: of decisions of six weeks,
-    waiting and refused ones included, whose they are. `opted_out`: who left which channel's promotion. `standing`: proposals of agents of others that stand.
-    `told`: what else agents reported."""
+    waiting and refused ones included, whose they are. `standing`: proposals of agents of others that stand. `told`: what else agents reported."""
 
     contacts: pl.DataFrame
     taken: Mapping[str, int]
     waiting: tuple[Waiting, ...]
     made: tuple[Made, ...] = ()
     agents: Mapping[str, str] = field(default_factory=dict)
-    opted_out: pl.DataFrame = field(default_factory=pl.DataFrame)
     standing: tuple[Mapping[str, Any], ...] = ()
     told: Told | None = None
 
@@ -90,8 +88,8 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     _add(taken, reserved, lambda name, since: valid_from[name] > since)
     said_of = told(records, upto, min(horizon, now - 365 * DAY), {contact[4] for contact in contacts.values()})
     known = pl.concat([pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row"), said_of.contacts])
-    left, stand = opt_outs(records, upto), tuple(stood(records, upto, cycles, refused))
-    return Carried(known, taken, tuple(waiting), made(records, upto, limits, now), agents, left, stand, said_of)
+    stand = tuple(stood(records, upto, cycles, refused))
+    return Carried(known, taken, tuple(waiting), made(records, upto, limits, now), agents, stand, said_of)
 
 
 def _spans(cycles: list[Stored], now: int) -> Iterator[tuple[str, int, int]]:

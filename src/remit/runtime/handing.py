@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from remit.gateway import Delivery, Stopped, clear, deliver, handed_over, lists, opt_outs, refusal, take_back, without_promotion
+from remit.gateway import Delivery, Stopped, clear, deliver, handed_over, lists, refusal, take_back
 from remit.ledger import Entry, Ledger, Records, Turn
 from remit.runtime import grouping, stopping, training, watching
 from remit.runtime.carry import carry
@@ -13,6 +13,7 @@ from remit.runtime.cycle import Inputs
 from remit.runtime.enrolment import enrolled
 from remit.runtime.inputs import Observed, Warehouse, assemble, observe
 from remit.runtime.living import live_on
+from remit.runtime.told import opt_outs, with_opt_outs
 from remit.runtime.workspace import Config, Workspace, write_whole
 from remit.terms.charters import Charter
 from remit.terms.proposals import Acted, Cleared, Recorded
@@ -72,7 +73,8 @@ def hand_over(
         stage("check at the door")
         size = ledger.size
         config = stopping.applied(config, ledger, size)
-        known = replace(inputs.known, stopped=config.holds, consent=without_promotion(inputs.known.consent, opt_outs(ledger, size)))
+        consent = with_opt_outs(inputs.known.consent, opt_outs(ledger, size), config.settings.channels)
+        known = replace(inputs.known, stopped=config.holds, consent=consent)
         cleared, stopped = clear(ledger, cycle_id, known, config.table(now), config.charters, config.people)
         stage("act")
         files = {name: data for channel in config.settings.channels.values() for name, data in lists(rows_of(cleared, channel.name), channel.list_by).items()}

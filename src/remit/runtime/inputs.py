@@ -8,7 +8,7 @@ from typing import Protocol
 import polars as pl
 
 from remit.features import Panel, build, grid_of
-from remit.gateway import Known, without_promotion
+from remit.gateway import Known
 from remit.intake import freshness, read, state
 from remit.models.bases import Shared
 from remit.models.confidence import confidence
@@ -102,7 +102,7 @@ def assemble(
     segment (`segments.MEMBERS`), `drift` what that of the models asks for (`watching.asked`)."""
     settings, loads, features = config.settings, source.loads(now), seen.features
     products = source.state("products", now).filter("own")
-    consent, inquiries = without_promotion(source.state("consent", now), carried.opted_out), source.read("inquiries", now)
+    consent, inquiries = source.state("consent", now), source.read("inquiries", now)
     if carried.told is not None:
         consent = with_opt_outs(consent, carried.told.opt_outs, settings.channels)
         inquiries = still_open(inquiries, carried.told.inquiries, now)

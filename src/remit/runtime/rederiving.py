@@ -105,7 +105,7 @@ def _compare(standing: Standing, tally: Tally, table: Table, entry: Stored, foun
     if charter is None:
         found.differ("the charter")
         return
-    beside = {name: body[name] for name in ("event", "clock") if name in body}
+    beside: dict[str, Any] = {name: body[name] for name in ("event", "clock") if name in body}
     made = decide(_asked(context), charter, standing, table, tally, bytes.fromhex(entry.hcp), int(body["number"]), int(body["at"]), beside).entry
     for what in _differences(made, entry, whole=whole):
         found.differ(what)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from remit.gateway.engaged import CONTACTS, INQUIRY, OPT_OUT
+from remit.gateway.engaged import CONTACTS, INQUIRY, OPT_OUT, UNSUBSCRIBED
 from remit.ledger import Records
 from remit.terms.instants import DAY
 
@@ -31,8 +31,8 @@ _EVENTS = pl.Schema(
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What was reported: `contacts` (hcp_id, channel, purpose, at, decision, which is the event's key behind `MARK`), `opt_outs` (hcp_id, channel, purpose,
-    at; null: any) and `inquiries` (inquiry_id, hcp_id, product, asked_at, received_at)."""
+    """What was reported: `contacts` (hcp_id, channel, purpose, at, decision, which is the event's key behind `MARK`, agent), `opt_outs` (hcp_id, channel,
+    purpose, at; null: any) and `inquiries` (inquiry_id, hcp_id, product, asked_at, received_at)."""
 
     contacts: pl.DataFrame
     opt_outs: pl.DataFrame
@@ -51,10 +51,24 @@ def told(records: Records, upto: int, since: int, ours: Collection[str]) -> Told
     contact = pl.col("kind").is_in(sorted(CONTACTS)) & (pl.col("occurred_at") >= since)
     own = pl.col("decision").is_in(list(ours)).fill_null(value=False)
     return Told(
-        events.filter(contact & ~own).select("hcp_id", "channel", "purpose", at="occurred_at", decision=pl.lit(MARK) + pl.col("key")),
-        events.filter(kind=OPT_OUT).select("hcp_id", "channel", "purpose", "at"),
+        events.filter(contact & ~own).select(
+            "hcp_id", "channel", "purpose", at="occurred_at", decision=pl.lit(MARK) + pl.col("key"), agent=pl.lit(None, pl.String)
+        ),
+        opt_outs(records, upto),
         events.filter(kind=INQUIRY).select("hcp_id", "product", inquiry_id="key", asked_at="occurred_at", received_at="at"),
     )
+
+
+def opt_outs(records: Records, upto: int) -> pl.DataFrame:
+    """Who has opted out, as events and outcomes among the log's first `upto` entries say: hcp_id, channel, purpose (null: any), `at`. Those who were erased
+    are gone."""
+    said = [entry for kind in ("event", "outcome") for entry in records.entries(kind=kind) if entry.seq < upto and entry.payload is not None]
+    rows = [
+        ((entry.payload or {})["hcp_id"], entry.body["channel"], entry.body["purpose"] if entry.kind == "event" else "promotional", int(entry.body["at"]))
+        for entry in said
+        if entry.body.get("kind") == OPT_OUT or entry.body.get("what") == UNSUBSCRIBED
+    ]
+    return pl.DataFrame(rows, schema={"hcp_id": pl.String, "channel": pl.String, "purpose": pl.String, "at": pl.Int64}, orient="row")
 
 
 def not_come_back(told: pl.DataFrame, touches: pl.DataFrame) -> pl.DataFrame:
