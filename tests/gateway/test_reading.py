@@ -64,19 +64,6 @@ def test_what_has_happened_since_is_counted() -> None:
         return facts | ({"consent": "opt_out"} if facts["channel"] == "email" else {})
 
     since = Since([(NOW, "email", "promotional", None)], told=left_email)
-    email, call = shown(replace(VENDOR, reads=("channel_contacts_28d", "consent", "contacts_28d", "lead_score", "specialty")))
-    assert email == {
-        "product": "alpha", "channel": "email", "channel_contacts_28d": 1, "consent": "opt_in", "contacts_28d": 3, "lead_score": 7.0, "specialty": "cardiology",
-    }  # fmt: skip
-    assert (call["channel"], call["channel_contacts_28d"], call["consent"]) == ("call", 2, None)
-    assert shown(replace(VENDOR, reads=())) == [{"product": "alpha", "channel": "email"}, {"product": "alpha", "channel": "call"}]
-    assert shown(VENDOR, "H9") == []
-
-
-def test_what_has_happened_since_is_counted() -> None:
-    since = Since(
-        [(NOW, "email", "promotional", None)], told=lambda facts: {**facts, "consent": "opt_out" if facts["channel"] == "email" else facts["consent"]}
-    )
     email, call = shown(replace(VENDOR, reads=("channel_contacts_28d", "consent")), since=since)
     assert (email["channel_contacts_28d"], email["consent"]) == (2, "opt_out")
     assert (call["channel_contacts_28d"], call["consent"]) == (2, None)
