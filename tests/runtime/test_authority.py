@@ -80,9 +80,9 @@ def test_prove_says_of_each_invariant_that_it_holds(fresh: Workspace, remit: Rem
     ran = remit("authority", "prove", "-w", fresh.root)
     assert (ran.returncode, ran.stderr) == (0, "")
     lines = ran.stdout.splitlines()
-    assert lines[0] == "Decision rights for two brands, version 1, 29 rows, as of 2026-01-05T06:00:00Z."
-    assert lines[-1] == "13 of 13 proved for all facts there can be, unknown ones included; 0 broken."
-    assert sum(line.startswith("proved  ") for line in lines) == 13
+    assert lines[0] == "Decision rights for two brands, version 1, 34 rows, as of 2026-01-05T06:00:00Z."
+    assert lines[-1] == "18 of 18 proved for all facts there can be, unknown ones included; 0 broken."
+    assert sum(line.startswith("proved  ") for line in lines) == 18
 
 
 def test_prove_shows_an_example_in_words_and_exits_with_1_where_the_table_breaks_an_invariant(fresh: Workspace, remit: Remit) -> None:
@@ -95,7 +95,7 @@ def test_prove_shows_an_example_in_words_and_exits_with_1_where_the_table_breaks
         "content is approved for this channel and product, is autonomous by the row `calls-alpha-calls`."
     ) in " ".join(ran.stdout.split())
     assert "its owner is mlr-lead." in ran.stdout
-    assert "11 of 13 proved" in ran.stdout
+    assert "16 of 18 proved" in ran.stdout
 
 
 def test_the_example_in_json_gets_the_verdict_that_it_shows(fresh: Workspace, remit: Remit) -> None:
@@ -138,8 +138,8 @@ def test_faults_of_the_invariants_are_told_at_once_with_their_lines(fresh: Works
     ran = remit("authority", "prove", "-w", fresh.root)
     assert ran.returncode == 2
     assert "fact `chanel` is not in the dictionary; did you mean `channel`?" in ran.stderr
-    assert ran.stderr.count("at_least `ask` is not one of confirm, forbidden") == 4
-    assert len(re.findall(r"- line \d+: invariant `", ran.stderr)) == 5
+    assert ran.stderr.count("at_least `ask` is not one of confirm, forbidden") == 6
+    assert len(re.findall(r"- line \d+: invariant `", ran.stderr)) == 7
 
 
 def test_a_file_of_invariants_that_is_no_text_is_refused(fresh: Workspace) -> None:

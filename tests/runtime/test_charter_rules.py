@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from remit.gateway.describing import describe
 from remit.ledger import open_ledger, read_ledger
-from remit.runtime import assessing, chartering, commands, rights_commands
+from remit.runtime import assessing, chartering, commands, differing, rights_commands
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.record import STREAM
 from remit.runtime.run import run_cycle
@@ -81,6 +82,9 @@ def test_a_charters_rows_decide_between_cycles(ruled: Workspace) -> None:
         answer = one(clerk, config, asked(clerk, hcp, product="beta", content_id="beta-email-1"))
         assert answer.disposition == "forbidden"
         assert "email:not-beta" in rules(answer)
+        told = [row["id"] for row in describe(clerk.standing.charters["email"], clerk.standing, clerk.table(), {})["rows"]]
+        assert {"email:not-beta", "email:seen"} <= set(told)
+        assert not [name for name in told if name.startswith("calls-alpha:")]
 
 
 def test_check_prove_and_who_know_a_charters_rows(ruled: Workspace) -> None:
@@ -88,6 +92,8 @@ def test_check_prove_and_who_know_a_charters_rows(ruled: Workspace) -> None:
     found = assessing.checked(ruled)
     assert [gap["ruling"] for gap in found["gaps"] if gap["agent"] == "email" and gap["product"] == "beta"] == ["forbidden"]
     assert any("email:not-beta" in gap["by"] for gap in found["gaps"])
+    assert {"fact": "content_risk", "rows": ["content-risky"]} in found["untold"]
+    assert "consent" not in {one["fact"] for one in found["untold"]}
     invariants = ruled.root / "own.yaml"
     invariants.write_text(
         "invariants:\n  - {id: seen, says: No e-mail of the agent goes out unseen., when: agent = 'email', at_least: confirm, owner: owner-email}\n"
@@ -128,6 +134,17 @@ def test_what_a_charter_adds_binds_at_once_and_a_changed_row_binds_as_both(works
         assert [each.changes for each in chartering.amended(workspace, records, config)] == [(("row", "not-beta", "changed"),)]
     names = [rule.id for rule in held.read_table(0).rules if rule.id.endswith("not-beta")]
     assert names == ["email:not-beta", "email:before:not-beta"]
+
+
+def test_diff_tells_what_the_rules_of_a_charter_change(workspace: Workspace) -> None:
+    """A version has the charters of its first cycle; a file those that stand in the folder."""
+    written(workspace, CALLS, "calls-alpha")
+    found = differing.differed(workspace, "v1", str(workspace.root / "authority.yaml"), None)
+    assert {(one["agent"], one["from"], one["to"]) for one in found["changes"]} >= {
+        ("calls-alpha", "autonomous", "confirm"),
+        ("calls-alpha", "autonomous", "forbidden"),
+    }
+    assert {one["agent"] for one in found["changes"]} == {"calls-alpha"}
 
 
 def test_a_charters_limit_is_counted_in_cycles_and_between_them(workspace: Workspace) -> None:

@@ -158,7 +158,11 @@ def _any_bit(flags: Sequence[bool]) -> pl.Expr:
 def _rules_in(pattern: Sequence[int], table: Table) -> list[Rule]:
     """The rows whose bits are set."""
     bits = sum(word << _WORD * place for place, word in enumerate(pattern))
-    return [rule for number, rule in enumerate(table.rules) if bits >> number & 1]
+    found = []
+    while bits:
+        found.append(table.rules[(bits & -bits).bit_length() - 1])
+        bits &= bits - 1
+    return found
 
 
 def _check_facts(facts: Facts, table: Table) -> None:

@@ -7,9 +7,11 @@ from time import time_ns
 from typing import Any
 
 from remit.authority import Idle, Proof, Table, authorize, gaps, leaving, load_invariants, overlaps, prove, unreached
+from remit.authority.conditions import facts_of
 from remit.ledger import read_ledger
 from remit.runtime import limiting
 from remit.runtime.errors import WorkspaceError
+from remit.runtime.record import STREAM
 from remit.runtime.run import next_instant
 from remit.runtime.settings import Settings
 from remit.runtime.workspace import Workspace, config_texts, read_config
@@ -40,6 +42,7 @@ def checked(workspace: Workspace) -> dict[str, Any]:
         "unreached": [asdict(one) for one in idle],
         "gaps": [asdict(one) for one in without],
         "leaving": [asdict(one) | {"until": format_instant(one.until)} for one in ends],
+        "untold": _untold(workspace, table),
         "overlaps": [asdict(one) for one in overlaps(table.rules)],
     }
 
@@ -76,6 +79,20 @@ def upcoming(workspace: Workspace, settings: Settings) -> int:
         with closing(read_ledger(workspace.ledger)) as records:
             return next_instant(records, settings, None)
     return settings.first if settings.stepped else time_ns() // 1000
+
+
+def _untold(workspace: Workspace, table: Table) -> list[dict[str, Any]]:
+    """The facts that rows ask and that were known of no decision of the last cycle, with those rows; nothing before the first cycle, and nothing of facts that
+    it did not record."""
+    if not workspace.ledger.made:
+        return []
+    with closing(read_ledger(workspace.ledger)) as records:
+        cycle = max((entry.cycle for entry in records.entries(kind="cycle")), default="")
+        parts = [records.read_segment(segment).frame for segment in records.segments(cycle, STREAM)] if cycle else []
+    names = [name for name in table.kinds if parts and name in parts[0].columns]
+    gone = [name for name in names if all(part[name].null_count() == part.height for part in parts)]
+    rows = [*table.rules, *table.obligations, *table.exploration]
+    return [{"fact": name, "rows": [row.id for row in rows if name in facts_of(row.condition)]} for name in gone]
 
 
 def _named(table: Table) -> dict[str, Any]:

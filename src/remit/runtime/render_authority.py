@@ -17,6 +17,7 @@ def check(result: dict[str, Any]) -> None:
     )
     _part("Limits that forbid everything, or never bind", [f"`{one['limit']}`: {one['says']}" for one in result["limits"]])
     _part("Owners and roles", [_ends(one) for one in result["leaving"]])
+    _part("Facts that were known of nothing in the last cycle", [f"`{one['fact']}`, asked by {', '.join(one['rows'])}" for one in result["untold"]])
     pairs = result["overlaps"]
     heading("Rows that rule otherwise on the same proposals")
     for over in dict.fromkeys(one["over"] for one in pairs):
