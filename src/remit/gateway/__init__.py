@@ -23,13 +23,14 @@ from remit.gateway.errors import CredentialError, GatewayError
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
 from remit.gateway.queue import ACCOUNTABLE, REASONS, Heard, Yes, approval, escalation, handed_over, heard, lacking, may_say, refusal, remark
 from remit.gateway.single import Single
-from remit.gateway.tally import CLOCKED, Tally
+from remit.gateway.tally import CLOCKED, RENEWS, Tally
 from remit.gateway.tokens import Bearer, Charters, Granted, Tokens
 
 __all__ = [
     "ACCOUNTABLE",
     "CLOCKED",
     "REASONS",
+    "RENEWS",
     "TOKEN_SCOPES",
     "Answer",
     "Asked",
