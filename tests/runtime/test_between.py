@@ -268,6 +268,21 @@ def test_a_stop_from_before_holds_too_and_ends_when_two_people_say_so(workspace:
         assert one(clerk, config, asked(clerk, hcp, "k2")).disposition == "chosen"
 
 
+@pytest.mark.parametrize("scope", ["agent", "model"])
+def test_a_stop_refuses_what_waits_since_the_cycle(scope: str, workspace: Workspace) -> None:
+    with place(workspace) as (clerk, config, ledger):
+        answer = one(clerk, config, asked(clerk, free(clerk)[0], value=900 * MICRO))
+        assert answer.disposition == "waiting"
+        of = "email" if scope == "agent" else str(next(ledger.entries(kind="cycle")).body["models"]["response"])
+        before = clerk.taken["sends"]
+        rights_commands.stop(workspace.root, scope, of, "", "a test")
+        clerk.act(deliverer(workspace, config))
+        told = clerk.status("email", answer.id)
+        assert told is not None
+        assert told.disposition == "refused"
+        assert clerk.taken["sends"] == before - MICRO
+
+
 def test_what_is_withdrawn_is_not_handed_over_and_gives_back_what_it_took(workspace: Workspace) -> None:
     with place(workspace) as (clerk, config, _):
         hcp, *_ = free(clerk)

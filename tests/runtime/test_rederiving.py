@@ -120,6 +120,22 @@ def test_of_an_erased_physician_replay_says_what_is_gone_and_derives_the_rest(wo
         commands.explain(str(name), workspace.root, None)
 
 
+def test_who_begins_again_takes_the_same_place_until_something_changes(workspace: Workspace) -> None:
+    seen = []
+    for number in range(3):
+        with place(workspace) as (clerk, _, _):
+            seen.append(clerk.standing.place)
+            ask(clerk, free(clerk)[:2], f"{number}")
+    charter = workspace.root / "agents" / "email.yaml"
+    charter.write_text(charter.read_text().replace("objective: New", "objective: Fewer but better new"))
+    with place(workspace) as (clerk, _, _):
+        ask(clerk, free(clerk)[:2], "other")
+        seen.append(clerk.standing.place)
+    assert seen[0] == seen[1] == seen[2] != seen[3]
+    found = replayed(workspace)
+    assert (found["rows"], found["differs"]) == (8, [])
+
+
 def test_limits_counted_between_cycles_are_counted_again(workspace: Workspace) -> None:
     table = workspace.root / "authority.yaml"
     limits = "limits:\n  - {id: few, of: actions, per: [agent], within: 1 day, most: 3, owner: owner-email, reason: A test.}\n"

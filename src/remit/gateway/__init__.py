@@ -28,7 +28,7 @@ from remit.gateway.reading import Licence, Since, facts_of, reads, withheld
 from remit.gateway.reported import OUTCOME, TAKEN_UP, WHATS, Outcome, Reported
 from remit.gateway.reporting import Arrived, Prompt, Taken
 from remit.gateway.single import Single
-from remit.gateway.tally import CLOCKED, Pending, Tally
+from remit.gateway.tally import CLOCKED, RENEWS, Pending, Tally
 from remit.gateway.tokens import Bearer, Charters, Granted, Tokens
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "CLOCKED",
     "OUTCOME",
     "REASONS",
+    "RENEWS",
     "TAKEN_UP",
     "TOKEN_SCOPES",
     "WHATS",

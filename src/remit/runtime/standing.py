@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from remit.authority import LEFT_ALONE
-from remit.gateway import CLOCKED, Clerk, Counts, Pending, Renewed, Room, Single, Standing, Tally, between, deliver, histories, lists, steady
+from remit.gateway import CLOCKED, RENEWS, Clerk, Counts, Pending, Renewed, Room, Single, Standing, Tally, between, deliver, histories, lists, steady
 from remit.gateway.credentials import SKEW_S
 from remit.intake import segments
 from remit.ledger import Entry, Ledger, Records
@@ -26,6 +26,8 @@ from remit.terms.instants import add_span
 from remit.terms.proposals import Cleared
 
 PLACE = "remit.place/1"
+_SAME_US = 60_000_000
+"""How old a place may be that is taken again, in microseconds."""
 
 
 def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], threads: int) -> tuple[Clerk, Config]:
@@ -48,6 +50,7 @@ def take_desk(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], th
     now = present(ledger, config.settings, clock)
     config = chartering.held_over(workspace, ledger, rights.governed(workspace, ledger, config, now))
     only = [segment.commitment for segment in segments(workspace.warehouse)]
+    now, upto = _taken_before(workspace, config, ledger, between(cycle), only, now) or (now, upto)
     placed = place_at(workspace, config, ledger, upto, now, only, threads)
     with turn(workspace):  # a cycle that is being planned counts on a log that stands still
         standing = replace(placed.standing, place=_recorded(workspace, config, ledger, placed, upto, now, only))
@@ -104,6 +107,17 @@ def place_at(workspace: Workspace, config: Config, ledger: Records, upto: int, n
         return Tally(upto, since, stops=named, held=held_at(ledger, upto), counts=Counts(standing.table.limits, inputs.made, known), pending=dict(pending))
 
     return Placed(standing, inputs, fresh, digest(canonical({"made": [asdict(each) for each in inputs.made]})))
+
+
+def _taken_before(workspace: Workspace, config: Config, ledger: Ledger, label: str, only: Sequence[str], now: int) -> tuple[int, int] | None:
+    """The instant and the log's size of the place that was taken last, if nothing that it was derived from has changed since: it is taken again, so that
+    workers that begin together, or again and again, do not each record one."""
+    last = max(ledger.entries(kind="place", cycle=label), key=lambda entry: entry.seq, default=None)
+    if last is None or not 0 <= now - int(last.body["now"]) <= _SAME_US:
+        return None
+    inputs = last.body["inputs"]
+    same = inputs["config"] == keep(workspace, config.texts) and inputs["warehouse"] == list(only)
+    return (int(last.body["now"]), int(inputs["log"])) if same and not ledger.since(int(inputs["log"]), sorted(RENEWS)) else None
 
 
 def _recorded(workspace: Workspace, config: Config, ledger: Ledger, placed: Placed, upto: int, now: int, only: Sequence[str]) -> int:
