@@ -143,7 +143,13 @@ class Records:
 
     def _spans(self, cycle: str | None) -> list[tuple[int, int]]:
         with reading(self.log) as connection:
-            return [(0, log_size(connection))] if cycle is None else [(batch.first, batch.size) for batch in batches(connection, cycle=cycle)]
+            if cycle is None:
+                return [(0, log_size(connection))]
+            spans = list[tuple[int, int]]()
+            for batch in sorted(batches(connection, cycle=cycle), key=lambda batch: batch.first):
+                follows = bool(spans) and spans[-1][1] == batch.first  # many turns make one span: each is asked for by a query
+                spans = [*spans[:-1], (spans[-1][0], batch.size)] if follows else [*spans, (batch.first, batch.size)]
+            return spans
 
     def _within(self, query: "sa.Select[Any]", first: int, size: int) -> Iterator[Stored]:
         while first < size:
