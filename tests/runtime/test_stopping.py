@@ -12,7 +12,7 @@ import pytest
 
 from remit.authority import SCOPES
 from remit.ledger import read_ledger
-from remit.runtime import commands, confirming, queue_commands, rights_commands
+from remit.runtime import commands, confirming, handing, queue_commands, rights_commands
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.run import run_cycle
 from remit.runtime.workspace import Workspace
@@ -211,3 +211,25 @@ def test_a_stop_that_comes_while_a_yes_is_being_given_holds(scope: str, workspac
         refusals = [entry.body["action"] for entry in records.entries(kind="refused")]
         assert len(refusals) == len(set(refusals))
     assert not list((workspace.out / "cycle-0002.between").rglob("email*.csv"))
+
+
+def test_a_list_of_an_approved_action_that_was_not_recorded_is_taken_back_by_a_stop(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever approves is killed between list and record."""
+    with place(workspace) as (clerk, config, _):
+        hcp, *_ = free(clerk)
+        one(clerk, config, asked(clerk, hcp, value=900 * MICRO))
+    (item,) = [item for item in queue_commands.queue(workspace.root)["waiting"] if ".between/" in item["decision"]]
+    queue_commands.approve(workspace.root, item["digest"], "brand-lead-alpha", None, 1)
+    written = handing.deliver
+
+    def killed(*arguments: Any) -> Any:
+        written(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(handing, "deliver", killed)
+    with pytest.raises(KeyboardInterrupt):
+        queue_commands.approve(workspace.root, item["digest"], "compliance-lead", None, 1)
+    assert list((workspace.out / "cycle-0002.between").rglob("email.csv"))
+    assert stop(workspace, "agent", "email") == "stop-0001"
+    assert not list((workspace.out / "cycle-0002.between").rglob("email.csv"))
+    assert item["digest"] not in str(queue_commands.queue(workspace.root))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from remit.authority import LEFT_ALONE, SCOPES, Stop
-from remit.gateway import between, heard, lists, refusal
+from remit.gateway import between, heard, lists, refusal, take_back
 from remit.ledger import Entry, Ledger, Records, Stored
 from remit.runtime.carry import opened, unsettled
 from remit.runtime.errors import WorkspaceError
@@ -65,11 +65,20 @@ def stop(workspace: Workspace, ledger: Ledger, config: Config, scope: str, of: s
     with ledger.turn(ledger.size) as held:  # what waited is refused once: somebody may have said yes or no to it meanwhile, or stopped it too
         settled = heard(ledger).settled
         refusals = [entry for entry in refusals if entry.body["action"] not in settled]
+        for action, _ in waiting:
+            if action.seq not in settled:
+                take_back_approved(workspace, action.cycle, action.seq)
         if refusals:
             held.append(f"{name}:refused", refusals, cycle=f"{name}:refused")
     ledger.settle()
     back = _recall(workspace, ledger, config, name, scope, of)
     return {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, "refused": len(refusals), "recalled": back}
+
+
+def take_back_approved(workspace: Workspace, cycle: str, entry: int) -> None:
+    """Removes the lists of an approved action that were not recorded as handed over."""
+    folder = workspace.out / cycle / f"approved-{entry}"
+    take_back(folder, [path.name for path in folder.glob("*.csv")])
 
 
 def start(ledger: Ledger, config: Config, name: str, by: str, reason: str, now: int) -> dict[str, Any]:
