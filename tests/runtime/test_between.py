@@ -17,7 +17,7 @@ from remit.arbiter import arbitrate_one
 from remit.authority import authorize
 from remit.gateway import Answer, Asked, Clerk, GatewayError, Renewed, Single, gather
 from remit.ledger import Ledger, open_ledger
-from remit.runtime import commands, queue_commands, rights_commands
+from remit.runtime import commands, handing, queue_commands, rights_commands, standing
 from remit.runtime.cycle import proposed
 from remit.runtime.handing import standing_inputs
 from remit.runtime.problem import build
@@ -26,9 +26,11 @@ from remit.runtime.standing import deliverer, take_place
 from remit.runtime.workspace import Config, Workspace, config_texts, open_workspace, read_config
 from remit.terms.encoding import MICRO, canonical
 from remit.terms.facts import FACTS
+from remit.terms.instants import DAY, HOUR
 from remit.terms.proposals import PROPOSAL_COLUMNS, Cleared, Proposal
 from remit.terms.verdicts import Ruling
 from tests.runtime.conftest import amended, quiet
+from tests.soak.leading import load
 
 
 @contextmanager
@@ -322,6 +324,65 @@ def test_after_a_cycle_what_is_known_must_be_taken_anew(workspace: Workspace) ->
             clerk.answer([(clerk.standing.charters["email"], asked(clerk, hcp))])
     with place(workspace) as (clerk, config, _):
         assert one(clerk, config, asked(clerk, hcp)).id == answer.id  # keys are remembered
+
+
+def test_a_contact_is_not_counted_against_itself_by_a_worker_that_begins_before_it_is_made(workspace: Workspace) -> None:
+    """The last contact that the cap allows is decided by one worker and handed over by another, an hour later."""
+    with place(workspace) as (clerk, _, _):
+        single, now = clerk.standing.single, clerk.standing.begun + 1
+        had = {hcp: sum(now - 28 * DAY <= at < now for at, _ in single.contacts(hcp)) for hcp in free(clerk)}
+        hcp = max(had, key=lambda each: had[each])
+    table = workspace.root / "authority.yaml"
+    table.write_text(table.read_text().replace("    value: 8\n", f"    value: {had[hcp] + 1}\n", 1))
+    amended(workspace)
+    with place(workspace) as (clerk, config, _):
+        assert one(clerk, config, asked(clerk, hcp)).disposition == "chosen"
+    with place(workspace) as (clerk, config, _):
+        clerk._clock = lambda: now + HOUR
+        assert clerk.act(deliverer(workspace, config)) == (1, 0)
+
+
+def test_an_opt_out_that_is_loaded_between_cycles_holds_for_what_was_decided_and_what_comes(workspace: Workspace) -> None:
+    with place(workspace) as (clerk, config, _):
+        hcp, other, *_ = free(clerk)
+        one(clerk, config, asked(clerk, hcp))
+        row = f"{hcp},email,promotional,opt_out,2026-01-12T00:00:00Z"
+        (workspace.feeds / "consent" / "late.csv").write_text(f"hcp_id,channel,purpose,status,valid_from\n{row}\n")
+        load(workspace)
+        with pytest.raises(Renewed):
+            clerk.answer([(clerk.standing.charters["email"], asked(clerk, other, "k2"))])
+    with place(workspace) as (clerk, config, _):
+        assert clerk.act(deliverer(workspace, config)) == (0, 1)
+        assert one(clerk, config, asked(clerk, hcp, "k3")).disposition == "forbidden"
+        assert one(clerk, config, asked(clerk, other, "k2")).disposition == "chosen"
+
+
+def test_a_clock_that_is_set_back_stands_still(workspace: Workspace) -> None:
+    with place(workspace) as (clerk, config, _):
+        hcp, other, *_ = free(clerk)
+        now = clerk.standing.begun + 10 * HOUR
+        clerk._clock = lambda: now
+        first = one(clerk, config, asked(clerk, hcp))
+        clerk._clock = lambda: now - HOUR
+        assert one(clerk, config, asked(clerk, other, "k2")).body["at"] == first.body["at"] == now
+
+
+def test_what_is_taken_in_while_others_decide_is_counted_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another worker's withdrawal comes between the two readings of one that begins."""
+    with place(workspace) as (clerk, config, _):
+        hcp, *_ = free(clerk)
+        left = clerk.standing.free["sends"]
+        answer = one(clerk, config, asked(clerk, hcp))
+        known = handing.standing_inputs
+
+        def meanwhile(*arguments: Any, **named: Any) -> Any:
+            clerk.withdraw("email", answer.id)
+            return known(*arguments, **named)
+
+        monkeypatch.setattr(standing, "standing_inputs", meanwhile)
+        with place(workspace) as (other, _, _):
+            other.answer([])
+            assert other.standing.free["sends"] - other.taken.get("sends", 0) == left
 
 
 def test_two_clerks_never_both_take_the_last_one(workspace: Workspace) -> None:

@@ -5,17 +5,20 @@ import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from remit.authority import SCOPES
 from remit.ledger import read_ledger
-from remit.runtime import commands, rights_commands
+from remit.runtime import commands, confirming, handing, queue_commands, rights_commands
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.run import run_cycle
 from remit.runtime.workspace import Workspace
+from remit.terms.encoding import MICRO
 from tests.runtime.conftest import amended, quiet
+from tests.runtime.test_between import asked, free, one, place
 
 Remit = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -164,3 +167,69 @@ def test_the_command_line_stops_says_so_and_starts(workspace: Workspace, remit: 
     assert "must say yes" in remit("start", "stop-0001", "--by", "owner-email", "--reason", "mended", *at).stdout
     assert "is ended" in remit("start", "stop-0001", "--by", "compliance-lead", "--reason", "seen", *at).stdout
     assert "Nothing is stopped." in remit("status", *at).stdout
+
+
+@pytest.mark.parametrize("scope", ["agent", "model", "everything"])
+def test_what_waits_between_cycles_is_refused_by_a_stop(scope: str, workspace: Workspace) -> None:
+    with place(workspace) as (clerk, config, _):
+        hcp, *_ = free(clerk)
+        answer = one(clerk, config, asked(clerk, hcp, value=900 * MICRO))
+        assert answer.disposition == "waiting"
+        told = rights_commands.stop(workspace.root, scope, "email" if scope == "agent" else named(workspace, scope), "", "a test")
+        assert told["refused"] >= 1
+        after = clerk.status("email", answer.id)
+        assert after is None or after.disposition == "waiting"  # as of its last turn
+        clerk.answer([])
+        after = clerk.status("email", answer.id)
+        assert after is not None
+        assert after.disposition == "refused"
+    with place(workspace) as (clerk, _, _):
+        assert clerk.taken.get("sends", 0) == 0
+    run_cycle(workspace, 1, quiet)
+    assert commands.verify(workspace.root, [], None, None)["faults"] == []
+
+
+@pytest.mark.parametrize("scope", ["hcp", "agent"])
+def test_a_stop_that_comes_while_a_yes_is_being_given_holds(scope: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is recorded after what is known was read, and before the action would have been handed over."""
+    with place(workspace) as (clerk, config, _):
+        hcp, *_ = free(clerk)
+        one(clerk, config, asked(clerk, hcp, value=900 * MICRO))
+    (item,) = [item for item in queue_commands.queue(workspace.root)["waiting"] if ".between/" in item["decision"]]
+    queue_commands.approve(workspace.root, item["digest"], "brand-lead-alpha", None, 1)
+    known = confirming.standing_inputs
+
+    def meanwhile(*arguments: Any, **other: Any) -> Any:
+        found = known(*arguments, **other)
+        rights_commands.stop(workspace.root, scope, hcp if scope == "hcp" else "email", "", "a test")
+        return found
+
+    monkeypatch.setattr(confirming, "standing_inputs", meanwhile)
+    told = queue_commands.approve(workspace.root, item["digest"], "compliance-lead", None, 1)
+    assert told["became"] == "refused"
+    with closing(read_ledger(workspace.ledger)) as records:
+        refusals = [entry.body["action"] for entry in records.entries(kind="refused")]
+        assert len(refusals) == len(set(refusals))
+    assert not list((workspace.out / "cycle-0002.between").rglob("email*.csv"))
+
+
+def test_a_list_of_an_approved_action_that_was_not_recorded_is_taken_back_by_a_stop(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever approves is killed between list and record."""
+    with place(workspace) as (clerk, config, _):
+        hcp, *_ = free(clerk)
+        one(clerk, config, asked(clerk, hcp, value=900 * MICRO))
+    (item,) = [item for item in queue_commands.queue(workspace.root)["waiting"] if ".between/" in item["decision"]]
+    queue_commands.approve(workspace.root, item["digest"], "brand-lead-alpha", None, 1)
+    written = handing.deliver
+
+    def killed(*arguments: Any) -> Any:
+        written(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(handing, "deliver", killed)
+    with pytest.raises(KeyboardInterrupt):
+        queue_commands.approve(workspace.root, item["digest"], "compliance-lead", None, 1)
+    assert list((workspace.out / "cycle-0002.between").rglob("email.csv"))
+    assert stop(workspace, "agent", "email") == "stop-0001"
+    assert not list((workspace.out / "cycle-0002.between").rglob("email.csv"))
+    assert item["digest"] not in str(queue_commands.queue(workspace.root))

@@ -238,10 +238,10 @@ class Clerk:
     def _clear(self, recorded: Recorded, tally: Tally, table: Table, now: int) -> Cleared | str:
         proposal = recorded.chosen.judged.proposal
         given = tally.given[tally.due[recorded.entry]]
-        more = list(tally.contacts.get(given.hcp or b"", ()))
-        if given.contact in more:
-            more.remove(given.contact)
-        facts = self.standing.single.facts(proposal, now, more, stopped=given.hcp in tally.held.values())
+        more, own = list(tally.contacts.get(given.hcp or b"", ())), given.contact
+        if counted := own in more:
+            more.remove(own)
+        facts = self.standing.single.facts(proposal, now, more, stopped=given.hcp in tally.held.values(), but=None if counted else own)
         facts = tally.engaged.facts(facts, given.hcp or b"")
         rep, _ = self.standing.single.covered(proposal.hcp_id, proposal.product, proposal.channel)
         return clear_one(recorded, facts, rep, table, now)

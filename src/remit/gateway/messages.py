@@ -125,9 +125,6 @@ def read_proposals(data: bytes) -> list[Asked]:
         read = _READ.decode(data)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
         raise GatewayError(f"the request is no list of proposals: {error}", do="Send JSON as the description of this interface says.") from None
-    keys = [each.key for each in read.proposals]
-    if len(set(keys)) != len(keys):
-        raise GatewayError("two proposals of one request have the same key", do="Give each proposal a key of its own.")
     return [
         Asked(each.key, each.hcp_id, each.channel, each.product, each.communication_type, round(each.value * MICRO), each.content_id, each.stands)
         for each in read.proposals

@@ -58,14 +58,16 @@ class Single:
             self._served[wanted] = sorted({hcp for hcp, product in self._scores if product in wanted})
         return self._served[wanted]
 
-    def facts(self, proposal: Proposal, now: int, more: Sequence[Contact] = (), *, stopped: bool = False) -> dict[str, Any]:
+    def facts(self, proposal: Proposal, now: int, more: Sequence[Contact] = (), *, stopped: bool = False, but: Contact | None = None) -> dict[str, Any]:
         """Every fact of the dictionary at `now`, of which contacts made since what is known was taken count as `more`; `stopped`: a stop that
-        came since says that the HCP is to be left alone."""
+        came since says that the HCP is to be left alone; `but`: the contact that the proposal itself asked for, which is not counted where it is known."""
         known, hcp, later = self.known, proposal.hcp_id, -(-(now - self.known.now) // HOUR)  # data are taken for older than they are, never for newer
         charter, held = self._charters.get(proposal.agent), self._hcp.get(hcp)
         content = self._content.get((proposal.content_id, proposal.product, proposal.channel))
         score, rx_at, rx_loaded_at = self._scores.get((hcp, proposal.product), (None, None, None))
-        made = self._contacts.get(hcp, [])
+        made = list(self._contacts.get(hcp, ()))
+        if but in made:
+            made.remove(but)
         age = {f"{name}_feed_age_h": None if (hours := known.feed_age_h.get(feed)) is None else hours + later for name, feed in FEED_AGES.items()}
         feed_age = None if self._oldest_rx is None else self._oldest_rx + later
         return {

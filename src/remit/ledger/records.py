@@ -150,8 +150,8 @@ class Records:
             if cycle is None:
                 return [(0, log_size(connection))]
             spans = list[tuple[int, int]]()
-            for batch in batches(connection, cycle=cycle):
-                joined = bool(spans) and spans[-1][1] == batch.first
+            for batch in sorted(batches(connection, cycle=cycle), key=lambda batch: batch.first):
+                joined = bool(spans) and spans[-1][1] == batch.first  # many turns make one span: each is asked for by a query
                 spans[-1 if joined else len(spans) :] = [(spans[-1][0] if joined else batch.first, batch.size)]
             return spans
 

@@ -9,7 +9,7 @@ from remit.ledger import Entry, Ledger, Records, Stored, Turn
 from remit.runtime import stopping
 from remit.runtime.carry import unsettled
 from remit.runtime.errors import WorkspaceError
-from remit.runtime.handing import hand_over_approved, standing_inputs, take_back_approved
+from remit.runtime.handing import hand_over_approved, standing_inputs
 from remit.runtime.workspace import Config, Workspace
 from remit.terms.instants import format_instant
 
@@ -104,7 +104,7 @@ def _settled(workspace: Workspace, ledger: Ledger, held: Turn, config: Config, s
 
 
 def _refused(workspace: Workspace, ledger: Ledger, held: Turn, action: Stored, payload: Mapping[str, Any], reason: str, now: int) -> dict[str, Any]:
-    take_back_approved(workspace, action.cycle, action.seq)  # what a machine that stopped may have written, and not recorded
+    stopping.take_back_approved(workspace, action.cycle, action.seq)  # what a machine that stopped may have written, and not recorded
     entry = refusal(action.seq, reason, now, _since(ledger, action), payload["context"]["uses"])
     held.append(f"{action.cycle}:refused:{action.seq}", [entry], cycle=action.cycle)
     return {"became": "refused", "reason": reason}

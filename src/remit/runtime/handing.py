@@ -102,12 +102,6 @@ def hand_over_approved(workspace: Workspace, config: Config, held: Turn, cleared
     return tuple((f"{cycle}/approved-{entry}/{delivery.name}", delivery.rows) for delivery in deliveries)
 
 
-def take_back_approved(workspace: Workspace, cycle: str, entry: int) -> None:
-    """Removes the lists of an approved action that were not recorded as handed over."""
-    folder = workspace.out / cycle / f"approved-{entry}"
-    take_back(folder, [path.name for path in folder.glob("*.csv")])
-
-
 def take_back_unrecorded(workspace: Workspace, ledger: Ledger, label: str) -> None:
     """Removes lists that were written between cycles, by a machine that stopped before they were recorded as handed over. The caller holds the turn."""
     recorded = {str(min(entry.body["actions"])) for entry in ledger.entries(kind="acted", cycle=label)}

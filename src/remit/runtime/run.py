@@ -138,6 +138,8 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     stage("refuse what waited too long")  # after everything that a person may have to mend
     with ledger.turn(ledger.size) as its_turn:
         late = confirming.overdue(ledger, config, now)
+        for action in [ledger.entry(int(entry.body["action"])) for entry in late if entry.kind == "refused"]:
+            stopping.take_back_approved(workspace, action.cycle, action.seq)
         if late:
             its_turn.append(f"{cycle_id}:overdue:{its_turn.size}", late, cycle=cycle_id)
     ledger.settle()

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from remit.authority import LEFT_ALONE, SCOPES, Stop
-from remit.gateway import between, lists, refusal
+from remit.gateway import between, heard, lists, refusal, take_back
 from remit.ledger import Entry, Ledger, Records, Stored
 from remit.runtime.carry import opened, unsettled
 from remit.runtime.errors import WorkspaceError
@@ -55,16 +55,30 @@ def stop(workspace: Workspace, ledger: Ledger, config: Config, scope: str, of: s
     allowed = may_stop(config, scope, of, now)
     if by and by not in allowed:
         raise WorkspaceError(f"`{by}` may not stop this", where=f"{scope} {of}".strip(), do=f"{', '.join(sorted(allowed))} may.")
-    with ledger.turn(ledger.size) as held:  # what waits is refused once: nobody can say yes or no to it, or stop it too, while it is looked at
-        name = f"stop-{_count(ledger) + 1:04d}"
+    with ledger.turn(ledger.size) as held:
+        name = _next_name(ledger)
         about = {"stop": name, "by": by, "reason": reason, "at": now}
         entry = Entry("hold", HOLD, about, of, {"hcp_id": of}) if scope == "hcp" else Entry("stop", STOP, {**about, "scope": scope, "of": of})
-        waiting = [(action, payload) for action, payload in unsettled(ledger) if _within(action, payload, scope, of, config, ledger)]
-        refusals = [_refused(action, payload, f"{name}: stopped while it waited", now, ledger) for action, payload in waiting]
-        held.append(name, [entry, *refusals], cycle=name)
+        held.append(name, [entry], cycle=name)  # first of all: whatever is looked for afterwards, it stands
+    waiting = [(action, payload) for action, payload in unsettled(ledger) if _within(action, payload, scope, of, config, ledger)]
+    refusals = [_refused(action, payload, f"{name}: stopped while it waited", now, ledger) for action, payload in waiting]
+    with ledger.turn(ledger.size) as held:  # what waited is refused once: somebody may have said yes or no to it meanwhile, or stopped it too
+        settled = heard(ledger).settled
+        refusals = [entry for entry in refusals if entry.body["action"] not in settled]
+        for action, _ in waiting:
+            if action.seq not in settled:
+                take_back_approved(workspace, action.cycle, action.seq)
+        if refusals:
+            held.append(f"{name}:refused", refusals, cycle=f"{name}:refused")
     ledger.settle()
     back = _recall(workspace, ledger, config, name, scope, of)
     return {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, "refused": len(refusals), "recalled": back}
+
+
+def take_back_approved(workspace: Workspace, cycle: str, entry: int) -> None:
+    """Removes the lists of an approved action that were not recorded as handed over."""
+    folder = workspace.out / cycle / f"approved-{entry}"
+    take_back(folder, [path.name for path in folder.glob("*.csv")])
 
 
 def start(ledger: Ledger, config: Config, name: str, by: str, reason: str, now: int) -> dict[str, Any]:
@@ -167,5 +181,9 @@ def _recall(workspace: Workspace, records: Records, config: Config, name: str, s
     return len(rows)
 
 
-def _count(records: Records) -> int:
-    return sum(1 for kind in ("stop", "hold") for _ in records.entries(kind=kind))
+def _next_name(records: Records) -> str:
+    """Stops are numbered. The caller holds the log."""
+    number = sum(1 for _ in records.entries(kind="stop")) + 1
+    while records.appended(f"stop-{number:04d}"):  # those of HCPs
+        number += 1
+    return f"stop-{number:04d}"
