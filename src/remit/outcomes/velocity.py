@@ -39,8 +39,8 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long `count` decisions of a route waited at a stage, in microseconds: the wait that half, and nine tenths, of them did not exceed, and the longest. Of all
-    agents (`agent` None), or of one and one owner."""
+    """How long `count` decisions of a route waited at a stage, in microseconds: the wait that half, and nine tenths, of them did not exceed, and the longest.
+    Of all agents (`agent` None), or of one and one owner."""
 
     route: str
     stage: str
