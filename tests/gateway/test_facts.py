@@ -159,9 +159,10 @@ def test_a_list_is_made_per_rep_or_for_the_whole_channel() -> None:
 def test_delivering_twice_writes_once(tmp_path: Path) -> None:
     written: list[Path] = []
 
-    def write(path: Path, data: bytes) -> None:
-        written.append(path)
-        _write(path, data)
+    def write(files: Mapping[Path, bytes]) -> None:
+        written.extend(files)
+        for path, data in files.items():
+            _write(path, data)
 
     files = {"call.csv": b"hcp_id\nH1\n", "email.csv": b"hcp_id\n"}
     first = deliver(tmp_path / "out", files, write)

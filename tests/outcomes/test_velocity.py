@@ -22,8 +22,8 @@ def test_each_stage_has_its_wait_and_its_owner() -> None:
         "act": (1, S, S, S),
         "whole": (1, 61 * S, 61 * S, 61 * S),
     }
-    assert Wait("propose", "email", AGENT, 6, 3, 6, 6) in found.agents
-    assert Wait("act", "email", GATEWAY, 1, S, S, S) in found.agents
+    assert Wait("cycle", "propose", "email", AGENT, 6, 3, 6, 6) in found.agents
+    assert Wait("cycle", "act", "email", GATEWAY, 1, S, S, S) in found.agents
 
 
 def test_of_ten_waits_nine_are_within_the_ninth() -> None:
@@ -36,6 +36,11 @@ def test_a_person_who_owns_the_stage_of_few_decisions_is_not_shown() -> None:
     assert {wait.stage for wait in found.agents} == {"arrive"}
     assert found.too_few == 2
     assert {wait.stage for wait in found.stages} == {"arrive", "propose", "judge"}
+
+
+def test_events_are_told_apart_from_cycles() -> None:
+    found = velocity([Clock("a", received=0, acted=9, route="event"), Clock("a", received=0, acted=700)])
+    assert [(wait.route, wait.largest_us) for wait in found.stages] == [("cycle", 700), ("event", 9)]
 
 
 def test_clocks_that_disagree_make_no_wait_below_nothing() -> None:

@@ -196,8 +196,7 @@ class Clerk:
                 return 0, 0
             table = self._in_force(tally)
             cleared, refused = [], []
-            for seq in due:
-                recorded = self._ledger.action(seq)
+            for seq, recorded in zip(due, self._ledger.actions(due), strict=True):
                 found = self._clear(recorded, tally, table, now)
                 if isinstance(found, Cleared):
                     cleared.append(found)

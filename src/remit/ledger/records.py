@@ -232,6 +232,13 @@ class Records:
         """The action that the log holds at number `seq`. Raises `LedgerError` if it holds none, or the HCP was erased."""
         return recorded(self.entry(seq))
 
+    def actions(self, seqs: Sequence[int]) -> list[Recorded]:
+        """As `action`, of several numbers in their order, with one question."""
+        with reading(self.log) as connection:
+            rows = connection.execute(STORED.where(ENTRIES.c.seq.in_(seqs))).all()
+        found = {stored.seq: stored for stored in self._open(rows)}
+        return [recorded(found[seq]) if seq in found else self.action(seq) for seq in seqs]
+
     def segments(self, cycle: str, stream: str | None = None) -> list[Segment]:
         """The segments of a cycle, of one stream if it is named, in the order of their rows."""
         named = (Segment.from_body(cycle, stored.body) for stored in self.entries(kind="segment", cycle=cycle))

@@ -7,6 +7,8 @@ STAGES = ("arrive", "propose", "judge", "confirm", "act")
 """Occurred to received, received to proposed, proposed to judged, judged to confirmed, confirmed (or judged) to acted."""
 WHOLE = "whole"
 """Received to acted."""
+ROUTES = ("cycle", "proposal", "event")
+"""What led to a decision: a cycle, or between cycles an agent's proposal or an event."""
 LEAST = 5
 """Decisions of fewer are not shown with the person who owns their stage."""
 
@@ -22,7 +24,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The instants of one decision of `agent` (UTC microseconds), None where nothing tells of one; and the owner of each stage, where known."""
+    """The instants of one decision of `agent` (UTC microseconds), None where nothing tells of one; the owner of each stage, where known; and its `route`."""
 
     agent: str
     occurred: int | None = None
@@ -32,13 +34,15 @@ class Clock:
     confirmed: int | None = None
     acted: int | None = None
     owners: Mapping[str, Owner] = field(default_factory=dict)
+    route: str = "cycle"
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long `count` decisions waited at a stage, in microseconds: the wait that half, and nine tenths, of them did not exceed, and the longest. Of all
-    agents (`agent` None), or of one and one owner."""
+    """How long `count` decisions of a route waited at a stage, in microseconds: the wait that half, and nine tenths, of them did not exceed, and the longest.
+    Of all agents (`agent` None), or of one and one owner."""
 
+    route: str
     stage: str
     agent: str | None
     owner: Owner | None
@@ -50,7 +54,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Velocity:
-    """The waits at each stage over all agents, and by agent and owner; `too_few` groups of a person's are not shown."""
+    """The waits at each stage over all agents, and by agent and owner, each by route; `too_few` groups of a person's are not shown."""
 
     decisions: int
     stages: tuple[Wait, ...]
@@ -60,21 +64,21 @@ class Velocity:
 
 def velocity(clocks: Iterable[Clock], least: int = LEAST) -> Velocity:
     """How long decisions waited. Where clocks of several machines disagree, an instant before the one it follows counts as the same."""
-    of_stage: dict[str, list[int]] = {}
-    of_agent: dict[tuple[str, str, Owner | None], list[int]] = {}
+    of_stage: dict[tuple[str, str], list[int]] = {}
+    of_agent: dict[tuple[str, str, str, Owner | None], list[int]] = {}
     decisions = 0
     for clock in clocks:
         decisions += 1
         for stage, wait in waits(clock):
-            of_stage.setdefault(stage, []).append(wait)
-            of_agent.setdefault((clock.agent, stage, clock.owners.get(stage)), []).append(wait)
-    order = {stage: place for place, stage in enumerate((*STAGES, WHOLE))}
-    hidden = {key for key, found in of_agent.items() if key[2] is not None and key[2].person and len(found) < least}
-    shown = sorted((key for key in of_agent if key not in hidden), key=lambda key: (key[0], order[key[1]], key[2].who if key[2] else ""))
+            of_stage.setdefault((clock.route, stage), []).append(wait)
+            of_agent.setdefault((clock.agent, clock.route, stage, clock.owners.get(stage)), []).append(wait)
+    routes, stages = ({name: place for place, name in enumerate(names)} for names in (ROUTES, (*STAGES, WHOLE)))
+    hidden = {key for key, found in of_agent.items() if key[3] is not None and key[3].person and len(found) < least}
+    shown = sorted((key for key in of_agent if key not in hidden), key=lambda key: (key[0], routes[key[1]], stages[key[2]], key[3].who if key[3] else ""))
     return Velocity(
         decisions,
-        tuple(_wait(stage, None, None, of_stage[stage]) for stage in order if stage in of_stage),
-        tuple(_wait(stage, agent, owner, of_agent[agent, stage, owner]) for agent, stage, owner in shown),
+        tuple(_wait(*key, None, None, of_stage[key]) for key in sorted(of_stage, key=lambda key: (routes[key[0]], stages[key[1]]))),
+        tuple(_wait(key[1], key[2], key[0], key[3], of_agent[key]) for key in shown),
         len(hidden),
     )
 
@@ -95,10 +99,10 @@ def waits(clock: Clock) -> Iterator[tuple[str, int]]:
             yield stage, max(0, end - begin)
 
 
-def _wait(stage: str, agent: str | None, owner: Owner | None, found: list[int]) -> Wait:
+def _wait(route: str, stage: str, agent: str | None, owner: Owner | None, found: list[int]) -> Wait:
     ordered = sorted(found)
 
     def not_exceeded(tenths: int) -> int:
         return ordered[-(-len(ordered) * tenths // 10) - 1]
 
-    return Wait(stage, agent, owner, len(ordered), not_exceeded(5), not_exceeded(9), ordered[-1])
+    return Wait(route, stage, agent, owner, len(ordered), not_exceeded(5), not_exceeded(9), ordered[-1])

@@ -14,7 +14,7 @@ from remit.runtime.enrolment import enrolled
 from remit.runtime.inputs import Observed, Warehouse, assemble, observe
 from remit.runtime.living import live_on
 from remit.runtime.told import opt_outs, with_opt_outs
-from remit.runtime.workspace import Config, Workspace, write_whole
+from remit.runtime.workspace import Config, Workspace, write_all
 from remit.terms.charters import Charter
 from remit.terms.proposals import Acted, Cleared, Recorded
 
@@ -81,7 +81,7 @@ def hand_over(
         files |= lists(notices(cleared, config.charters), "owner")
         folder = workspace.out / cycle_id
         take_back(folder, {path.name for path in folder.glob("*.csv")} - files.keys())  # of an attempt that was not recorded
-        deliveries = deliver(folder, files, write_whole)
+        deliveries = deliver(folder, files, write_all)
         if ledger.size == size:
             break
         # Something was recorded meanwhile, which may be a stop.
@@ -97,7 +97,7 @@ def hand_over_approved(workspace: Workspace, config: Config, held: Turn, cleared
     cycle, entry = cleared.recorded.cycle, cleared.recorded.entry
     channel = config.settings.channels[cleared.recorded.chosen.judged.proposal.channel]
     files = lists(rows_of([cleared], channel.name), channel.list_by) | lists(notices([cleared], config.charters), "owner")
-    deliveries = deliver(workspace.out / cycle / f"approved-{entry}", files, write_whole)
+    deliveries = deliver(workspace.out / cycle / f"approved-{entry}", files, write_all)
     held.append(handed_over(cycle, entry), [_acted([Acted(cleared, "files", now)], deliveries, now)], cycle=cycle)
     return tuple((f"{cycle}/approved-{entry}/{delivery.name}", delivery.rows) for delivery in deliveries)
 

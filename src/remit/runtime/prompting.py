@@ -1,13 +1,14 @@
 """Asking the agents that an event concerns, between cycles: the built-in proposers, on a view of the HCPs it is about alone, by what the last cycle knew and
 what was reported since. Many events at once cost little more than one: most of it is what frames cost whatever they hold."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
-from remit.agents import Failure, ask
+from remit.agents import Failure, View, ask
 from remit.gateway import Arrived, Taken, Tally
 from remit.gateway.engaged import INQUIRY, OPT_OUT
 from remit.runtime.cycle import Inputs, view_of
@@ -20,13 +21,8 @@ class Prompter:
     """What agents propose because of events, by `inputs`: as known when it was made. `failures` are the agents that failed since."""
 
     def __init__(self, inputs: Inputs) -> None:
-        known = inputs.known
-        self._inputs = inputs
-        self._scores, self._cover, self._responses = _ByHcp(known.scores), _ByHcp(known.cover), _ByHcp(inputs.responses)
-        self._medical = _ByHcp(known.contacts.filter(pl.col("purpose") == "medical"))
-        self._inquiries = _ByHcp(known.inquiries)
-        self._segments = None if inputs.segments is None else _ByHcp(inputs.segments)
         self._charters = [charter for charter in inputs.charters if charter.proposer != "external"]
+        self._views = {charter.agent: _Indexed(view_of(charter, inputs)) for charter in self._charters}
         self.failures: list[Failure] = []
 
     def __call__(self, taken: Sequence[Taken], tally: Tally) -> list[tuple[Proposal, Taken]]:
@@ -35,8 +31,9 @@ class Prompter:
         agents = {agent for agent, _, _ in concerned}
         if not agents:
             return []
-        given = self._about({each.reported.event.hcp_id: each.ref for each in concerned.values()}, tally)
-        rows, failures = ask((charter for charter in self._charters if charter.agent in agents), lambda charter: view_of(charter, given))
+        hcps = {each.reported.event.hcp_id: each.ref for each in concerned.values()}
+        asked = Counter((hcp, product) for hcp, ref in hcps.items() for product, _ in tally.engaged.inquiries.get(ref, ()))
+        rows, failures = ask((charter for charter in self._charters if charter.agent in agents), lambda charter: self._views[charter.agent].of(hcps, asked))
         self.failures += failures
         proposals = (Proposal(**row) for row in rows.select(_COLUMNS).iter_rows(named=True))
         offers = ((proposal, concerned.get((proposal.agent, proposal.hcp_id, proposal.product))) for proposal in proposals)
@@ -53,19 +50,20 @@ class Prompter:
             if charter.purpose == purpose:
                 yield from ((charter.agent, product) for product in charter.products if event.product in (None, product))
 
-    def _about(self, refs: dict[str, bytes], tally: Tally) -> Inputs:
-        """The inputs about these HCPs alone, with what they have asked since."""
-        known = self._inputs.known
-        asked = [
-            (f"event:{hcp}:{place}", hcp, product, at, at)
-            for hcp, ref in refs.items()
-            for place, (product, at) in enumerate(tally.engaged.inquiries.get(ref, ()))
-        ]
-        rows = pl.DataFrame(asked, schema=["inquiry_id", "hcp_id", "product", "asked_at", "received_at"], orient="row")
-        inquiries = pl.concat([self._inquiries.of(refs), rows], how="diagonal_relaxed") if asked else self._inquiries.of(refs)
-        about = replace(known, scores=self._scores.of(refs), cover=self._cover.of(refs), contacts=self._medical.of(refs), inquiries=inquiries)
-        segments = None if self._segments is None else self._segments.of(refs)
-        return replace(self._inputs, known=about, responses=self._responses.of(refs), segments=segments)
+
+class _Indexed:
+    """What one agent may see of everybody, for a view of some."""
+
+    def __init__(self, view: View) -> None:
+        self._view, self._hcps, self._responses = view, _ByHcp(view.hcps), _ByHcp(view.responses)
+
+    def of(self, hcps: Collection[str], asked: Mapping[tuple[str, str], int]) -> View:
+        """What it may see of `hcps`, of whom so many questions about a product were `asked` since."""
+        rows = self._hcps.of(hcps)
+        if "open_inquiries" in rows.columns:
+            more = [asked.get(key, 0) for key in rows.select("hcp_id", "product").iter_rows()]
+            rows = rows.with_columns(pl.col("open_inquiries") + pl.Series(more, dtype=pl.Int64))
+        return replace(self._view, hcps=rows, responses=self._responses.of(hcps))
 
 
 class _ByHcp:

@@ -12,6 +12,7 @@ _SAYS = {
     "act": "decided to acted",
     "whole": "received to acted",
 }
+_ROUTES = {"cycle": "in a cycle", "proposal": "on a proposal", "event": "on an event"}
 _OWNS = {"data": "data", "agent": "agent", "row": "row or table", "role": "role", "gateway": ""}
 _UNITS = ((86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "min"), (1_000_000, "s"), (1_000, "ms"))
 
@@ -22,10 +23,11 @@ def velocity(result: dict[str, Any]) -> None:
         line("Nothing was decided yet.")
         return
     heading(f"{result['decisions']} decisions to act")
-    table(["stage", "decisions", "median", "9 in 10 within", "longest"], [[_SAYS[row["stage"]], *_waits(row)] for row in result["stages"]])
+    rows = [[_ROUTES[row["route"]], _SAYS[row["stage"]], *_waits(row)] for row in result["stages"]]
+    table(["decided", "stage", "decisions", "median", "9 in 10 within", "longest"], rows)
     heading("By agent")
-    rows = [[row["agent"], _SAYS[row["stage"]], _owner(row), *_waits(row)] for row in result["agents"]]
-    table(["agent", "stage", "who owns it", "decisions", "median", "9 in 10 within", "longest"], rows)
+    rows = [[row["agent"], _ROUTES[row["route"]], _SAYS[row["stage"]], _owner(row), *_waits(row)] for row in result["agents"]]
+    table(["agent", "decided", "stage", "who owns it", "decisions", "median", "9 in 10 within", "longest"], rows)
     if result["too_few"]:
         line(f"{result['too_few']} groups of fewer than {result['least']} decisions, whose stage one person owns, are not shown.")
 

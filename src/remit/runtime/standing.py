@@ -20,7 +20,7 @@ from remit.runtime.prompting import Prompter
 from remit.runtime.reporting import last_cycle
 from remit.runtime.run import present, unfinished
 from remit.runtime.stopping import held_at, stops_at
-from remit.runtime.workspace import Config, Workspace, config_texts, keep, read_config, turn, write_whole
+from remit.runtime.workspace import Config, Workspace, config_texts, keep, read_config, turn, write_all
 from remit.terms.encoding import canonical, digest
 from remit.terms.instants import add_span
 from remit.terms.proposals import Cleared
@@ -159,6 +159,6 @@ def deliverer(workspace: Workspace, config: Config) -> Callable[[str, int, Seque
             name: data for channel in config.settings.channels.values() for name, data in lists(rows_of(list(cleared), channel.name), channel.list_by).items()
         } | lists(notices(list(cleared), config.charters), "owner")
         folder = workspace.out / label / str(first)
-        return {each.name: {"digest": each.digest, "rows": each.rows} for each in deliver(folder, files, write_whole)}
+        return {each.name: {"digest": each.digest, "rows": each.rows} for each in deliver(folder, files, write_all)}
 
     return hand_over

@@ -71,7 +71,8 @@ def _between(
         occurred = ago["received"] - (int(event["at"]) - int(event["occurred_at"]))
     reporter = owners.get(event["agent"]) if event is not None else None
     arrive = {"arrive": Owner("data", reporter.who, person=True)} if reporter else {}
-    return Clock(payload["proposal"]["agent"], occurred, ago.get("received"), ago.get("proposed"), judged, yes, done, arrive | _owners(payload, owners))
+    instants = (occurred, ago.get("received"), ago.get("proposed"), judged, yes, done)
+    return Clock(payload["proposal"]["agent"], *instants, arrive | _owners(payload, owners), "proposal" if event is None else "event")
 
 
 def _of_cycle(

@@ -14,19 +14,8 @@ ASKED = 28 * DAY
 MARK = "event:"
 """What stands before the key of an event in the place of a decision: no decision is called so."""
 
-_EVENTS = pl.Schema(
-    {
-        "key": pl.String,
-        "hcp_id": pl.String,
-        "kind": pl.String,
-        "channel": pl.String,
-        "product": pl.String,
-        "purpose": pl.String,
-        "occurred_at": pl.Int64,
-        "at": pl.Int64,
-        "decision": pl.String,
-    }
-)
+_IN_THE_CLEAR = ("kind", "channel", "product", "purpose", "occurred_at", "at")
+_EVENTS = {name: pl.Int64 if name in ("occurred_at", "at") else pl.String for name in ("key", "hcp_id", *_IN_THE_CLEAR, "decision")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +31,12 @@ class Told:
 def told(records: Records, upto: int, since: int, ours: Collection[str]) -> Told:
     """What the log's first `upto` entries hold of events; of contacts those since the instant `since` that no decision among `ours` asked for, which are
     counted as such. What was reported of erased HCPs is gone."""
-    rows = [
-        (payload["key"], payload["hcp_id"], *(entry.body[name] for name in _EVENTS.names()[2:8]), None if entry.body["counts"] else payload["decision"])
+    rows = {  # by id: a key that was forgotten and sent again is still one event
+        entry.body["id"]: (payload["key"], payload["hcp_id"], *(entry.body[name] for name in _IN_THE_CLEAR), payload["decision"])
         for entry in records.entries(kind="event")
         if entry.seq < upto and (payload := entry.payload) is not None
-    ]
-    events = pl.DataFrame(rows, schema=_EVENTS, orient="row")
+    }
+    events = pl.DataFrame(list(rows.values()), schema=_EVENTS, orient="row")
     contact = pl.col("kind").is_in(sorted(CONTACTS)) & (pl.col("occurred_at") >= since)
     own = pl.col("decision").is_in(list(ours)).fill_null(value=False)
     return Told(

@@ -29,12 +29,10 @@ def lists(rows: list[Mapping[str, str]], by: str) -> dict[str, bytes]:
     return {name: _csv(part) for name, part in sorted(files.items())}
 
 
-def deliver(folder: Path, files: Mapping[str, bytes], write: Callable[[Path, bytes], None]) -> tuple[Delivery, ...]:
-    """Puts each file into `folder` with `write` (whole or not at all). One that is there with the same bytes is left alone: acting twice writes once."""
-    for name, data in sorted(files.items()):
-        path = folder / name
-        if not (path.is_file() and path.read_bytes() == data):
-            write(path, data)
+def deliver(folder: Path, files: Mapping[str, bytes], write: Callable[[Mapping[Path, bytes]], None]) -> tuple[Delivery, ...]:
+    """Puts the files into `folder` with `write` (each whole or not at all). One that is there with the same bytes is left alone: acting twice writes once."""
+    paths = {folder / name: data for name, data in sorted(files.items())}
+    write({path: data for path, data in paths.items() if not (path.is_file() and path.read_bytes() == data)})
     return tuple(Delivery(name, digest(data), data.count(b"\n") - 1) for name, data in sorted(files.items()))
 
 
