@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from remit.authority import Table
 from remit.gateway.between import Asked, Standing, decide, in_force, proposal_id
@@ -19,6 +19,22 @@ from remit.terms.proposals import Acted, Cleared, Recorded
 
 Deliver = Callable[[str, int, Sequence[Cleared]], Mapping[str, Mapping[str, Any]]]
 """Gives cleared actions to their channels: of a label and the number of the first, the files by name with digest and rows. Again, it changes nothing."""
+
+
+class Held(Protocol):
+    """The lease of a turn, from one step of it to the next `lasts_s`. `broken_off`: whoever had it before ended within, and may have left files that nobody
+    recorded."""
+
+    broken_off: bool
+    lasts_s: float
+
+    def renew(self) -> None:
+        """Goes on for another step. Raises a `RemitError` if the lease has run out."""
+        ...
+
+    def mended(self) -> None:
+        """Says that what was left behind is taken back."""
+        ...
 
 
 class Renewed(Exception):  # noqa: N818 - no error: what is known must be taken anew
@@ -39,8 +55,8 @@ class Answer:
 class Clerk:
     """One worker's place at the log. Not for two threads at once; for any number of processes.
 
-    `fresh` is the tally of what was known when `standing` was taken. `gate` is held during every turn: whoever plans a cycle holds it against the clerks.
-    `clock` tells UTC microseconds.
+    `fresh` is the tally of what was known when `standing` was taken. `gate` is held during every turn, and ends by itself: whoever plans a cycle holds it
+    against the clerks. `clock` tells UTC microseconds. `mend` takes back files that nobody recorded.
     """
 
     def __init__(
@@ -48,18 +64,19 @@ class Clerk:
         ledger: Ledger,
         standing: Standing,
         fresh: Callable[[], Tally],
-        gate: Callable[[], AbstractContextManager[None]],
+        gate: Callable[[], AbstractContextManager[Held]],
         clock: Callable[[], int],
+        mend: Callable[[], None] = lambda: None,
     ) -> None:
         self.standing = standing
-        self._ledger, self._gate, self._clock = ledger, gate, clock
-        self._fresh, self._tally = fresh, fresh()
+        self._ledger, self._gate, self._clock, self._mend = ledger, gate, clock, mend
+        self._fresh, self._tally, self._behind = fresh, fresh(), True
         self._table: tuple[int, Table] = (-1, standing.table)
 
     def answer(self, asks: Sequence[tuple[Charter, Asked]]) -> list[Answer | GatewayError]:
         """Decides each in its order, and records all with one commit; a key that was answered before is told the same again. An HCP whom the charter does not
         cover, or a key used for something else, is that proposal's `GatewayError` alone. Raises `Renewed`, `LedgerError`."""
-        with self._turn() as (turn, tally, now):
+        with self._turn() as (turn, tally, now, _):
             table, entries, answers = self._in_force(tally), list[Entry](), list[Answer | GatewayError]()
             refs = turn.refs({asked.hcp_id for charter, asked in asks if self.may_see(charter, asked)})
             here: dict[str, Answer] = {}
@@ -96,7 +113,7 @@ class Clerk:
 
     def withdraw(self, agent: str, name: str) -> Answer | None:
         """Takes an agent's proposal back, if it was not acted on yet; says what became of it either way, None if it made none."""
-        with self._turn() as (turn, tally, now):
+        with self._turn() as (turn, tally, now, _):
             given = tally.given.get(name)
             if given is not None and given.agent == agent and given.disposition in ("chosen", "waiting"):
                 entry = refusal(given.entry, "withdrawn by the agent", now, given.at, given.uses, because="withdrawn")
@@ -123,7 +140,7 @@ class Clerk:
         gets a turn, so that no stop can come in between. Returns how many were handed over and how many refused."""
         if not self._tally.due and not self.waits():
             return 0, 0
-        with self._turn() as (turn, tally, now):
+        with self._turn() as (turn, tally, now, lease):
             due = sorted(tally.due)[:most]
             if not due:
                 return 0, 0
@@ -139,6 +156,7 @@ class Clerk:
                     refused.append(refusal(seq, found, now, given.at, given.uses))
             entries = list(refused)
             if cleared:
+                lease.renew()
                 acted = [Acted(item, "files", now) for item in cleared]
                 files = deliver(self.standing.label, cleared[0].recorded.entry, cleared)
                 body = {"actions": [item.cleared.recorded.entry for item in acted], "channel": "files", "at": now, "files": dict(files)}
@@ -152,15 +170,22 @@ class Clerk:
         return self._ledger.size > self._tally.seq
 
     @contextmanager
-    def _turn(self) -> Iterator[tuple[Turn, Tally, int]]:
+    def _turn(self) -> Iterator[tuple[Turn, Tally, int, Held]]:
         try:
-            with self._gate(), self._ledger.turn(self._tally.seq) as turn:
+            if self._behind:  # what may be much is read before anybody is kept waiting
+                self._tally.take(self._ledger.fresh(self._tally.seq))
+                self._behind = False
+            with self._gate() as lease, self._ledger.turn(self._tally.seq, lease.lasts_s) as turn:
+                if lease.broken_off:
+                    self._mend()
+                    lease.mended()
                 self._tally.take(turn.fresh)
                 if self._tally.renewed:
                     raise Renewed
-                yield turn, self._tally, self._clock()
+                yield turn, self._tally, self._clock(), lease
+                lease.renew()  # before the commit
         except BaseException:
-            self._tally = self._fresh()  # what was noted may not have been recorded: all is read again
+            self._tally, self._behind = self._fresh(), True  # what was noted may not have been recorded: all is read again
             raise
 
     def _clear(self, recorded: Recorded, tally: Tally, table: Table, now: int) -> Cleared | str:

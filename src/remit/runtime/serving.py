@@ -23,9 +23,10 @@ from remit.gateway.tokens import Tokens
 from remit.gateway.verbs import Refused
 from remit.ledger import Ledger, open_ledger
 from remit.runtime.chartered import AUDIENCE, tokens
+from remit.runtime.leases import watching
 from remit.runtime.office import Office, Place
 from remit.runtime.standing import deliverer, take_place
-from remit.runtime.workspace import Workspace, open_workspace
+from remit.runtime.workspace import Workspace, open_workspace, turn_file
 from remit.terms.charters import Charter
 from remit.terms.encoding import digest
 
@@ -47,10 +48,11 @@ def application() -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        worker.open()
-        async with running():
-            yield
-        worker.close()
+        with watching(turn_file(worker.workspace)):
+            worker.open()
+            async with running():
+                yield
+            worker.close()
 
     served = app(worker, lifespan)
     served.mount("/", protocol)
@@ -61,7 +63,7 @@ class Worker:
     """What the routes need: an office that takes turns at the log, and the tokens of agents."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+        self.workspace = workspace
         self._ledger: Ledger | None = None
         self._doors: Ledger | None = None
         self._tokens: Tokens | None = None
@@ -73,8 +75,8 @@ class Worker:
 
     def open(self) -> None:
         """Begins to decide."""
-        self._doors = open_ledger(self._workspace.ledger, entropy=os.urandom)
-        self._tokens = tokens(self._workspace, self._doors)
+        self._doors = open_ledger(self.workspace.ledger, entropy=os.urandom)
+        self._tokens = tokens(self.workspace, self._doors)
         self._office.open()
 
     def close(self) -> None:
@@ -141,12 +143,12 @@ class Worker:
     def _take(self) -> Place:
         if self._ledger is not None:
             self._ledger.close()
-        self._ledger = ledger = open_ledger(self._workspace.ledger, entropy=os.urandom)
-        clerk, config = take_place(self._workspace, ledger, _now, threads=1)
+        self._ledger = ledger = open_ledger(self.workspace.ledger, entropy=os.urandom)
+        clerk, config = take_place(self.workspace, ledger, _now, threads=1)
         self._charters = {charter.agent: charter for charter in config.charters}
         names = sorted(name for name in config.texts if name.startswith("agents/"))
         self._digests = {charter.agent: digest(config.texts[name].encode()) for name, charter in zip(names, config.charters, strict=True)}
-        return Place(clerk, deliverer(self._workspace, config), ledger.settle)
+        return Place(clerk, deliverer(self.workspace, config), ledger.settle)
 
     def _of_tokens(self) -> "Tokens":
         if self._tokens is None:

@@ -5,15 +5,16 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from remit.authority import LEFT_ALONE
-from remit.gateway import Clerk, Counts, Room, Single, Standing, Tally, between, deliver, histories, lists
+from remit.gateway import Clerk, Counts, Room, Single, Standing, Tally, deliver, histories, lists
 from remit.ledger import Ledger
 from remit.runtime import rights
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import notices, rows_of, standing_inputs, take_back_unrecorded
+from remit.runtime.leases import CLERK_S, Lease, held
 from remit.runtime.reporting import last_cycle
 from remit.runtime.run import present, unfinished
 from remit.runtime.stopping import held_at, stops_at
-from remit.runtime.workspace import Config, Workspace, config_texts, read_config, turn, write_whole
+from remit.runtime.workspace import Config, Workspace, config_texts, read_config, turn, turn_file, write_whole
 from remit.terms.proposals import Cleared
 
 
@@ -24,8 +25,9 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
     if (broken_off := unfinished(ledger)) is not None:
         raise WorkspaceError(f"`{broken_off}` was interrupted before its actions were handed over", do="Finish it with `remit run`.")
     upto, cycle = ledger.size, last_cycle(ledger)
-    with turn(workspace):
-        take_back_unrecorded(workspace, ledger, between(cycle))
+    with turn(workspace) as lease:
+        take_back_unrecorded(workspace, ledger)
+        lease.mended()
     now = present(ledger, config.settings)
     config = rights.governed(workspace, ledger, config, now)
     cycles = list(ledger.entries(kind="cycle"))
@@ -51,10 +53,13 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
         named = {stop.id: stop for stop in stops_at(ledger, upto) if stop is not LEFT_ALONE}
         return Tally(upto, since, stops=named, held=held_at(ledger, upto), counts=Counts(standing.table.limits, inputs.made, known))
 
-    def gate() -> AbstractContextManager[None]:
-        return turn(workspace)
+    def gate() -> AbstractContextManager[Lease]:
+        return held(turn_file(workspace), lasts_s=CLERK_S, beats=False)
 
-    return Clerk(ledger, standing, fresh, gate, lambda: clock() if not config.settings.stepped else now + 1), config
+    def mend() -> None:
+        take_back_unrecorded(workspace, ledger)
+
+    return Clerk(ledger, standing, fresh, gate, lambda: clock() if not config.settings.stepped else now + 1, mend), config
 
 
 def deliverer(workspace: Workspace, config: Config) -> Callable[[str, int, Sequence[Cleared]], Mapping[str, Mapping[str, Any]]]:

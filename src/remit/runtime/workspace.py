@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import monotonic, sleep
 
 from remit.agents import read_charter, read_people
 from remit.authority import Layer, Stop, Table, load_table, stopped
 from remit.ledger import Place
-from remit.runtime.errors import WorkspaceError
+from remit.runtime.errors import BusyError, WorkspaceError
+from remit.runtime.leases import COMMAND_S, Lease, held
 from remit.runtime.settings import Settings, read_settings
 from remit.runtime.stores.postgresql import url_env_of, url_of
 from remit.terms.charters import Charter
@@ -192,34 +192,22 @@ def locked(workspace: Workspace) -> Iterator[None]:
         with turn(workspace):
             yield
     except BlockingIOError:
-        raise WorkspaceError("another run is at work in this workspace", where=str(workspace.root), do="Wait until it has ended, then run again.") from None
+        raise BusyError("another run is at work in this workspace", where=str(workspace.root), do="Wait until it has ended, then run again.") from None
     finally:
         os.close(handle)
 
 
 @contextmanager
-def turn(workspace: Workspace, patience_s: float | None = None) -> Iterator[None]:
-    """Waits for a turn at the workspace's log, which one process at a time has; one who has waited `patience_s` goes on without. It ends with the process."""
-    handle = os.open(workspace.root / ".remit.turn", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        if patience_s is None:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        else:
-            _wait(handle, patience_s)
-        yield
-    finally:
-        os.close(handle)
+def turn(workspace: Workspace, patience_s: float | None = None) -> Iterator[Lease]:
+    """Waits for a turn at the workspace's log, which one process at a time has; one who has waited `patience_s` goes on without. It ends with the process,
+    and its lease renews itself while the process runs."""
+    with held(turn_file(workspace), lasts_s=COMMAND_S, beats=True, patience_s=patience_s) as lease:
+        yield lease
 
 
-def _wait(handle: int, patience_s: float) -> None:
-    until = monotonic() + patience_s
-    while monotonic() < until:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sleep(0.001)
-        else:
-            return
+def turn_file(workspace: Workspace) -> Path:
+    """The file that says who has the turn."""
+    return workspace.root / ".remit.turn"
 
 
 def write_whole(path: Path, data: bytes) -> None:
