@@ -6,18 +6,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from remit.ledger import read_ledger
 from remit.runtime import commands, rights_commands
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.leases import CLERK_S, Lease, end_lapsed, held, watching
 from remit.runtime.run import run_cycle
 from remit.runtime.standing import deliverer
-from remit.runtime.workspace import Workspace, turn_file
+from remit.runtime.workspace import Workspace
 from tests.runtime.conftest import quiet
 from tests.runtime.test_between import asked, free, one, place
 
@@ -53,23 +52,21 @@ with closing(open_ledger(workspace.ledger, entropy=os.urandom)) as ledger:
         os.kill(os.getpid(), signal.SIGSTOP)
         return files
 
-    clerk.waits()
-    clerk.act(halting) if clerk.due else clerk.act(halting)
+    clerk.act(halting)
 """
 
 
 @contextmanager
 def running(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline()
-        yield process
-    finally:
-        process.kill()
-        process.wait(30)
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
 
 
 def holds(path: Path) -> Lease:

@@ -102,9 +102,14 @@ def test_what_waits_in_a_stopped_scope_is_refused_and_what_was_handed_over_is_na
     assert told["refused"] >= waiting > 0
     assert told["recalled"] == 0
     assert rights_commands.status(workspace.root)["waiting"] == before - told["refused"]
-    told = rights_commands.stop(workspace.root, "channel", "call", "", "a test")
     calls = sum(len(path.read_text().splitlines()) - 1 for path in (workspace.out / done.cycle).glob("call-*.csv"))
+    taken = next((workspace.out / done.cycle).glob("call-*.csv"))
+    gone = len(taken.read_text().splitlines()) - 1
+    taken.unlink()  # whoever took it
+    told = rights_commands.stop(workspace.root, "channel", "call", "", "a test")
     assert told["recalled"] == calls > 0
+    assert told["taken_back"] == calls - gone
+    assert not list((workspace.out / done.cycle).glob("call-*.csv"))
     assert len((workspace.out / done.cycle / f"recall-{told['stop']}.csv").read_text().splitlines()) == calls + 1
 
 

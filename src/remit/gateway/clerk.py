@@ -10,6 +10,7 @@ from remit.authority import Table
 from remit.gateway.between import Asked, Standing, decide, in_force, proposal_id
 from remit.gateway.door import clear_one
 from remit.gateway.errors import GatewayError
+from remit.gateway.guarding import tripped
 from remit.gateway.queue import refusal
 from remit.gateway.tally import Given, Tally
 from remit.ledger import Entry, Fresh, Ledger, Turn
@@ -67,9 +68,10 @@ class Clerk:
         gate: Callable[[], AbstractContextManager[Held]],
         clock: Callable[[], int],
         mend: Callable[[], None] = lambda: None,
+        finish: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.standing = standing
-        self._ledger, self._gate, self._clock, self._mend = ledger, gate, clock, mend
+        self._ledger, self._gate, self._clock, self._mend, self._finish = ledger, gate, clock, mend, finish
         self._fresh, self._tally, self._behind = fresh, fresh(), True
         self._table: tuple[int, Table] = (-1, standing.table)
 
@@ -182,11 +184,26 @@ class Clerk:
                 self._tally.take(turn.fresh)
                 if self._tally.renewed:
                     raise Renewed
-                yield turn, self._tally, self._clock(), lease
+                now = self._clock()
+                stops = self._guarded(turn, self._tally, now)
+                yield turn, self._tally, now, lease
                 lease.renew()  # before the commit
+            for name in stops:
+                self._finish(name)
         except BaseException:
             self._tally, self._behind = self._fresh(), True  # what was noted may not have been recorded: all is read again
             raise
+
+    def _guarded(self, turn: Turn, tally: Tally, now: int) -> list[str]:
+        """Records what the guards stop or downgrade by what has been reported, before anything is decided; says by which names."""
+        names = []
+        for guard, figure in tally.watch.due(now):
+            name, entry = tripped(guard, figure, tally.numbered + 1, now)
+            (number,) = turn.append(name, [entry], cycle=name)
+            tally.take([Fresh(number, entry.kind, None, json.loads(canonical(entry.body)))])
+            turn.size = number + 1
+            names.append(name)
+        return names
 
     def _clear(self, recorded: Recorded, tally: Tally, table: Table, now: int) -> Cleared | str:
         proposal = recorded.chosen.judged.proposal

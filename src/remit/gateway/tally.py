@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from remit.authority import Stop
+from remit.authority import Stop, read_stop
 from remit.gateway.counting import Counts, Made
+from remit.gateway.guarding import Watch, numbered
 from remit.ledger import Fresh
 
 RENEWS = frozenset({"cycle", "rights", "signoff", "model", "tombstone"})
@@ -42,7 +43,8 @@ class Given:
 @dataclass(slots=True)
 class Tally:
     """Counted since `upto`: entries below it are in what is known. `contacts` (at, channel) and `held` by the HCP's reference, `touches` by (reference, agent,
-    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on."""
+    channel, product), `used` micro-units by resource, `counts` against the table's limits, `given` by proposal id, `due` the entries to be acted on, `watch`
+    the guards, `numbered` the highest number of a stop."""
 
     upto: int
     seq: int = 0
@@ -55,6 +57,8 @@ class Tally:
     stops: dict[str, Stop] = field(default_factory=dict)
     held: dict[str, bytes] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
+    watch: Watch = field(default_factory=Watch)
+    numbered: int = 0
     renewed: bool = False
     changed: int = 0
 
@@ -78,6 +82,8 @@ class Tally:
             self.seq = entry.seq + 1
             if entry.seq >= self.upto and entry.kind in RENEWS:
                 self.renewed = True
+            if entry.seq >= self.upto:
+                self.watch.take([entry])
             reader = _READERS.get(entry.kind)
             if reader is not None:
                 reader(self, entry)
@@ -144,12 +150,14 @@ def _refused(tally: Tally, entry: Fresh) -> None:
 
 
 def _stop(tally: Tally, entry: Fresh) -> None:
-    body = entry.body
-    tally.stops[body["stop"]] = Stop(*(str(body[name]) for name in ("stop", "scope", "of", "by", "reason")))
+    name = str(entry.body["stop"])
+    tally.stops[name] = read_stop(entry.body)
+    tally.numbered = max(tally.numbered, numbered(name))
     tally.changed += 1
 
 
 def _hold(tally: Tally, entry: Fresh) -> None:
+    tally.numbered = max(tally.numbered, numbered(str(entry.body["stop"])))
     if entry.hcp is not None:
         tally.held[entry.body["stop"]] = entry.hcp
         tally.changed += 1
@@ -186,6 +194,7 @@ _READERS = {
     "acted": _acted,
     "refused": _refused,
     "stop": _stop,
+    "downgrade": _stop,
     "hold": _hold,
     "start": _start,
     "tombstone": _tombstone,

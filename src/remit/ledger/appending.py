@@ -215,10 +215,11 @@ class Ledger(Records):
             yield turn
         self._edge = turn.edge  # of what is committed, and not before
 
-    def fresh(self, since: int) -> list[Fresh]:
-        """What the log's entries from number `since` on say in the clear, without a turn at it."""
+    def fresh(self, since: int, kinds: Sequence[str] | None = None) -> list[Fresh]:
+        """What the log's entries from number `since` on, of `kinds` (None: all), say in the clear, without a turn at it."""
+        query = _FRESH if kinds is None else _FRESH.where(ENTRIES.c.kind.in_(kinds))
         with reading(self.log) as connection:
-            rows = connection.execute(_FRESH, {"since": since, "size": log_size(connection)}).all()
+            rows = connection.execute(query, {"since": since, "size": log_size(connection)}).all()
         return [Fresh(seq, kind, hcp, orjson.loads(body)) for seq, kind, hcp, body, _ in rows]
 
     def edge_at(self, connection: sa.Connection, size: int, since: int, leaves: Sequence[bytes]) -> Frontier:

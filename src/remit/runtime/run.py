@@ -15,7 +15,7 @@ from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Records, Segment, create_ledger, open_ledger
 from remit.models.bases import dump_shared, load_shared
 from remit.models.segments import Segments
-from remit.runtime import confirming, grouping, limiting, registry, rights, stopping, training
+from remit.runtime import confirming, grouping, guarding, limiting, registry, rights, stopping, training
 from remit.runtime.cycle import Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import check_unit, draw, enrolled, stream
@@ -108,8 +108,10 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     stage("load feeds")
     loaded = load_feeds(workspace, config, ledger, now, entropy)
     table = config.table(now)
-    if not any(ledger.entries(kind="rights")) and (faults := limiting.unknown(table, settings, config.charters)):
-        raise WorkspaceError("limits do not fit the workspace", where="authority.yaml", faults=faults)
+    if not any(ledger.entries(kind="rights")) and (
+        faults := limiting.unknown(table, settings, config.charters) + guarding.unknown(table, settings, config.charters)
+    ):
+        raise WorkspaceError("limits and guards do not fit the workspace", where="authority.yaml", faults=faults)
     check_clock(workspace, now)
     _check_holdout(workspace, settings, ledger, now)
     stage("read the warehouse")
@@ -133,6 +135,8 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     if late:
         ledger.append(f"{cycle_id}:overdue", late, cycle=cycle_id)
     refused = sum(entry.kind == "refused" for entry in late)
+    stage("look at the guards")
+    guarding.trip(workspace, ledger, config, table, now)
     stage("score")
     log_size = ledger.size
     config = stopping.applied(config, ledger, log_size)

@@ -7,7 +7,7 @@ from typing import Any
 from remit.authority import LEFT_ALONE
 from remit.gateway import Clerk, Counts, Room, Single, Standing, Tally, deliver, histories, lists
 from remit.ledger import Ledger
-from remit.runtime import rights
+from remit.runtime import guarding, rights, stopping
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import notices, rows_of, standing_inputs, take_back_unrecorded
 from remit.runtime.leases import CLERK_S, Lease, held
@@ -49,9 +49,13 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
     known = histories(inputs.known.contacts) if any(limit.per_hcp for limit in standing.table.limits) else {}
     since = 0 if len(cycles) < 2 else cycles[-2].seq  # keys are remembered since the cycle before last
 
+    watch, highest = guarding.watch_at(ledger, standing.table, upto), stopping.highest(ledger)
+
     def fresh() -> Tally:
         named = {stop.id: stop for stop in stops_at(ledger, upto) if stop is not LEFT_ALONE}
-        return Tally(upto, since, stops=named, held=held_at(ledger, upto), counts=Counts(standing.table.limits, inputs.made, known))
+        return Tally(
+            upto, since, stops=named, held=held_at(ledger, upto), counts=Counts(standing.table.limits, inputs.made, known), watch=watch(), numbered=highest
+        )
 
     def gate() -> AbstractContextManager[Lease]:
         return held(turn_file(workspace), lasts_s=CLERK_S, beats=False)
@@ -59,7 +63,12 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
     def mend() -> None:
         take_back_unrecorded(workspace, ledger)
 
-    return Clerk(ledger, standing, fresh, gate, lambda: clock() if not config.settings.stepped else now + 1, mend), config
+    def finish(name: str) -> None:
+        if name.startswith("stop-"):
+            with turn(workspace):
+                stopping.finish(workspace, ledger, config, name, now)
+
+    return Clerk(ledger, standing, fresh, gate, lambda: clock() if not config.settings.stepped else now + 1, mend, finish), config
 
 
 def deliverer(workspace: Workspace, config: Config) -> Callable[[str, int, Sequence[Cleared]], Mapping[str, Mapping[str, Any]]]:

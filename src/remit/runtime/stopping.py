@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from remit.authority import LEFT_ALONE, SCOPES, Stop
-from remit.gateway import lists, refusal
+from remit.authority import LEFT_ALONE, SCOPES, Stop, read_stop
+from remit.gateway import between, refusal
+from remit.gateway.guarding import STOP, numbered
 from remit.ledger import Entry, Ledger, Records, Stored
-from remit.runtime.carry import opened, unsettled
+from remit.runtime.carry import unsettled
 from remit.runtime.errors import WorkspaceError
-from remit.runtime.workspace import Config, Workspace, write_whole
+from remit.runtime.recalling import recall
+from remit.runtime.workspace import Config, Workspace
 
-STOP, HOLD, START = "remit.stop/1", "remit.hold/1", "remit.start/1"
+HOLD, START = "remit.hold/1", "remit.start/1"
+MADE = ("stop", "hold", "downgrade")
+"""Entries that a start ends."""
 COMPLIANCE = "compliance"
 """The role that may stop anything."""
 
@@ -23,8 +27,8 @@ def applied(config: Config, records: Records, upto: int) -> Config:
 
 
 def stops_at(records: Records, upto: int) -> tuple[Stop, ...]:
-    """The stops in force after the log's first `upto` entries; all those of HCPs are one."""
-    found = [Stop(*(str(entry.body[name]) for name in ("stop", "scope", "of", "by", "reason"))) for entry in _in_force(records, "stop", upto)]
+    """The stops and downgrades in force after the log's first `upto` entries; all stops of HCPs are one."""
+    found = [read_stop(entry.body) for kind in ("stop", "downgrade") for entry in _in_force(records, kind, upto)]
     if _in_force(records, "hold", upto):
         found.append(LEFT_ALONE)
     return tuple(found)
@@ -55,19 +59,40 @@ def stop(workspace: Workspace, ledger: Ledger, config: Config, scope: str, of: s
     allowed = may_stop(config, scope, of, now)
     if by and by not in allowed:
         raise WorkspaceError(f"`{by}` may not stop this", where=f"{scope} {of}".strip(), do=f"{', '.join(sorted(allowed))} may.")
-    name = f"stop-{_count(ledger) + 1:04d}"
-    about = {"stop": name, "by": by, "reason": reason, "at": now}
-    entry = Entry("hold", HOLD, about, of, {"hcp_id": of}) if scope == "hcp" else Entry("stop", STOP, {**about, "scope": scope, "of": of})
-    waiting = [(action, payload) for action, payload in unsettled(ledger) if _within(action, payload, scope, of, config, ledger)]
+    name = _record(ledger, scope, of, by, reason, now)
+    return {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, **finish(workspace, ledger, config, name, now)}
+
+
+def _record(ledger: Ledger, scope: str, of: str, by: str, reason: str, now: int) -> str:
+    """Records a stop under a name that no other has, however many are made at once."""
+    size = ledger.size
+    known = highest(ledger)
+    with ledger.turn(size) as turn:
+        number = 1 + max([known, *(numbered(str(entry.body["stop"])) for entry in turn.fresh if entry.kind in MADE)])
+        name = f"stop-{number:04d}"
+        about = {"stop": name, "by": by, "reason": reason, "at": now}
+        entry = Entry("hold", HOLD, about, of, {"hcp_id": of}) if scope == "hcp" else Entry("stop", STOP, {**about, "scope": scope, "of": of})
+        turn.append(name, [entry], cycle=name)
+    ledger.settle()
+    return name
+
+
+def finish(workspace: Workspace, ledger: Ledger, config: Config, name: str, now: int) -> dict[str, int]:
+    """What follows a stop that is recorded, and in force already: everything in it that waits for a person is `refused`; what was handed over since the last
+    cycle is listed (`recalled`), and taken out of lists that lie there still (`taken_back`). Again, it does what is left to do."""
+    entry = next(entry for kind in ("stop", "hold") for entry in ledger.entries(kind=kind) if entry.body["stop"] == name)
+    scope, of = str(entry.body.get("scope", "hcp")), str((entry.payload or {}).get("hcp_id", entry.body.get("of", "")))
+    waiting = [(action, payload) for action, payload in unsettled(ledger) if within(action, payload, scope, of, config, ledger)]
     refusals = [_refused(action, payload, f"{name}: stopped while it waited", now, ledger) for action, payload in waiting]
-    ledger.append(name, [entry, *refusals], cycle=name)
-    back = _recall(workspace, ledger, config, name, scope, of)
-    return {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, "refused": len(refusals), "recalled": back}
+    if refusals:
+        ledger.append(f"{name}:refused:{ledger.size}", refusals, cycle=name)
+    listed, taken = recall(workspace, ledger, name, lambda action, payload: within(action, payload, scope, of, config, ledger))
+    return {"refused": len(refusals), "recalled": listed, "taken_back": taken}
 
 
 def start(ledger: Ledger, config: Config, name: str, by: str, reason: str, now: int) -> dict[str, Any]:
     """Asks for what was stopped to start again, or, if another person has asked, says yes to it. Raises `WorkspaceError` with why it cannot be."""
-    entries = [entry for kind in ("stop", "hold") for entry in ledger.entries(kind=kind) if entry.body["stop"] == name]
+    entries = [entry for kind in MADE for entry in ledger.entries(kind=kind) if entry.body["stop"] == name]
     steps = [entry.body for entry in ledger.entries(kind="start") if entry.body["stop"] == name]
     if not entries or any(step["step"] == "yes" for step in steps):
         raise WorkspaceError(f"no stop `{name}` is in force", do="See `remit status`.")
@@ -83,18 +108,28 @@ def start(ledger: Ledger, config: Config, name: str, by: str, reason: str, now: 
 
 
 def status(records: Records) -> list[dict[str, Any]]:
-    """Every stop in force: what, who, why, who has asked for a start, and the last action that was recorded as handed over before it."""
+    """Every stop and downgrade in force: what, who, why, who has asked for a start, and the last action that was recorded as handed over before it."""
     names = {each.id for each in stops_at(records, records.size)}
     acted = list(records.entries(kind="acted"))
     asked = {entry.body["stop"]: entry.body["by"] for entry in records.entries(kind="start")}
     ended = {entry.body["stop"] for entry in records.entries(kind="start") if entry.body["step"] == "yes"}
     rows = []
-    for entry in sorted([*records.entries(kind="stop"), *records.entries(kind="hold")], key=lambda entry: entry.seq):
+    for entry in sorted((entry for kind in MADE for entry in records.entries(kind=kind)), key=lambda entry: entry.seq):
         if entry.body["stop"] in names or (entry.kind == "hold" and entry.body["stop"] not in ended):
             before = [each for each in acted if each.seq < entry.seq]
             body = {name: entry.body.get(name, "") for name in ("stop", "scope", "of", "by", "reason", "at")}
             last = {"entry": before[-1].seq, "cycle": before[-1].cycle, "at": before[-1].body["at"]} if before else None
-            rows.append({**body, "scope": body["scope"] or "hcp", "entry": entry.seq, "last_action": last, "start_asked_by": asked.get(entry.body["stop"])})
+            rows.append(
+                {
+                    **body,
+                    "scope": body["scope"] or "hcp",
+                    "kind": entry.kind,
+                    "roles": entry.body.get("roles", []),
+                    "entry": entry.seq,
+                    "last_action": last,
+                    "start_asked_by": asked.get(entry.body["stop"]),
+                }
+            )
     return rows
 
 
@@ -128,36 +163,26 @@ def _known(scope: str, config: Config, records: Records) -> set[str] | None:
     return None
 
 
-def _within(action: Stored, payload: Mapping[str, Any], scope: str, of: str, config: Config, records: Records) -> bool:
+def within(action: Stored, payload: Mapping[str, Any], scope: str, of: str, config: Config, records: Records) -> bool:
+    """Whether a recorded action is in a stop's scope."""
     proposal = payload["proposal"]
     if scope == "model":
-        return of in next(records.entries(kind="cycle", cycle=action.cycle)).body["models"].values()
+        return of in _cycle(records, action)["models"].values()
     market = config.settings.market.name if config.settings.market else ""
     names = {"agent": "agent", "product": "product", "channel": "channel", "content": "content_id", "hcp": "hcp_id"}
     return scope == "everything" or (scope == "market" and of == market) or (scope in names and proposal[names[scope]] == of)
 
 
 def _refused(action: Stored, payload: Mapping[str, Any], reason: str, now: int, records: Records) -> Entry:
-    since = int(next(records.entries(kind="cycle", cycle=action.cycle)).body["now"])
+    since = int(action.body["at"] if "at" in action.body else _cycle(records, action)["now"])
     return refusal(action.seq, reason, now, since, payload["context"]["uses"])
 
 
-def _recall(workspace: Workspace, records: Records, config: Config, name: str, scope: str, of: str) -> int:
-    """Lists what the last cycle handed over within the stop, for whoever took it: a list cannot be unread, but need not be worked through."""
-    last = max(records.entries(kind="acted"), key=lambda entry: entry.seq, default=None)
-    if last is None:
-        return 0
-    cycle = last.cycle
-    handed = {seq for entry in records.entries(kind="acted", cycle=cycle) for seq in entry.body["actions"]}
-    rows = [
-        {"channel": "recall", "stop": name, "hcp_id": payload["hcp_id"], "action": payload["proposal"]["channel"], "decision": f"{cycle}/{payload['number']}"}
-        for action, payload in opened(records, cycle)
-        if action.seq in handed and _within(action, payload, scope, of, config, records)
-    ]
-    for file, data in lists(sorted(rows, key=lambda row: row["decision"]), "stop").items():
-        write_whole(workspace.out / cycle / file, data)
-    return len(rows)
+def _cycle(records: Records, action: Stored) -> Mapping[str, Any]:
+    """What the entry of the action's cycle says; of one between cycles, of the cycle before."""
+    return next(entry.body for entry in records.entries(kind="cycle") if action.cycle in (entry.cycle, between(entry.cycle)))
 
 
-def _count(records: Records) -> int:
-    return sum(1 for kind in ("stop", "hold") for _ in records.entries(kind=kind))
+def highest(records: Records) -> int:
+    """The highest number of a stop or downgrade."""
+    return max((numbered(str(entry.body["stop"])) for kind in MADE for entry in records.entries(kind=kind)), default=0)
