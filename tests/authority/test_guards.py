@@ -52,7 +52,14 @@ def test_a_good_guard_is_held_as_it_was_written() -> None:
         without(GUARD, "most", "least", "within", id="drift", on="drift", model="response", asks="confirm"),
         without(GUARD, "most", "within", id="floor", on="outcome", scope="product", of="alpha", floor="0.05", least="4"),
     ).guards
-    assert (first.most, first.least, first.roles, first.deadline_us, first.on_timeout, first.since(10 * DAY)) == (20_000, 20, ("compliance",), 3 * DAY, "refuse", 3 * DAY)
+    assert (first.most, first.least, first.roles, first.deadline_us, first.on_timeout, first.since(10 * DAY)) == (
+        20_000,
+        20,
+        ("compliance",),
+        3 * DAY,
+        "refuse",
+        3 * DAY,
+    )
     assert (second.count, second.most, second.then, second.roles, second.since(DAY)) == (3, None, "stop", (), -1)
     assert (third.model, third.asks) == ("response", ("confirm", "stop"))
     assert (fourth.floor, fourth.least, fourth.scope) == (50_000, 4, "product")

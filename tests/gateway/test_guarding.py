@@ -13,7 +13,9 @@ from remit.ledger.entries import SCHEMAS, check_entries
 from remit.terms.instants import DAY
 
 ERRORS = Guard("errors", "errors", "agent", "email", "stop", "ann", "A test.", within="7 days", most=250_000, least=4)
-COMPLAINTS = Guard("complaints", "complaints", "channel", "email", "confirm", "ann", "A test.", count=1, roles=("compliance",), deadline_us=DAY, on_timeout="refuse")
+COMPLAINTS = Guard(
+    "complaints", "complaints", "channel", "email", "confirm", "ann", "A test.", count=1, roles=("compliance",), deadline_us=DAY, on_timeout="refuse"
+)
 
 
 def outcome(seq: int, action: int, what: str, at: int, agent: str = "email") -> Fresh:
@@ -34,7 +36,10 @@ def test_a_share_trips_above_its_most_once_there_are_enough_cases() -> None:
 
 
 reports = st.lists(
-    st.tuples(st.integers(0, 5), st.sampled_from(["delivered", "failed", "bounced", "complaint"]), st.integers(0, 3 * DAY), st.sampled_from(["email", "calls"])), max_size=40
+    st.tuples(
+        st.integers(0, 5), st.sampled_from(["delivered", "failed", "bounced", "complaint"]), st.integers(0, 3 * DAY), st.sampled_from(["email", "calls"])
+    ),
+    max_size=40,
 )
 
 

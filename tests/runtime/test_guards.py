@@ -63,7 +63,14 @@ def test_complaints_downgrade_as_they_come_in_and_what_was_decided_alone_is_not_
         report(ledger, "unsubscribed", [2], now, hcp)
         assert clerk.act(deliverer(workspace, config)) == (0, 2)
         (row,) = rights_commands.status(workspace.root)["stops"]
-        assert (row["stop"], row["kind"], row["by"], row["scope"], row["of"], row["roles"]) == ("downgrade-0001", "downgrade", "remit", "agent", "email", ["compliance"])
+        assert (row["stop"], row["kind"], row["by"], row["scope"], row["of"], row["roles"]) == (
+            "downgrade-0001",
+            "downgrade",
+            "remit",
+            "agent",
+            "email",
+            ["compliance"],
+        )
         assert row["reason"] == "email-complaints: complaint or unsubscribed of 2 in 4 weeks, where at most 1 may be"
         answer = one(clerk, config, asked(clerk, hcp, "after"))
         assert (answer.disposition, rules(answer)) == ("waiting", ["downgrade-0001"])

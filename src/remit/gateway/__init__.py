@@ -5,16 +5,19 @@ from remit.gateway.channels.files import Delivery, deliver, lists, take_back
 from remit.gateway.clerk import Answer, Clerk, Renewed
 from remit.gateway.counting import Counts, Made, contacts_under, counted, histories
 from remit.gateway.credentials import (
+    PERSON_SCOPES,
     TOKEN_SCOPES,
     Client,
     Issued,
     Register,
     TokenKey,
     issue_credential,
+    issue_personal,
     may_issue,
     may_revoke,
     may_rotate,
     revoke_credential,
+    revoke_personal,
     rotate_token_key,
 )
 from remit.gateway.door import Stopped, asked_now, clear, clear_approved
@@ -23,15 +26,17 @@ from remit.gateway.facts import Known, gather, on_file, open_inquiries
 from remit.gateway.queue import ACCOUNTABLE, REASONS, Heard, Yes, approval, escalation, handed_over, heard, lacking, may_say, refusal, remark
 from remit.gateway.single import Single
 from remit.gateway.tally import Tally
-from remit.gateway.tokens import Bearer, Charters, Granted, Tokens
+from remit.gateway.tokens import Bearer, Caller, Charters, Granted, OnFile, Tokens
 
 __all__ = [
     "ACCOUNTABLE",
+    "PERSON_SCOPES",
     "REASONS",
     "TOKEN_SCOPES",
     "Answer",
     "Asked",
     "Bearer",
+    "Caller",
     "Charters",
     "Clerk",
     "Client",
@@ -44,6 +49,7 @@ __all__ = [
     "Issued",
     "Known",
     "Made",
+    "OnFile",
     "Register",
     "Renewed",
     "Room",
@@ -68,6 +74,7 @@ __all__ = [
     "heard",
     "histories",
     "issue_credential",
+    "issue_personal",
     "lacking",
     "lists",
     "may_issue",
@@ -79,6 +86,7 @@ __all__ = [
     "refusal",
     "remark",
     "revoke_credential",
+    "revoke_personal",
     "rotate_token_key",
     "take_back",
 ]

@@ -18,7 +18,7 @@ from remit.terms.encoding import digest
 from remit.terms.instants import format_instant
 
 PACKS = ("US", "UK", "DE")
-_PATIENCE_S = 0.25
+PATIENCE_S = 0.25
 """How long a stop waits for its turn among those who decide; a cycle, which has it for long, does not hold a stop up."""
 
 
@@ -71,7 +71,7 @@ def stop(workspace: Path, scope: str, of: str, by: str, reason: str) -> dict[str
 
 
 def _stopped(place: Workspace, scope: str, of: str, by: str, reason: str) -> dict[str, Any]:
-    with turn(place, _PATIENCE_S), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
+    with turn(place, PATIENCE_S), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
         config = read_config(config_texts(place))
         return stopping.stop(place, ledger, config, scope, of, by, reason, present(ledger, config.settings))
 

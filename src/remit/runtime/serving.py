@@ -18,10 +18,12 @@ from remit.gateway import Answer, Asked, Clerk, GatewayError
 from remit.gateway.describing import describe
 from remit.gateway.errors import CredentialError
 from remit.gateway.mcp import served_by_mcp
+from remit.gateway.people import for_people
 from remit.gateway.rest import app
 from remit.gateway.tokens import Tokens
 from remit.gateway.verbs import Refused
 from remit.ledger import Ledger, open_ledger
+from remit.runtime.attending import Attending
 from remit.runtime.chartered import AUDIENCE, tokens
 from remit.runtime.leases import watching
 from remit.runtime.office import Office, Place
@@ -55,6 +57,7 @@ def application() -> FastAPI:
             worker.close()
 
     served = app(worker, lifespan)
+    for_people(served, worker.desk)
     served.mount("/", protocol)
     return served
 
@@ -70,6 +73,7 @@ class Worker:
         self._charters: Mapping[str, Charter] = {}
         self._digests: Mapping[str, str] = {}
         self._office = Office(self._take)
+        self.desk = Attending(workspace, self._of_tokens)
         self._registry = CollectorRegistry()
         self._registry.register(_Counted(self._office))
 
@@ -81,6 +85,7 @@ class Worker:
 
     def close(self) -> None:
         """Finishes what was asked, and ends."""
+        self.desk.close()
         self._office.close()
         for ledger in (self._ledger, self._doors):
             if ledger is not None:

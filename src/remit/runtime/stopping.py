@@ -9,7 +9,7 @@ from remit.gateway import between, refusal
 from remit.gateway.guarding import STOP, numbered
 from remit.ledger import Entry, Ledger, Records, Stored
 from remit.runtime.carry import unsettled
-from remit.runtime.errors import WorkspaceError
+from remit.runtime.errors import NotAllowedError, WorkspaceError
 from remit.runtime.recalling import recall
 from remit.runtime.workspace import Config, Workspace
 
@@ -45,7 +45,13 @@ def _in_force(records: Records, kind: str, upto: int) -> list[Stored]:
 
 
 def stop(workspace: Workspace, ledger: Ledger, config: Config, scope: str, of: str, by: str, reason: str, now: int) -> dict[str, Any]:
-    """Stops `of` in `scope`: recorded with the refusal of everything in it that waits, and with a list of what was handed over last and is to be taken back.
+    """Stops `of` in `scope`, and does what follows: as `begin` and `finish`."""
+    name = begin(ledger, config, scope, of, by, reason, now)
+    return {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, **finish(workspace, ledger, config, name, now)}
+
+
+def begin(ledger: Ledger, config: Config, scope: str, of: str, by: str, reason: str, now: int) -> str:
+    """Stops `of` in `scope`: from the entry on, whose name is returned, nothing in it is decided or handed over.
 
     `by` is a person who may stop it, or empty: whoever is at the machine may stop, and not start again. Raises `WorkspaceError` for a scope that is not there,
     and for a person who may not.
@@ -58,17 +64,11 @@ def stop(workspace: Workspace, ledger: Ledger, config: Config, scope: str, of: s
         raise WorkspaceError(f"there is no {scope} `{of}` to stop" if of else f"{scope}: what of it is missing", do=there)
     allowed = may_stop(config, scope, of, now)
     if by and by not in allowed:
-        raise WorkspaceError(f"`{by}` may not stop this", where=f"{scope} {of}".strip(), do=f"{', '.join(sorted(allowed))} may.")
-    name = _record(ledger, scope, of, by, reason, now)
-    return {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, **finish(workspace, ledger, config, name, now)}
-
-
-def _record(ledger: Ledger, scope: str, of: str, by: str, reason: str, now: int) -> str:
-    """Records a stop under a name that no other has, however many are made at once."""
+        raise NotAllowedError(f"`{by}` may not stop this", where=f"{scope} {of}".strip(), do=f"{', '.join(sorted(allowed))} may.")
     size = ledger.size
-    known = highest(ledger)
-    with ledger.turn(size) as turn:
-        number = 1 + max([known, *(numbered(str(entry.body["stop"])) for entry in turn.fresh if entry.kind in MADE)])
+    before = highest(ledger)
+    with ledger.turn(size) as turn:  # however many stop at once, each has a name of its own
+        number = 1 + max([before, *(numbered(str(entry.body["stop"])) for entry in turn.fresh if entry.kind in MADE)])
         name = f"stop-{number:04d}"
         about = {"stop": name, "by": by, "reason": reason, "at": now}
         entry = Entry("hold", HOLD, about, of, {"hcp_id": of}) if scope == "hcp" else Entry("stop", STOP, {**about, "scope": scope, "of": of})
@@ -99,9 +99,9 @@ def start(ledger: Ledger, config: Config, name: str, by: str, reason: str, now: 
     scope, of = str(entries[0].body.get("scope", "hcp")), str(entries[0].body.get("of", ""))
     allowed, asked = may_stop(config, scope, of, now), [str(step["by"]) for step in steps]
     if by not in allowed:
-        raise WorkspaceError(f"`{by}` may not start this again", where=name, do=f"Two of {', '.join(sorted(allowed))} may, each for themselves.")
+        raise NotAllowedError(f"`{by}` may not start this again", where=name, do=f"Two of {', '.join(sorted(allowed))} may, each for themselves.")
     if by in asked:
-        raise WorkspaceError(f"`{by}` has asked for it already", where=name, do="Another person must say yes.")
+        raise NotAllowedError(f"`{by}` has asked for it already", where=name, do="Another person must say yes.")
     step = "yes" if asked else "asked"
     ledger.append(f"{name}:{step}", [Entry("start", START, {"stop": name, "step": step, "by": by, "reason": reason, "at": now})], cycle=f"{name}:{step}")
     return {"stop": name, "step": step, "by": by, "others": sorted(allowed - {by, *asked})}
