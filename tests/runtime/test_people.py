@@ -57,7 +57,7 @@ def test_a_person_asks_who_answers_and_is_told_as_by_the_command(desk: tuple[Wor
 
 
 def test_a_stop_over_the_wire_is_answered_at_once_holds_and_is_ended_by_two(desk: tuple[Workspace, Callable[[str], Client]]) -> None:
-    workspace, signed_in = desk
+    _workspace, signed_in = desk
     email, owner, compliance = signed_in("email"), signed_in("owner-email"), signed_in("compliance-lead")
     what, hcp = said(email), all_hcps(email)[0]
     assert signed_in("owner-msl").call("POST", "/v1/stops", {"scope": "agent", "of": "email", "reason": "mine"})[0] == 403
@@ -109,7 +109,7 @@ def test_while_a_run_is_at_work_a_yes_is_told_to_come_again_and_a_stop_is_not(de
 
 
 def test_neither_opens_what_is_the_others_nor_without_its_scope(desk: tuple[Workspace, Callable[[str], Client]]) -> None:
-    workspace, signed_in = desk
+    _workspace, signed_in = desk
     agent, person = signed_in("email"), signed_in("compliance-lead")
     for method, path, body in (
         ("GET", "/v1/questions/agent/email", None),
@@ -132,7 +132,7 @@ def test_neither_opens_what_is_the_others_nor_without_its_scope(desk: tuple[Work
         assert person.call(method, path, {} if method == "POST" else None)[0] == 401
     person.sign_in("ask")
     assert person.call("GET", "/v1/stops")[0] == 403
-    status, described = person.raw("GET", "/openapi.json")
+    _status, described = person.raw("GET", "/openapi.json")
     assert {"/v1/questions/{kind}/{name}", "/v1/stops", "/v1/stops/{name}/start", "/v1/queue", "/v1/queue/{digest}/approve"} <= set(described["paths"])
     for body in (
         {"scope": "agent", "of": "email"},
@@ -168,7 +168,7 @@ def test_a_person_who_leaves_is_let_in_no_more_from_that_moment(desk: tuple[Work
 
 
 def test_stops_at_the_same_moment_all_count_under_names_of_their_own(desk: tuple[Workspace, Callable[[str], Client]]) -> None:
-    workspace, signed_in = desk
+    _workspace, signed_in = desk
     client, told = signed_in("compliance-lead"), list[Any]()
     threads = [
         threading.Thread(target=lambda: told.append(client.call("POST", "/v1/stops", {"scope": "content", "of": "none-such", "reason": "a test"})))
