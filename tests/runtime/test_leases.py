@@ -126,6 +126,8 @@ def test_nobody_is_ended_by_a_note_of_another_process_of_that_number_or_of_anoth
             assert process.poll() is None
         path.write_text("{")
         assert not end_lapsed(path)
+        path.write_text(note.replace(f'"pid": {process.pid}', f'"pid": {os.getpid()}'))
+        assert not end_lapsed(path)
         path.write_text(note)
         assert end_lapsed(path)
 

@@ -137,7 +137,7 @@ class Clerk:
         """Whether something is to be handed over, as of this clerk's last turn."""
         return bool(self._tally.due)
 
-    def act(self, deliver: Deliver, most: int = 1000) -> tuple[int, int]:
+    def act(self, deliver: Deliver, most: int = 250) -> tuple[int, int]:
         """Hands over what is autonomous and due: found in the ledger, judged again by what is known now, given to its channel and recorded before anybody else
         gets a turn, so that no stop can come in between. Returns how many were handed over and how many refused."""
         if not self._tally.due and not self.waits():
@@ -178,6 +178,7 @@ class Clerk:
                 self._tally.take(self._ledger.fresh(self._tally.seq))
                 self._behind = False
             with self._gate() as lease, self._ledger.turn(self._tally.seq, lease.lasts_s) as turn:
+                lease.renew()  # it may have waited for the log
                 if lease.broken_off:
                     self._mend()
                     lease.mended()

@@ -21,6 +21,8 @@ from remit.runtime.errors import WorkspaceError
 
 CLERK_S = 5.0
 """How long a worker may take from one step of its turn to the next. A step takes milliseconds."""
+WAIT_S = 35.0
+"""How long it may wait for the log itself, which somebody without a turn may be holding: a little longer than it does before it gives up."""
 COMMAND_S, _BEAT_S = 30.0, 1.0
 """How long a command's lease is, which a thread of it renews: it may be at work for minutes, and one call of a library may keep that thread waiting."""
 _LOOK_S, _POLL_S, _SLOW_S = 0.25, 0.001, 0.2
@@ -38,11 +40,11 @@ class Lease:
         self._until, self._lock = monotonic() + lasts_s, threading.Lock()
         self.broken_off = False
 
-    def take(self) -> None:
-        """Notes who holds it from now on."""
+    def take(self, waits_s: float) -> None:
+        """Notes who holds it from now on, for `waits_s` more at first."""
         if self._handle is not None:
             self.broken_off = _read(self._handle) is not None
-            self.extend()
+            self.extend(waits_s)
 
     def renew(self) -> None:
         """Goes on for another step. INVARIANT (a lease that has run out acts no more): called before files are written and before the commit; raises
@@ -51,11 +53,11 @@ class Lease:
             raise WorkspaceError("this turn took longer than its lease", do="Nothing was recorded; it is tried again by itself.")
         self.extend()
 
-    def extend(self) -> None:
-        """Begins its length anew."""
+    def extend(self, more_s: float = 0.0) -> None:
+        """Begins its length anew, with `more_s` added."""
         with self._lock:
             if self._handle is not None:
-                self._until = monotonic() + self.lasts_s
+                self._until = monotonic() + self.lasts_s + more_s
                 _write(self._handle, {**_me(os.getpid()), "until_ms": int(self._until * 1000), "beats": self._beats})
 
     def mended(self) -> None:
@@ -71,13 +73,14 @@ class Lease:
 
 
 @contextmanager
-def held(path: Path, *, lasts_s: float, beats: bool, patience_s: float | None = None) -> Iterator[Lease]:
+def held(path: Path, *, lasts_s: float, beats: bool, patience_s: float | None = None, waits_s: float = 0.0) -> Iterator[Lease]:
     """Waits for a turn at the file `path`, and has it; one who has waited `patience_s` for others that go on with theirs goes on without. `beats`: it is
-    renewed by itself while the process runs, and holders past their lease are ended while it waits; else `watching` does that."""
+    renewed by itself while the process runs, and holders past their lease are ended while it waits; else `watching` does that, and the first step may take
+    `waits_s` longer."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         lease = Lease(handle if _taken(handle, path, beats, patience_s) else None, lasts_s, beats=beats)
-        lease.take()
+        lease.take(waits_s)
         try:
             with _repeating(lease.extend, _BEAT_S) if beats else _nothing():
                 yield lease
@@ -95,7 +98,8 @@ def watching(path: Path) -> Iterator[None]:
 
 
 def end_lapsed(path: Path) -> bool:
-    """Ends the process that holds the turn at `path`, if its lease has run out and it is on this machine; its locks end with it. Says whether it did."""
+    """Ends the process that holds the turn at `path`, if its lease has run out, it is on this machine, and another than this; its locks end with it. Says
+    whether it did."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -111,7 +115,7 @@ def end_lapsed(path: Path) -> bool:
             signal.pidfd_send_signal(process, signal.SIGKILL)
         finally:
             os.close(process)
-    except (ProcessLookupError, PermissionError) as error:
+    except OSError as error:
         _LOG.warning("the turn is past its lease, and its holder cannot be ended: %s", error)
         return False
     finally:
@@ -123,7 +127,7 @@ def end_lapsed(path: Path) -> bool:
 def _lapsed(handle: int) -> dict[str, Any] | None:
     """The note of a holder that lives, and whose lease has run out."""
     note = _read(handle)
-    if not note or not note["pid"] or note["started"] is None or monotonic() * 1000 < note["until_ms"]:
+    if not note or note["pid"] in (0, os.getpid()) or note["started"] is None or monotonic() * 1000 < note["until_ms"]:
         return None
     return note if {name: note[name] for name in ("pid", "started", "machine")} == _me(note["pid"]) else None
 

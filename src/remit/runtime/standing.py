@@ -10,7 +10,7 @@ from remit.ledger import Ledger
 from remit.runtime import guarding, rights, stopping
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import notices, rows_of, standing_inputs, take_back_unrecorded
-from remit.runtime.leases import CLERK_S, Lease, held
+from remit.runtime.leases import CLERK_S, WAIT_S, Lease, held
 from remit.runtime.reporting import last_cycle
 from remit.runtime.run import present, unfinished
 from remit.runtime.stopping import held_at, stops_at
@@ -58,7 +58,7 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
         )
 
     def gate() -> AbstractContextManager[Lease]:
-        return held(turn_file(workspace), lasts_s=CLERK_S, beats=False)
+        return held(turn_file(workspace), lasts_s=CLERK_S, beats=False, waits_s=WAIT_S)
 
     def mend() -> None:
         take_back_unrecorded(workspace, ledger)
