@@ -6,12 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from remit.runtime import commands, rights_commands
+from remit.ledger import open_ledger
+from remit.ledger.databases import writing
+from remit.runtime import commands, rights_commands, standing
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.leases import CLERK_S, Lease, end_lapsed, held, watching
 from remit.runtime.run import run_cycle
@@ -165,6 +168,18 @@ def test_a_worker_that_goes_on_after_its_lease_has_run_out_records_nothing(works
         (acted,) = ledger.entries(kind="acted", cycle=clerk.standing.label)
         assert len(acted.body["actions"]) == 1
         assert [path.parent.name for path in (workspace.out / clerk.standing.label).rglob("email.csv")] == [str(acted.body["actions"][0])]
+
+
+def test_a_worker_that_waits_for_the_log_longer_than_its_lease_is_not_past_it(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standing, "CLERK_S", 0.5)
+    with place(workspace) as (clerk, config, _):
+        hcp, *_ = free(clerk)
+        with closing(open_ledger(workspace.ledger, entropy=os.urandom)) as other, writing(other.log):
+            worker = ThreadPoolExecutor(1)
+            decided = worker.submit(one, clerk, config, asked(clerk, hcp, "late"))
+            time.sleep(1)
+        assert decided.result(30).disposition == "chosen"
+        worker.shutdown()
 
 
 def test_a_run_that_is_halted_within_its_commit_does_not_keep_a_stop_out_for_ever(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,11 +74,12 @@ class Clerk:
         self._ledger, self._gate, self._clock, self._mend, self._finish = ledger, gate, clock, mend, finish
         self._fresh, self._tally, self._behind = fresh, fresh(), True
         self._table: tuple[int, Table] = (-1, standing.table)
+        self._renew: Callable[[], None] = lambda: None
 
     def answer(self, asks: Sequence[tuple[Charter, Asked]]) -> list[Answer | GatewayError]:
         """Decides each in its order, and records all with one commit; a key that was answered before is told the same again. An HCP whom the charter does not
         cover, or a key used for something else, is that proposal's `GatewayError` alone. Raises `Renewed`, `LedgerError`."""
-        with self._turn() as (turn, tally, now, _):
+        with self._turn() as (turn, tally, now):
             table, entries, answers = self._in_force(tally), list[Entry](), list[Answer | GatewayError]()
             refs = turn.refs({asked.hcp_id for charter, asked in asks if self.may_see(charter, asked)})
             here: dict[str, Answer] = {}
@@ -115,7 +116,7 @@ class Clerk:
 
     def withdraw(self, agent: str, name: str) -> Answer | None:
         """Takes an agent's proposal back, if it was not acted on yet; says what became of it either way, None if it made none."""
-        with self._turn() as (turn, tally, now, _):
+        with self._turn() as (turn, tally, now):
             given = tally.given.get(name)
             if given is not None and given.agent == agent and given.disposition in ("chosen", "waiting"):
                 entry = refusal(given.entry, "withdrawn by the agent", now, given.at, given.uses, because="withdrawn")
@@ -142,7 +143,7 @@ class Clerk:
         gets a turn, so that no stop can come in between. Returns how many were handed over and how many refused."""
         if not self._tally.due and not self.waits():
             return 0, 0
-        with self._turn() as (turn, tally, now, lease):
+        with self._turn() as (turn, tally, now):
             due = sorted(tally.due)[:most]
             if not due:
                 return 0, 0
@@ -158,7 +159,7 @@ class Clerk:
                     refused.append(refusal(seq, found, now, given.at, given.uses))
             entries = list(refused)
             if cleared:
-                lease.renew()
+                self._renew()
                 acted = [Acted(item, "files", now) for item in cleared]
                 files = deliver(self.standing.label, cleared[0].recorded.entry, cleared)
                 body = {"actions": [item.cleared.recorded.entry for item in acted], "channel": "files", "at": now, "files": dict(files)}
@@ -172,13 +173,14 @@ class Clerk:
         return self._ledger.size > self._tally.seq
 
     @contextmanager
-    def _turn(self) -> Iterator[tuple[Turn, Tally, int, Held]]:
+    def _turn(self) -> Iterator[tuple[Turn, Tally, int]]:
         try:
             if self._behind:  # what may be much is read before anybody is kept waiting
                 self._tally.take(self._ledger.fresh(self._tally.seq))
                 self._behind = False
             with self._gate() as lease, self._ledger.turn(self._tally.seq, lease.lasts_s) as turn:
-                lease.renew()  # it may have waited for the log
+                self._renew = lease.renew
+                self._renew()  # it may have waited for the log
                 if lease.broken_off:
                     self._mend()
                     lease.mended()
@@ -187,8 +189,8 @@ class Clerk:
                     raise Renewed
                 now = self._clock()
                 stops = self._guarded(turn, self._tally, now)
-                yield turn, self._tally, now, lease
-                lease.renew()  # before the commit
+                yield turn, self._tally, now
+                self._renew()  # before the commit
             for name in stops:
                 self._finish(name)
         except BaseException:
