@@ -11,12 +11,12 @@ from typing import Any
 from remit.gateway import Tokens
 from remit.gateway.errors import CredentialError
 from remit.gateway.verbs import Refused
-from remit.ledger import open_ledger
+from remit.ledger import open_ledger, read_ledger
 from remit.runtime import queue_commands, rights_commands, stopping
 from remit.runtime.chartered import AUDIENCE
 from remit.runtime.errors import BusyError, NotAllowedError, WorkspaceError
 from remit.runtime.run import present
-from remit.runtime.workspace import Workspace, config_texts, read_config, turn
+from remit.runtime.workspace import Config, Workspace, config_texts, read_config, turn
 from remit.terms.errors import RemitError
 
 _PATIENCE_S = 0.1
@@ -31,6 +31,11 @@ class Attending:
         self._workspace, self._tokens = workspace, tokens
         self.at_once: Executor = ThreadPoolExecutor(2, "stop")
         self.in_time: Executor = ThreadPoolExecutor(4, "people")
+        self._read: tuple[Config, str] | None = None
+
+    def open(self) -> None:
+        """Reads what a stop will need."""
+        self.in_time.submit(self._known)
 
     def close(self) -> None:
         """Finishes what was asked."""
@@ -55,9 +60,12 @@ class Attending:
     def stop(self, by: str, scope: str, of: str, reason: str) -> Mapping[str, Any]:
         """As `Desk`. What waits in the scope is refused, and what was handed over recalled, after this is answered."""
         place = self._workspace
-        with _told(422), turn(place, _PATIENCE_S), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
-            config = read_config(config_texts(place))
-            name = stopping.begin(ledger, config, scope, of, by, reason, present(ledger, config.settings))
+        with _told(422), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
+            config, owner = self._known()
+            now = present(ledger, config.settings)
+            stopping.check(ledger, config, owner, scope, of, by, now)
+            with turn(place, _PATIENCE_S):
+                name = stopping.begin(ledger, scope, of, by, reason, now)
         self.in_time.submit(self._finish, name)
         return {"stop": name, "scope": scope, "of": of if scope != "hcp" else "", "by": by, "reason": reason}
 
@@ -87,6 +95,15 @@ class Attending:
         """As `Desk`."""
         with _told(422):
             return queue_commands.decline(self._workspace.root, digest, by, because, text)
+
+    def _known(self) -> tuple[Config, str]:
+        """What people have written, as the files are now, and the table's owner: read again when one of them has changed, as a stop has no time for it."""
+        texts = config_texts(self._workspace)
+        if self._read is None or self._read[0].texts != texts:
+            config = read_config(texts)
+            with closing(read_ledger(self._workspace.ledger)) as records:
+                self._read = config, config.read_table(present(records, config.settings)).owner
+        return self._read
 
     def _finish(self, name: str) -> None:
         place = self._workspace

@@ -81,6 +81,7 @@ class Worker:
         """Begins to decide."""
         self._doors = open_ledger(self.workspace.ledger, entropy=os.urandom)
         self._tokens = tokens(self.workspace, self._doors)
+        self.desk.open()
         self._office.open()
 
     def close(self) -> None:

@@ -45,26 +45,28 @@ def _in_force(records: Records, kind: str, upto: int) -> list[Stored]:
 
 
 def stop(workspace: Workspace, ledger: Ledger, config: Config, scope: str, of: str, by: str, reason: str, now: int) -> dict[str, Any]:
-    """Stops `of` in `scope`, and does what follows: as `begin` and `finish`."""
-    name = begin(ledger, config, scope, of, by, reason, now)
+    """Stops `of` in `scope`, and does what follows: as `check`, `begin` and `finish`."""
+    check(ledger, config, config.read_table(now).owner, scope, of, by, now)
+    name = begin(ledger, scope, of, by, reason, now)
     return {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, **finish(workspace, ledger, config, name, now)}
 
 
-def begin(ledger: Ledger, config: Config, scope: str, of: str, by: str, reason: str, now: int) -> str:
-    """Stops `of` in `scope`: from the entry on, whose name is returned, nothing in it is decided or handed over.
-
-    `by` is a person who may stop it, or empty: whoever is at the machine may stop, and not start again. Raises `WorkspaceError` for a scope that is not there,
-    and for a person who may not.
-    """
+def check(records: Records, config: Config, owner: str, scope: str, of: str, by: str, now: int) -> None:
+    """Raises `WorkspaceError` for a scope that is not there, and for a person who may not stop it; `owner` is the table's. `by` is a person, or empty:
+    whoever is at the machine may stop, and not start again."""
     if scope not in SCOPES:
         raise WorkspaceError(f"nothing is stopped by `{scope}`", do=f"Stop one of: {', '.join(SCOPES)}.")
-    known = _known(scope, config, ledger)
+    known = _known(scope, config, records)
     if (scope == "everything") is not (of == "") or (known is not None and of not in known):
         there = f"There are {', '.join(sorted(known))}." if known else "Say what is to be stopped." if not of else "`everything` takes no name."
         raise WorkspaceError(f"there is no {scope} `{of}` to stop" if of else f"{scope}: what of it is missing", do=there)
-    allowed = may_stop(config, scope, of, now)
+    allowed = may_stop(config, owner, scope, of, now)
     if by and by not in allowed:
         raise NotAllowedError(f"`{by}` may not stop this", where=f"{scope} {of}".strip(), do=f"{', '.join(sorted(allowed))} may.")
+
+
+def begin(ledger: Ledger, scope: str, of: str, by: str, reason: str, now: int) -> str:
+    """Stops `of` in `scope`, which was checked: from the entry on, whose name is returned, nothing in it is decided or handed over."""
     size = ledger.size
     before = highest(ledger)
     with ledger.turn(size) as turn:  # however many stop at once, each has a name of its own
@@ -97,7 +99,7 @@ def start(ledger: Ledger, config: Config, name: str, by: str, reason: str, now: 
     if not entries or any(step["step"] == "yes" for step in steps):
         raise WorkspaceError(f"no stop `{name}` is in force", do="See `remit status`.")
     scope, of = str(entries[0].body.get("scope", "hcp")), str(entries[0].body.get("of", ""))
-    allowed, asked = may_stop(config, scope, of, now), [str(step["by"]) for step in steps]
+    allowed, asked = may_stop(config, config.read_table(now).owner, scope, of, now), [str(step["by"]) for step in steps]
     if by not in allowed:
         raise NotAllowedError(f"`{by}` may not start this again", where=name, do=f"Two of {', '.join(sorted(allowed))} may, each for themselves.")
     if by in asked:
@@ -133,10 +135,10 @@ def status(records: Records) -> list[dict[str, Any]]:
     return rows
 
 
-def may_stop(config: Config, scope: str, of: str, now: int) -> set[str]:
-    """Who may stop it, and start it again with another: compliance, the table's owner, and whoever owns or watches what is stopped."""
+def may_stop(config: Config, owner: str, scope: str, of: str, now: int) -> set[str]:
+    """Who may stop it, and start it again with another: compliance, the table's `owner`, and whoever owns or watches what is stopped."""
     people, settings = config.people, config.settings
-    found = {name for name, person in people.items() if COMPLIANCE in person.roles} | {config.read_table(now).owner}
+    found = {name for name, person in people.items() if COMPLIANCE in person.roles} | {owner}
     for charter in config.charters:
         if of in {"agent": (charter.agent,), "product": charter.products, "channel": charter.channels}.get(scope, ()):
             found |= {charter.owner, *charter.watchers}
