@@ -89,18 +89,14 @@ def _refusals(workspace: Workspace, records: Records, config: Config, guard: Gua
     """Actions that were decided and refused at the door, against those that came there. What a person, the agent or a stop refused is none of them."""
     del workspace
     after, since = _started(records, guard), guard.since(now)
-    refused = {
-        int(entry.body["action"])
-        for entry in records.entries(kind="refused")
-        if entry.seq > after and int(entry.body["at"]) > since and _at_the_door(entry.body)
-    }
-    acted = {int(seq) for entry in records.entries(kind="acted") if entry.seq > after and int(entry.body["at"]) > since for seq in entry.body["actions"]}
-    labels = dict.fromkeys(entry.cycle for kind in ("refused", "acted") for entry in records.entries(kind=kind) if entry.seq > after)
+    recorded = [entry for kind in ("refused", "acted") for entry in records.entries(kind=kind) if entry.seq > after and int(entry.body["at"]) > since]
+    refused = {int(entry.body["action"]) for entry in recorded if entry.kind == "refused" and _at_the_door(entry.body)}
+    came = refused | {int(seq) for entry in recorded if entry.kind == "acted" for seq in entry.body["actions"]}
     inside = {
         action.seq
-        for label in labels
+        for label in dict.fromkeys(entry.cycle for entry in recorded)
         for action, payload in opened(records, label)
-        if action.seq in refused | acted and stopping.within(action, payload, guard.scope, guard.of, config, records)
+        if action.seq in came and stopping.within(action, payload, guard.scope, guard.of, config, records)
     }
     return passed(guard, len(refused & inside), len(inside), "refused at the door")
 

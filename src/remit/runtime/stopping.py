@@ -182,7 +182,7 @@ def _refused(action: Stored, payload: Mapping[str, Any], reason: str, now: int, 
 
 def _cycle(records: Records, action: Stored) -> Mapping[str, Any]:
     """What the entry of the action's cycle says; of one between cycles, of the cycle before."""
-    return next(entry.body for entry in records.entries(kind="cycle") if action.cycle in (entry.cycle, between(entry.cycle)))
+    return next(records.entries(kind="cycle", cycle=action.cycle.removesuffix(between("")))).body
 
 
 def highest(records: Records) -> int:
