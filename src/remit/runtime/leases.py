@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -58,7 +59,7 @@ class Lease:
         with self._lock:
             if self._handle is not None:
                 self._until = monotonic() + self.lasts_s + more_s
-                _write(self._handle, {**_me(os.getpid()), "until_ms": int(self._until * 1000), "beats": self._beats})
+                _write(self._handle, {**_ours(os.getpid()), "until_ms": int(self._until * 1000), "beats": self._beats})
 
     def mended(self) -> None:
         """Says that what was left behind is taken back."""
@@ -196,6 +197,9 @@ def _me(pid: int) -> dict[str, Any]:
         return {"pid": pid, "started": said[19], "machine": f"{_MACHINE.read_text().strip()}/{space}"}
     except OSError:
         return {"pid": pid, "started": None, "machine": ""}
+
+
+_ours = lru_cache(maxsize=1)(_me)
 
 
 def _read(handle: int) -> dict[str, Any] | None:
