@@ -1,8 +1,7 @@
 """Access tokens of agents and people (OAuth 2 client credentials): given for a client's secret, checked at every call.
 
 A token is a JWT signed with Ed25519. An agent's is bound to one charter: it names the digest of the charter's text, and ends when that text does; a person's
-ends when the person leaves. It may be used many
-times until it ends; what must not happen twice is guarded by the idempotency key of a proposal.
+ends when the person leaves. It may be used many times until it ends; what must not happen twice is guarded by the idempotency key of a proposal.
 """
 
 import json

@@ -44,13 +44,14 @@ def serve(workspace: Path, host: str, port: int, workers: int) -> None:
 
 def application() -> FastAPI:
     """The application of one worker, for the workspace that the environment names."""
-    worker = Worker(open_workspace(Path(os.environ[_WORKSPACE])))
+    workspace = open_workspace(Path(os.environ[_WORKSPACE]))
+    worker = Worker(workspace)
 
     protocol, running = served_by_mcp(worker, os.environ.get(_HOSTS, "127.0.0.1,localhost,[::1]").split(","))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with watching(turn_file(worker.workspace)):
+        with watching(turn_file(workspace)):
             worker.open()
             async with running():
                 yield
@@ -66,7 +67,7 @@ class Worker:
     """What the routes need: an office that takes turns at the log, and the tokens of agents."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+        self._workspace = workspace
         self._ledger: Ledger | None = None
         self._doors: Ledger | None = None
         self._tokens: Tokens | None = None
@@ -79,8 +80,8 @@ class Worker:
 
     def open(self) -> None:
         """Begins to decide."""
-        self._doors = open_ledger(self.workspace.ledger, entropy=os.urandom)
-        self._tokens = tokens(self.workspace, self._doors)
+        self._doors = open_ledger(self._workspace.ledger, entropy=os.urandom)
+        self._tokens = tokens(self._workspace, self._doors)
         self.desk.open()
         self._office.open()
 
@@ -149,12 +150,12 @@ class Worker:
     def _take(self) -> Place:
         if self._ledger is not None:
             self._ledger.close()
-        self._ledger = ledger = open_ledger(self.workspace.ledger, entropy=os.urandom)
-        clerk, config = take_place(self.workspace, ledger, _now, threads=1)
+        self._ledger = ledger = open_ledger(self._workspace.ledger, entropy=os.urandom)
+        clerk, config = take_place(self._workspace, ledger, _now, threads=1)
         self._charters = {charter.agent: charter for charter in config.charters}
         names = sorted(name for name in config.texts if name.startswith("agents/"))
         self._digests = {charter.agent: digest(config.texts[name].encode()) for name, charter in zip(names, config.charters, strict=True)}
-        return Place(clerk, deliverer(self.workspace, config), ledger.settle)
+        return Place(clerk, deliverer(self._workspace, config), ledger.settle)
 
     def _of_tokens(self) -> "Tokens":
         if self._tokens is None:
