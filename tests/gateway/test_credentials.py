@@ -28,10 +28,12 @@ from remit.gateway import (
     Register,
     Tokens,
     issue_credential,
+    issue_personal,
     may_issue,
     may_revoke,
     may_rotate,
     revoke_credential,
+    revoke_personal,
     rotate_token_key,
     tokens,
 )
@@ -108,6 +110,42 @@ def not_good(door: Tokens, token: str, now: int = AT, audience: str = AUDIENCE) 
     error = refused("invalid_token", lambda: door.check(token, now, audience))
     assert str(error) == "this token is not good, or not any more\n  Ask for another at the token endpoint."
     return error.cause
+
+
+def of_people(house: House, on_file: set[str]) -> tuple[Tokens, Issued]:
+    """A door that knows who is on file, and a credential of the person `other`."""
+    issued = issue_personal(house.ledger, "other", "owner", PEOPLE, "compliance", ["ask", "stop"], AT + DAY, at=AT, now=NOW, entropy=os.urandom)
+    door = Tokens(
+        house.ledger,
+        lambda agent, now, cycled: house.charters.get(agent),
+        issuer=ISSUER,
+        audience=AUDIENCE,
+        entropy=os.urandom,
+        on_file=lambda person, now, cycled: person in on_file,
+    )
+    return door, issued
+
+
+def test_a_persons_token_opens_what_is_peoples_and_nothing_of_agents(house: House) -> None:
+    door, issued = of_people(house, on_file := {"other"})
+    granted = door.grant(issued.client.id, issued.secret, [], AT)
+    caller = door.check_person(granted.token, AT, AUDIENCE, "stop")
+    assert (caller.client, caller.person, caller.scopes, caller.expires) == (issued.client.id, "other", {"ask", "stop"}, AT + LIFE_S * S)
+    assert "agent" in not_good(door, granted.token)
+    refused("insufficient_scope", lambda: door.check_person(granted.token, AT, AUDIENCE, "queue"))
+    refused("invalid_scope", lambda: door.grant(issued.client.id, issued.secret, ["propose"], AT))
+    refused("invalid_token", lambda: door.check_person(house.token(), AT, AUDIENCE))
+    on_file.clear()
+    refused("invalid_token", lambda: door.check_person(granted.token, AT, AUDIENCE))
+    refused("invalid_client", lambda: door.grant(issued.client.id, issued.secret, [], AT))
+    on_file.add("other")
+    revoke_personal(house.ledger, issued.client.id, "owner", PEOPLE, "other", at=AT, now=NOW)
+    refused("invalid_token", lambda: door.check_person(granted.token, AT, AUDIENCE))
+
+
+def test_a_door_that_knows_nobody_lets_no_person_in(house: House) -> None:
+    _, issued = of_people(house, set())
+    refused("invalid_client", lambda: house.door().grant(issued.client.id, issued.secret, [], AT))
 
 
 def parts(token: str) -> list[dict[str, Any]]:

@@ -282,6 +282,25 @@ def test_a_lock_that_another_holds_is_waited_for_and_then_told(ledger: Ledger) -
 
 
 @on_postgresql
+def test_a_turn_that_its_process_leaves_alone_is_ended_by_the_server_and_records_nothing(ledger: Ledger) -> None:
+    size = ledger.size
+
+    def halted() -> None:
+        with ledger.turn(size, 0.2) as turn:
+            turn.append("halted", [FAILURE], cycle="halted")
+            with open_ledger(ledger.place, entropy=stream(), wait_s=5.0) as other:  # waits for the turn, and no longer
+                other.append("others", [FAILURE], cycle="others")
+
+    with pytest.raises(LedgerError, match="connection to the server was lost"):
+        halted()
+    assert ledger.size == size + 1
+    assert ledger.appended("halted") is None
+    with ledger.turn(ledger.size, 5.0) as turn:
+        turn.append("later", [FAILURE], cycle="later")
+    assert ledger.size == size + 2
+
+
+@on_postgresql
 def test_a_writer_with_a_schema_of_its_own_name_waits_for_the_same_lock(ledger: Ledger) -> None:
     role = f"writer_{sa.make_url(ledger.place.url).database}"
     rights = f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {role}"

@@ -11,13 +11,13 @@ import polars as pl
 import pytest
 
 from remit.ledger import Entry, open_ledger, read_ledger
-from remit.runtime import commands, rights_commands
+from remit.runtime import commands, guarding, rights_commands
 from remit.runtime.enrolment import enrolled
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.init import create
 from remit.runtime.run import run_cycle
 from remit.runtime.settings import read_settings
-from remit.runtime.workspace import Workspace, open_workspace
+from remit.runtime.workspace import Workspace, config_texts, open_workspace, read_config
 
 Remit = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -143,6 +143,33 @@ def test_each_channel_is_shown_by_its_own_holdout_and_what_paths_credit_beside_i
     told = remit("outcomes", "show", "-w", workspace.root)
     assert told.returncode == 0, told.stderr
     assert "Correlation, not effect" in told.stdout
+
+
+def test_what_acting_changed_below_its_floor_stops_a_product_or_a_channel_once(workspace: Workspace) -> None:
+    run_cycle(workspace, 1, quiet)
+    guards = [
+        ("sure", "product", "alpha", 1000, 1),
+        ("high-enough", "product", "beta", 0, 1),
+        ("too-soon", "product", "alpha", 1000, 50),
+        ("mails", "channel", "email", 1000, 1),
+    ]
+    rows = [
+        f"  - {{id: {name}, on: outcome, scope: {scope}, of: {of}, floor: {floor}, least: {least}, then: stop, owner: compliance-lead, reason: A test.}}\n"
+        for name, scope, of, floor, least in guards
+    ]
+    config = read_config(config_texts(workspace))
+    config = config.with_table(config.table_text + "\nguards:\n" + "".join(rows))
+    with closing(open_ledger(workspace.ledger, entropy=urandom)) as ledger:
+        now = max(int(entry.body["now"]) for entry in ledger.entries(kind="cycle"))
+        table = config.table(now)
+        assert guarding.trip(workspace, ledger, config, table, now) == ["stop-0001", "stop-0002"]
+        bodies = [entry.body for entry in ledger.entries(kind="stop")]
+        assert [(body["guard"], body["scope"], body["of"]) for body in bodies] == [("sure", "product", "alpha"), ("mails", "channel", "email")]
+        looked = next(each["looks"][-1] for each in commands.outcomes_show(workspace.root, 0.9)["products"] if each["product"] == "alpha")
+        assert bodies[0]["figure"] == {name: round(looked[name] * 1_000_000) for name in ("effect", "low", "high")} | {"periods": looked["periods"]}
+        for person in ("owner-authority", "compliance-lead"):
+            rights_commands.start(workspace.root, "stop-0001", person, "a test")
+        assert guarding.trip(workspace, ledger, config, table, now) == []  # nothing more has settled
 
 
 def test_a_channel_taken_into_an_experiment_later_is_drawn_then(workspace: Workspace) -> None:

@@ -105,10 +105,36 @@ def test_what_waits_in_a_stopped_scope_is_refused_and_what_was_handed_over_is_na
     assert told["refused"] >= waiting > 0
     assert told["recalled"] == 0
     assert rights_commands.status(workspace.root)["waiting"] == before - told["refused"]
-    told = rights_commands.stop(workspace.root, "channel", "call", "", "a test")
     calls = sum(len(path.read_text().splitlines()) - 1 for path in (workspace.out / done.cycle).glob("call-*.csv"))
+    taken = next((workspace.out / done.cycle).glob("call-*.csv"))
+    gone = len(taken.read_text().splitlines()) - 1
+    taken.unlink()  # whoever took it
+    told = rights_commands.stop(workspace.root, "channel", "call", "", "a test")
     assert told["recalled"] == calls > 0
+    assert told["taken_back"] == calls - gone
+    assert not list((workspace.out / done.cycle).glob("call-*.csv"))
     assert len((workspace.out / done.cycle / f"recall-{told['stop']}.csv").read_text().splitlines()) == calls + 1
+
+
+def test_what_was_handed_over_with_a_yes_is_recalled_too(workspace: Workspace) -> None:
+    handed = None
+    for row in queue_commands.queue(workspace.root)["waiting"]:
+        told: dict[str, object] = {"became": "waits", "may": row["may"]}
+        while told["became"] == "waits" and handed is None:
+            role, people = next((role, people) for role, people in dict(told["may"]).items() if people)  # type: ignore[call-overload]  # by role
+            told = queue_commands.approve(workspace.root, row["digest"], people[0], role, 1)
+        if told["became"] == "handed over":
+            handed = row
+            break
+    assert handed is not None
+    (folder,) = (
+        (workspace.out / "cycle-0002").glob("approved-*") if handed["decision"].startswith("cycle-0002") else (workspace.out / "cycle-0001").glob("approved-*")
+    )
+    assert list(folder.glob("*.csv"))
+    told = rights_commands.stop(workspace.root, "hcp", handed["hcp_id"], "", "a test")
+    recalled = (workspace.out / "cycle-0002" / f"recall-{told['stop']}.csv").read_text()
+    assert f"{handed['decision']},yes" in recalled
+    assert not [path for path in folder.glob("*.csv") if not path.name.startswith("notice-")]
 
 
 def test_two_people_start_again_and_one_does_not(workspace: Workspace) -> None:

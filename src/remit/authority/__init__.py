@@ -5,21 +5,26 @@ from remit.authority.conditions import Facts
 from remit.authority.counted import EVER, Limit
 from remit.authority.errors import AuthorityError
 from remit.authority.exploring import limits
+from remit.authority.guards import GUARDED, REPORTED, Guard
 from remit.authority.invariants import Invariant, load_invariants
 from remit.authority.judging import Judgement, authorize, judge
 from remit.authority.loading import Layer, load_table
 from remit.authority.proving import Proof, Refutation, broken, prove
-from remit.authority.stops import LEFT_ALONE, SCOPES, Stop, stopped
+from remit.authority.stops import LEFT_ALONE, MACHINE, SCOPES, Stop, read_stop, stopped
 from remit.authority.tables import Exploration, Rule, Table
 
 __all__ = [
     "EVER",
+    "GUARDED",
     "LEFT_ALONE",
+    "MACHINE",
+    "REPORTED",
     "SCOPES",
     "AuthorityError",
     "Exploration",
     "Facts",
     "Gap",
+    "Guard",
     "Idle",
     "Invariant",
     "Judgement",
@@ -43,6 +48,7 @@ __all__ = [
     "load_table",
     "overlaps",
     "prove",
+    "read_stop",
     "stopped",
     "unreached",
 ]

@@ -11,6 +11,7 @@ from remit.authority.conditions import AllOf, Compare, Condition, Known, facts_o
 from remit.authority.counted import LIMIT_KEYS, Limit, read_limit
 from remit.authority.documents import Entry, Fault, Section, read_document
 from remit.authority.errors import AuthorityError, nearest
+from remit.authority.guards import Guard, read_guard
 from remit.authority.sql import names_in, read_condition
 from remit.authority.tables import Exploration, Obligation, Rule, Table, Threshold
 from remit.terms.encoding import MICRO, digest
@@ -21,7 +22,7 @@ from remit.terms.people import People
 from remit.terms.verdicts import OBLIGATIONS, Ruling
 
 _TABLE = "authority table"
-_TABLE_KEYS = ("version", "name", "owner", "effective", "expires", "thresholds", "rows", "obligations", "exploration", "limits")
+_TABLE_KEYS = ("version", "name", "owner", "effective", "expires", "thresholds", "rows", "obligations", "exploration", "limits", "guards")
 _PACK_KEYS = ("market", "version", "as_of", "says", "rows", "obligations", "limits")
 _THRESHOLD_KEYS = ("name", "value", "owner", "says")
 _ROW_KEYS = ("id", "when", "verdict", "owner", "reason")
@@ -119,6 +120,7 @@ class Loader:
         duties = tuple(self._obligation(entry, number) for number, entry in self._entries(top, "obligations"))
         tries = tuple(self._exploration(entry, number) for number, entry in self._entries(top, "exploration"))
         limits = tuple(self._limit(entry, number) for number, entry in self._entries(top, "limits"))
+        guards = tuple(self._guard(entry, number) for number, entry in self._entries(top, "guards"))
         rows: tuple[Rule | Obligation | Exploration, ...] = (*rules, *duties, *tries)
         read = {word for row in rows for word in names_in(row.when)}
         for unread in sorted(self.thresholds.keys() - read) if not self.faults else ():
@@ -137,6 +139,7 @@ class Loader:
             since=since,
             until=until,
             limits=limits,
+            guards=guards,
         )
 
     def _entries(self, top: Section, key: str) -> Iterator[tuple[int, Entry]]:
@@ -189,6 +192,11 @@ class Loader:
         limit_id = self._id(row, "limit")
         row.only(self.limit_keys)
         return read_limit(row, limit_id, self._owner(row), self.layer)
+
+    def _guard(self, entry: Entry, number: int) -> Guard:
+        row = Section(entry, f"guard {number}", self.faults)
+        guard_id = self._id(row, "guard")
+        return read_guard(row, guard_id, self._owner(row), lambda: (self._roles(row), _deadline(row), self._one_of(row, "on_timeout", _TIMEOUTS)))
 
     def _rule(self, entry: Entry, number: int) -> Rule:
         row = Section(entry, f"row {number}", self.faults)

@@ -1,8 +1,10 @@
-"""Stops: a scope in which nothing may be done, whatever a table allows. As rows of a table, so that a verdict names the stop that made it."""
+"""Stops: a scope in which nothing may be done, whatever a table allows; and downgrades, in which nothing may be done without a person. As rows of a table, so
+that a verdict names the stop that made it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from remit.authority.conditions import AnyOf, Compare, Condition, Constant, facts_of, to_polars, to_python
 from remit.authority.tables import Rule, Table
@@ -22,15 +24,30 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
 """What may be stopped, and the facts that say whether a proposal is within."""
 
 
+MACHINE = "remit"
+"""Who stopped, where a guard did."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A stop in force: `of` names what of its scope is stopped (empty for everything, and for HCPs, whose ids lie sealed)."""
+    """A stop in force: `of` names what of its scope is stopped (empty for everything, and for HCPs, whose ids lie sealed). With `roles` it is a downgrade:
+    what a machine might do by itself, they are asked for. `owner` answers for the guard that tripped."""
 
     id: str
     scope: str
     of: str
     by: str
     reason: str
+    owner: str = ""
+    roles: tuple[str, ...] = ()
+    deadline_us: int | None = None
+    on_timeout: str | None = None
+
+
+def read_stop(body: Mapping[str, Any]) -> Stop:
+    """The stop or downgrade that an entry's body says."""
+    name, scope, of, by, reason = (str(body[name]) for name in ("stop", "scope", "of", "by", "reason"))
+    return Stop(name, scope, of, by, reason, str(body.get("owner", "")), tuple(body.get("roles", ())), body.get("deadline_us"), body.get("on_timeout"))
 
 
 LEFT_ALONE = Stop("stop-hcp", "hcp", "", "", "this physician is to be left alone")
@@ -38,7 +55,7 @@ LEFT_ALONE = Stop("stop-hcp", "hcp", "", "", "this physician is to be left alone
 
 
 def stopped(table: Table, stops: Iterable[Stop]) -> Table:
-    """`table` with a forbidden row for each stop. Where a fact of the scope is not known, the stop holds."""
+    """`table` with a forbidden row for each stop, and for each downgrade one that asks. Where a fact of the scope is not known, the stop holds."""
     rules = tuple(_rule(stop, table.owner) for stop in stops)
     kinds = {fact: FACTS[fact].kind for rule in rules for fact in facts_of(rule.condition)}
     return replace(table, rules=(*table.rules, *rules), kinds=MappingProxyType(dict(sorted({**table.kinds, **kinds}.items()))))
@@ -51,13 +68,13 @@ def _rule(stop: Stop, owner: str) -> Rule:
         id=stop.id,
         when=" OR ".join(f"{fact} = '{stop.of}'" if stop.of else fact for fact in facts) or "TRUE",
         condition=condition,
-        ruling=Ruling.FORBIDDEN,
-        owner=stop.by or owner,
-        reason=f"Stopped: {stop.reason}",
-        roles=(),
-        deadline_us=None,
-        on_timeout=None,
-        only_tightens=False,
+        ruling=Ruling.CONFIRM if stop.roles else Ruling.FORBIDDEN,
+        owner=stop.owner or stop.by or owner,
+        reason=f"{'Downgraded' if stop.roles else 'Stopped'}: {stop.reason}",
+        roles=stop.roles,
+        deadline_us=stop.deadline_us,
+        on_timeout=stop.on_timeout,
+        only_tightens=bool(stop.roles),
         holds=to_python(condition),
         expression=to_polars(condition),
         layer="stop",

@@ -7,6 +7,7 @@ import polars as pl
 
 from remit.authority.conditions import Condition, Known, Test, Value, leaves
 from remit.authority.counted import Limit
+from remit.authority.guards import Guard
 from remit.terms.facts import Kind
 from remit.terms.verdicts import Ruling
 
@@ -85,7 +86,7 @@ class Exploration:
 class Table:
     """A checked table. `digest` is the SHA-256 of its text in UTF-8; `kinds` are the facts its rows speak of, which each judgement must be given.
     Without `exploration` nothing is done but what is chosen for its value. `since` and `until` (UTC microseconds, half-open; None: open) say when it is in
-    force. `limits` are counted over all that is recorded, and hold for whatever the rows allow."""
+    force. `limits` are counted over all that is recorded, and hold for whatever the rows allow; `guards` stop by themselves, or have a person asked."""
 
     version: int
     name: str
@@ -99,6 +100,7 @@ class Table:
     since: int | None = None
     until: int | None = None
     limits: tuple[Limit, ...] = ()
+    guards: tuple[Guard, ...] = ()
 
     def in_force(self, now: int) -> bool:
         """Whether it is in force at `now` (UTC microseconds)."""

@@ -6,16 +6,19 @@ from remit.gateway.clerk import Answer, Clerk, Renewed
 from remit.gateway.clocks import steady
 from remit.gateway.counting import Counts, Made, contacts_under, counted, histories, one_more, rents
 from remit.gateway.credentials import (
+    PERSON_SCOPES,
     TOKEN_SCOPES,
     Client,
     Issued,
     Register,
     TokenKey,
     issue_credential,
+    issue_personal,
     may_issue,
     may_revoke,
     may_rotate,
     revoke_credential,
+    revoke_personal,
     rotate_token_key,
 )
 from remit.gateway.door import Stopped, asked_now, clear, clear_approved
@@ -29,12 +32,13 @@ from remit.gateway.reported import OUTCOME, TAKEN_UP, WHATS, Outcome, Reported
 from remit.gateway.reporting import Arrived, Prompt, Taken
 from remit.gateway.single import Single
 from remit.gateway.tally import CLOCKED, RENEWS, Pending, Tally
-from remit.gateway.tokens import Bearer, Charters, Granted, Tokens
+from remit.gateway.tokens import Bearer, Caller, Charters, Granted, OnFile, Tokens
 
 __all__ = [
     "ACCOUNTABLE",
     "CLOCKED",
     "OUTCOME",
+    "PERSON_SCOPES",
     "REASONS",
     "RENEWS",
     "TAKEN_UP",
@@ -44,6 +48,7 @@ __all__ = [
     "Arrived",
     "Asked",
     "Bearer",
+    "Caller",
     "Charters",
     "Clerk",
     "Client",
@@ -59,6 +64,7 @@ __all__ = [
     "Known",
     "Licence",
     "Made",
+    "OnFile",
     "Outcome",
     "Pending",
     "Prompt",
@@ -92,6 +98,7 @@ __all__ = [
     "histories",
     "in_force",
     "issue_credential",
+    "issue_personal",
     "lacking",
     "lists",
     "may_issue",
@@ -106,6 +113,7 @@ __all__ = [
     "remark",
     "rents",
     "revoke_credential",
+    "revoke_personal",
     "rotate_token_key",
     "steady",
     "take_back",

@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from remit.authority import Table
 from remit.gateway.between import Asked, Decision, Standing, decide, in_force, proposal_id
 from remit.gateway.clocks import steady
 from remit.gateway.door import clear_one
 from remit.gateway.errors import GatewayError
+from remit.gateway.guarding import tripped
 from remit.gateway.queue import refusal
 from remit.gateway.reading import Since, facts_of
 from remit.gateway.reported import Outcome, Reported, report
@@ -24,6 +25,22 @@ from remit.terms.proposals import Acted, Cleared, Recorded
 
 Deliver = Callable[[str, int, Sequence[Cleared]], Mapping[str, Mapping[str, Any]]]
 """Gives cleared actions to their channels: of a label and the number of the first, the files by name with digest and rows. Again, it changes nothing."""
+
+
+class Held(Protocol):
+    """The lease of a turn, from one step of it to the next `lasts_s`. `broken_off`: whoever had it before ended within, and may have left files that nobody
+    recorded."""
+
+    broken_off: bool
+    lasts_s: float
+
+    def renew(self) -> None:
+        """Goes on for another step. Raises a `RemitError` if the lease has run out."""
+        ...
+
+    def mended(self) -> None:
+        """Says that what was left behind is taken back."""
+        ...
 
 
 class Renewed(Exception):  # noqa: N818 - no error: what is known must be taken anew
@@ -44,9 +61,9 @@ class Answer:
 class Clerk:
     """One worker's place at the log. Not for two threads at once; for any number of processes.
 
-    `fresh` is the tally of what was known when `standing` was taken. `gate` is held during every turn: whoever plans a cycle holds it against the clerks.
-    `clock` tells UTC microseconds of the workspace, `wall` those of the machine, where they are not the same; while the clock stands before what is recorded,
-    nothing is decided.
+    `fresh` is the tally of what was known when `standing` was taken. `gate` is held during every turn, and ends by itself: whoever plans a cycle holds it
+    against the clerks. `clock` tells UTC microseconds of the workspace, `wall` those of the machine, where they are not the same; while the clock stands before
+    what is recorded, nothing is decided. `mend` takes back files that nobody recorded, `finish` does what follows a stop that a guard has made.
     """
 
     def __init__(
@@ -54,16 +71,19 @@ class Clerk:
         ledger: Ledger,
         standing: Standing,
         fresh: Callable[[], Tally],
-        gate: Callable[[], AbstractContextManager[None]],
+        gate: Callable[[], AbstractContextManager[Held]],
         clock: Callable[[], int],
         wall: Callable[[], int] | None = None,
+        mend: Callable[[], None] = lambda: None,
+        finish: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.standing = standing
-        self._ledger, self._gate, self._clock = ledger, gate, clock
+        self._ledger, self._gate, self._clock, self._mend, self._finish = ledger, gate, clock, mend, finish
         self.wall = wall or clock
         self._fresh, self._tally, self._behind = fresh, fresh(), True
         self._table: tuple[int, Table] = (-1, standing.table)
         self._most: dict[str, tuple[Charter, int]] = {}
+        self._renew: Callable[[], None] = lambda: None
 
     def answer(self, asks: Sequence[tuple[Charter, Asked]], beside: Sequence[Mapping[str, Any]] | None = None) -> list[Answer | GatewayError]:
         """Decides each in its order, and records all with one commit; a key that was answered before is told the same again. An HCP whom the charter does not
@@ -185,7 +205,7 @@ class Clerk:
         """Whether something is to be handed over, as of this clerk's last turn."""
         return bool(self._tally.due)
 
-    def act(self, deliver: Deliver, most: int = 1000) -> tuple[int, int]:
+    def act(self, deliver: Deliver, most: int = 250) -> tuple[int, int]:
         """Hands over what is autonomous and due: found in the ledger, judged again by what is known now, given to its channel and recorded before anybody else
         gets a turn, so that no stop can come in between. Returns how many were handed over and how many refused."""
         if not self._tally.due and not self.waits():
@@ -205,6 +225,7 @@ class Clerk:
                     refused.append(refusal(seq, found, now, given.at, given.uses))
             entries = list(refused)
             if cleared:
+                self._renew()
                 acted = [Acted(item, "files", now) for item in cleared]
                 with tracer().start_as_current_span("hand over", attributes={"actions": len(cleared)}, record_exception=False):
                     files = deliver(self.standing.label, cleared[0].recorded.entry, cleared)
@@ -224,15 +245,36 @@ class Clerk:
             if self._behind:  # much may have to be read, and nobody needs to wait for that
                 self._tally.take(self._ledger.fresh(self._tally.seq))
                 self._behind = False
-            with self._gate(), until_here() as begin, self._ledger.turn(self._tally.seq) as turn:
+            with self._gate() as lease, until_here() as begin, self._ledger.turn(self._tally.seq, lease.lasts_s) as turn:
+                self._renew = lease.renew
+                self._renew()  # it may have waited for the log
+                if lease.broken_off:
+                    self._mend()
+                    lease.mended()
                 self._tally.take(turn.fresh)
                 if self._tally.renewed:
                     raise Renewed
-                yield turn, self._tally, steady(self._clock(), self._tally.latest)
+                now = steady(self._clock(), self._tally.latest)
+                stops = self._guarded(turn, self._tally, now)
+                yield turn, self._tally, now
+                self._renew()  # before the commit
                 begin("commit")
+            for name in stops:
+                self._finish(name)
         except BaseException:
             self._tally, self._behind = self._fresh(), True  # what was noted may not have been recorded: all is read again
             raise
+
+    def _guarded(self, turn: Turn, tally: Tally, now: int) -> list[str]:
+        """Records what the guards stop or downgrade by what has been reported, before anything is decided; says by which names."""
+        names = []
+        for guard, figure in tally.watch.due(now):
+            name, entry = tripped(guard, figure, tally.numbered + 1, now)
+            (number,) = turn.append(name, [entry], cycle=name)
+            tally.take([Fresh(number, entry.kind, None, json.loads(canonical(entry.body)))])
+            turn.size = number + 1
+            names.append(name)
+        return names
 
     def _clear(self, recorded: Recorded, tally: Tally, table: Table, now: int) -> Cleared | str:
         proposal = recorded.chosen.judged.proposal

@@ -1,7 +1,8 @@
-"""Credentials of agents: issued, rotated and revoked by people, each step an entry of the ledger. State is folded from these entries; nothing else counts.
+"""Credentials of agents and of people: issued, rotated and revoked by people, each step an entry of the ledger. State is folded from these entries; nothing
+else counts.
 
-A client is one credential of one agent: an id, the argon2id hash of a secret, scopes, an end. INVARIANT (recorded keys): only a signing key whose entry the log
-holds signs tokens or is accepted; the file is written before the entry, and is only where the private half lies.
+A client is one credential of one agent, or of one person: an id, the argon2id hash of a secret, scopes, an end. INVARIANT (recorded keys): only a signing
+key whose entry the log holds signs tokens or is accepted; the file is written before the entry, and is only where the private half lies.
 
 `at` is the machine's clock, by which credentials and tokens begin and end; `now` is the workspace's, by which people are on file and charters expire. Both in
 UTC microseconds.
@@ -26,7 +27,9 @@ from remit.terms.people import People
 
 CREDENTIAL, KEY = "remit.credential/1", "remit.key/1"
 TOKEN_SCOPES = ("describe", "propose", "status", "report", "events")
-"""What a token may allow."""
+"""What an agent's token may allow."""
+PERSON_SCOPES = ("ask", "stop", "queue")
+"""What a person's token may allow: to ask who answers for what, to stop and start, to decide what waits."""
 COMPLIANCE = "compliance"
 """The role that may issue and revoke for any agent."""
 LIVE = 2
@@ -48,7 +51,7 @@ _S = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A credential: whose, from when until when, and since when and by whom it is revoked."""
+    """A credential: whose (an agent's, or, with no agent, a person's), from when until when, and since when and by whom it is revoked."""
 
     id: str
     agent: str
@@ -59,6 +62,7 @@ class Client:
     until: int
     revoked: int | None = None
     revoked_by: str = ""
+    person: str = ""
 
     def live(self, at: int) -> bool:
         """Whether it opens the door at `at`."""
@@ -111,7 +115,8 @@ class Register:
                 self.keys[body["kid"]] = TokenKey(body["kid"], body["public"], body["at"], body["by"])
             elif entry.kind == "credential" and body["step"] == "issued":
                 scopes = tuple(_BEFORE.get(scope, scope) for scope in body["scopes"])
-                self.clients[body["client"]] = Client(body["client"], body["agent"], body["hash"], scopes, body["at"], body["by"], body["expires"])
+                said = (body["client"], body["agent"], body["hash"], scopes, body["at"], body["by"], body["expires"])
+                self.clients[body["client"]] = Client(*said, person=body.get("person", ""))
             elif entry.kind == "credential":
                 self.clients[body["client"]] = replace(self.clients[body["client"]], revoked=body["at"], revoked_by=body["by"])
 
@@ -139,6 +144,11 @@ def may_revoke(charter: Charter | None, people: People, now: int) -> list[str]:
     return _on_file({charter.owner, *charter.watchers} if charter else set(), people, now)
 
 
+def may_issue_personal(person: str, owner: str, people: People, now: int) -> list[str]:
+    """Who may issue a credential to a person: the authority table's `owner`, and compliance, but nobody to themselves."""
+    return [name for name in _on_file({owner}, people, now) if name != person]
+
+
 def may_rotate(owner: str, people: People, now: int) -> list[str]:
     """Who may rotate the key that signs tokens: the authority table's `owner`, and compliance."""
     return _on_file({owner}, people, now)
@@ -155,21 +165,49 @@ def issue_credential(
     """Issues a credential to the charter's agent, which ends at `until`; the first one of a ledger makes the key that signs tokens, too. Raises `GatewayError`
     with every fault, `LedgerError`."""
     able = may_issue(charter, people, now)
-    faults = [] if by in able else [f"`{by}` may not issue it: {' or '.join(able) or 'nobody on file'} may"]
-    faults += [f"there is no scope `{scope}`: there are {', '.join(TOKEN_SCOPES)}" for scope in sorted(set(scopes) - set(TOKEN_SCOPES))]
+    faults = [] if charter.expires > now else ["the agent's charter has expired: its owner must sign another first"]
+    return _issue(ledger, charter.agent, "", TOKEN_SCOPES, able, by, scopes, until, faults, at=at, entropy=entropy)
+
+
+def issue_personal(
+    ledger: Ledger, person: str, owner: str, people: People, by: str, scopes: Collection[str], until: int, *, at: int, now: int, entropy: Entropy
+) -> Issued:
+    """Issues a credential to a person on file, as `issue_credential` does to an agent; `owner` is that of the authority table. Raises `GatewayError` with every
+    fault, `LedgerError`."""
+    able = may_issue_personal(person, owner, people, now)
+    faults = [] if person in people and people[person].active(now) else [f"`{person}` is not a person on file"]
+    return _issue(ledger, "", person, PERSON_SCOPES, able, by, scopes, until, faults, at=at, entropy=entropy)
+
+
+def _issue(
+    ledger: Ledger,
+    agent: str,
+    person: str,
+    allowed: tuple[str, ...],
+    able: Collection[str],
+    by: str,
+    scopes: Collection[str],
+    until: int,
+    faults: list[str],
+    *,
+    at: int,
+    entropy: Entropy,
+) -> Issued:
+    faults += [] if by in able else [f"`{by}` may not issue it: {' or '.join(able) or 'nobody on file'} may"]
+    faults += [f"there is no scope `{scope}`: there are {', '.join(allowed)}" for scope in sorted(set(scopes) - set(allowed))]
     faults += [] if scopes else ["it would allow nothing: name a scope"]
     faults += [] if until > at else ["it would end before it begins"]
-    faults += [] if charter.expires > now else ["the agent's charter has expired: its owner must sign another first"]
     secret = f"remit-secret-{_base64(entropy(32))}"
-    held = tuple(scope for scope in TOKEN_SCOPES if scope in scopes)
-    client = Client(f"client-{entropy(12).hex()}", charter.agent, HASHER.hash(secret, salt=entropy(16)), held, at, by, until)
-    body = {"step": "issued", "agent": client.agent, "client": client.id, "at": at, "by": by, "hash": client.hash, "scopes": list(held), "expires": until}
+    held = tuple(scope for scope in allowed if scope in scopes)
+    client = Client(f"client-{entropy(12).hex()}", agent, HASHER.hash(secret, salt=entropy(16)), held, at, by, until, person=person)
+    body = {"step": "issued", "agent": agent, "client": client.id, "at": at, "by": by, "hash": client.hash, "scopes": list(held), "expires": until}
+    body |= {"person": person} if person else {}
     with _turn(ledger) as (turn, register):
-        live = [each.id for each in register.clients.values() if each.agent == charter.agent and each.live(at)]
+        live = [each.id for each in register.clients.values() if (each.agent, each.person) == (agent, person) and each.live(at)]
         if len(live) >= LIVE:
             faults.append(f"it has {LIVE} live credentials, {' and '.join(live)}: revoke one first")
         if faults:
-            raise GatewayError("no credential can be issued", where=charter.agent, faults=faults)
+            raise GatewayError("no credential can be issued", where=agent or person, faults=faults)
         first = [] if register.signing else [_made_key(ledger, [], entropy, at, by, at)]
         name = f"credential:{client.id}:issued"
         turn.append(name, [*first, Entry("credential", CREDENTIAL, body)], cycle=name)
@@ -180,10 +218,21 @@ def issue_credential(
 def revoke_credential(ledger: Ledger, name: str, charter: Charter | None, people: People, by: str, *, at: int, now: int) -> Client:
     """Revokes the credential `name`, whose agent's `charter` is given (None: it has none any more); from the entry on it opens nothing, nor do its tokens.
     Raises `GatewayError` with why it cannot be, `LedgerError`."""
+    return _revoke(ledger, name, may_revoke(charter, people, now), by, at)
+
+
+def revoke_personal(ledger: Ledger, name: str, owner: str, people: People, by: str, *, at: int, now: int) -> Client:
+    """Revokes a person's credential, as `revoke_credential` does an agent's: whoever may issue it may, and the person. Raises `GatewayError`, `LedgerError`."""
+    held = Register.of(ledger).clients.get(name)
+    own = {held.person} if held is not None and held.person else set()
+    return _revoke(ledger, name, _on_file({owner, *own}, people, now), by, at)
+
+
+def _revoke(ledger: Ledger, name: str, able: Collection[str], by: str, at: int) -> Client:
     with _turn(ledger) as (turn, register):
-        client, able = register.clients.get(name), may_revoke(charter, people, now)
+        client = register.clients.get(name)
         if client is None:
-            raise GatewayError(f"there is no credential `{name}`", do="See `remit agent list`.")
+            raise GatewayError(f"there is no credential `{name}`", do="See `remit agent list` and `remit person list`.")
         if client.revoked is not None:
             raise GatewayError(f"`{client.revoked_by}` has revoked it already", where=name)
         if by not in able:

@@ -14,7 +14,8 @@ from remit.terms.people import People
 from remit.terms.proposals import PROPOSAL_COLUMNS, Cleared, Recorded
 from remit.terms.verdicts import Ruling, Verdict
 
-_ELSEWHERE = "somebody else covers this HCP now"
+ELSEWHERE = "somebody else covers this HCP now"
+"""Why an action is refused whose list would go to another person now."""
 _KINDS = {"text": pl.String, "int": pl.Int64, "number": pl.Int64, "bool": pl.Boolean}
 
 
@@ -42,7 +43,7 @@ def clear(
         if verdict.ruling is not Ruling.AUTONOMOUS:
             stopped.append(Stopped(action, f"{verdict.ruling.value}: {', '.join(verdict.rules) or 'no row of the table applies'}"))
         elif rep != action.chosen.rep_id:
-            stopped.append(Stopped(action, _ELSEWHERE))
+            stopped.append(Stopped(action, ELSEWHERE))
         else:
             cleared.append(Cleared(action, verdict, known.now))
     return cleared, stopped
@@ -53,7 +54,7 @@ def asked_now(action: Recorded, known: Known, table: Table, charters: Sequence[C
     ((_, verdict, rep),) = _judged_again([action], known, table, charters, people)
     if verdict.ruling is Ruling.FORBIDDEN:
         return Stopped(action, f"forbidden: {', '.join(verdict.rules) or 'no row of the table applies'}")
-    return Stopped(action, _ELSEWHERE) if rep != action.chosen.rep_id else verdict
+    return Stopped(action, ELSEWHERE) if rep != action.chosen.rep_id else verdict
 
 
 def clear_approved(
@@ -78,7 +79,7 @@ def clear_one(recorded: Recorded, facts: Facts, rep: str | None, table: Table, n
     verdict = authorize(facts, table)
     if verdict.ruling is not Ruling.AUTONOMOUS:
         return f"{verdict.ruling.value}: {', '.join(verdict.rules) or 'no row of the table applies'}"
-    return _ELSEWHERE if rep != recorded.chosen.rep_id else Cleared(recorded, verdict, now)
+    return ELSEWHERE if rep != recorded.chosen.rep_id else Cleared(recorded, verdict, now)
 
 
 def _judged_again(

@@ -60,6 +60,15 @@ def app(backstage: Backstage, lifespan: Callable[[FastAPI], Any] | None = None) 
         redoc_url=None,
     )
 
+    route = routing(served)
+    _for_agents(route, backstage)
+    _for_operators(route, backstage)
+    return served
+
+
+def routing(served: FastAPI) -> _Route:
+    """Adds routes to an application, each described, and with its refusals told as problems."""
+
     def route(method: str, path: str, shape: _Shape) -> Callable[[_Handler], None]:
         def add(handler: _Handler) -> None:
             async def guarded(request: Request) -> Response:
@@ -77,9 +86,7 @@ def app(backstage: Backstage, lifespan: Callable[[FastAPI], Any] | None = None) 
 
         return add
 
-    _for_agents(route, backstage)
-    _for_operators(route, backstage)
-    return served
+    return route
 
 
 def _for_agents(route: _Route, backstage: Backstage) -> None:

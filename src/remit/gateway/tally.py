@@ -10,10 +10,11 @@ from sys import intern
 from types import MappingProxyType
 from typing import Any
 
-from remit.authority import Stop
+from remit.authority import Stop, read_stop
 from remit.gateway.counting import Counts, Made
 from remit.gateway.engaged import Engaged
 from remit.gateway.facts import Contact
+from remit.gateway.guarding import Watch, numbered
 from remit.ledger import Fresh
 
 RENEWS = frozenset({"cycle", "rights", "signoff", "model", "tombstone"})
@@ -70,8 +71,8 @@ class Tally:
     """Counted since `upto`: entries below it are in what is known. `contacts` and `held` by the HCP's reference, `touches` by (reference, agent,
     channel, product), and so those `standing`; how many `stood` since the last cycle by agent, `used` micro-units by resource, `counts` against the table's
     limits, `given` by proposal id, the ids of actions `about` each reference, `due` the entries to be acted on, `pending` what waits for people beside `given`,
-    by entry; `reported` the entries of outcomes by action, what and when, `engaged` what agents reported of HCPs;
-    `latest` the newest instant that was recorded."""
+    by entry; `reported` the entries of outcomes by action, what and when, `engaged` what agents reported of HCPs; `watch` the guards, `numbered` the highest
+    number of a stop; `latest` the newest instant that was recorded."""
 
     upto: int
     seq: int = 0
@@ -90,6 +91,8 @@ class Tally:
     counts: Counts = field(default_factory=Counts)
     pending: dict[int, Pending] = field(default_factory=dict)
     engaged: Engaged = field(default_factory=Engaged)
+    watch: Watch = field(default_factory=Watch)
+    numbered: int = 0
     renewed: bool = False
     changed: int = 0
     latest: int = 0
@@ -116,6 +119,8 @@ class Tally:
             if entry.seq >= self.upto and entry.kind in RENEWS:
                 self.renewed = True
             self._clock(entry)
+            if entry.seq >= self.upto:
+                self.watch.take([entry])
             reader = _READERS.get(entry.kind)
             if reader is not None:
                 reader(self, entry)
@@ -246,12 +251,14 @@ def _outcome(tally: Tally, entry: Fresh) -> None:
 
 
 def _stop(tally: Tally, entry: Fresh) -> None:
-    body = entry.body
-    tally.stops[body["stop"]] = Stop(*(str(body[name]) for name in ("stop", "scope", "of", "by", "reason")))
+    name = str(entry.body["stop"])
+    tally.stops[name] = read_stop(entry.body)
+    tally.numbered = max(tally.numbered, numbered(name))
     tally.changed += 1
 
 
 def _hold(tally: Tally, entry: Fresh) -> None:
+    tally.numbered = max(tally.numbered, numbered(str(entry.body["stop"])))
     if entry.hcp is not None:
         tally.held[entry.body["stop"]] = entry.hcp
         tally.changed += 1
@@ -293,6 +300,7 @@ _READERS = {
     "refused": _refused,
     "outcome": _outcome,
     "stop": _stop,
+    "downgrade": _stop,
     "hold": _hold,
     "start": _start,
     "tombstone": _tombstone,

@@ -1,14 +1,14 @@
-"""Access tokens of agents (OAuth 2 client credentials): given for a client's secret, checked at every call.
+"""Access tokens of agents and people (OAuth 2 client credentials): given for a client's secret, checked at every call.
 
-A token is a JWT signed with Ed25519. It is bound to one charter: it names the digest of the charter's text, and ends when that text does. It may be used many
-times until it ends; what must not happen twice is guarded by the idempotency key of a proposal.
+A token is a JWT signed with Ed25519. An agent's is bound to one charter: it names the digest of the charter's text, and ends when that text does; a person's
+ends when the person leaves. It may be used many times until it ends; what must not happen twice is guarded by the idempotency key of a proposal.
 """
 
 import hmac
 import json
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import Lock
@@ -19,12 +19,15 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from remit.gateway.credentials import HASHER, KINDS, LIFE_S, SECRET, SKEW_S, TOKEN_SCOPES, Register, signing_key
+from remit.gateway.credentials import HASHER, KINDS, LIFE_S, PERSON_SCOPES, SECRET, SKEW_S, TOKEN_SCOPES, Client, Register, signing_key
 from remit.gateway.errors import CredentialError
 from remit.ledger import Entropy, Ledger
 
 Charters = Callable[[str, int, int], str | None]
 """Of an agent, the machine's clock and when the last cycle was (0: never): the digest of the agent's charter, None if it has none or that has expired."""
+
+OnFile = Callable[[str, int, int], bool]
+"""Of a person, the machine's clock and when the last cycle was (0: never): whether they are on file."""
 
 _ALGORITHMS = ["Ed25519"]
 _S = 1_000_000
@@ -52,14 +55,26 @@ class Bearer:
     expires: int
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A person at the door, by one of their clients, and what the token allows until it `expires` (UTC microseconds)."""
+
+    client: str
+    person: str
+    scopes: frozenset[str]
+    expires: int
+
+
 class Tokens:
-    """Gives and checks the tokens of one ledger's agents, in any number of threads and processes.
+    """Gives and checks the tokens of one ledger's agents and people, in any number of threads and processes.
 
     `issuer` and `audience` say who gives them and for which service. What the log says of clients and keys is asked for at every call.
     """
 
-    def __init__(self, ledger: Ledger, charters: Charters, *, issuer: str, audience: str, entropy: Entropy) -> None:
-        self._ledger, self._charters, self._entropy = ledger, charters, entropy
+    def __init__(
+        self, ledger: Ledger, charters: Charters, *, issuer: str, audience: str, entropy: Entropy, on_file: OnFile = lambda _person, _now, _cycled: False
+    ) -> None:
+        self._ledger, self._charters, self._on_file, self._entropy = ledger, charters, on_file, entropy
         self._issuer, self._audience = issuer, audience
         self._register, self._heads = Register(), dict[str, tuple[str, OKPKey]]()
         self._newest, self._read, self._lock = ledger.newest(KINDS), -2, Lock()
@@ -80,12 +95,14 @@ class Tokens:
         known = held.hash if held else self._nobody
         if (self._mark(known, secret) not in self._let_in and not _matches(known, secret)) or held is None:  # of nobody, too: it takes as long
             raise _refused_client("unknown client" if held is None else "wrong secret")
-        charter = self._charters(held.agent, now, register.cycled)
-        if not held.live(now) or charter is None:
-            raise _refused_client("no charter" if held.live(now) else "revoked or ended")
+        bound = self._bound(held, now, register.cycled)
+        if not held.live(now) or bound is None:
+            raise _refused_client("no charter, or nobody on file" if held.live(now) else "revoked or ended")
         if lacking := set(asked) - set(held.scopes):
             what = (
-                f"this client has no scope {', '.join(f'`{scope}`' for scope in sorted(lacking))}" if lacking <= set(TOKEN_SCOPES) else "there is no such scope"
+                f"this client has no scope {', '.join(f'`{scope}`' for scope in sorted(lacking))}"
+                if lacking <= {*TOKEN_SCOPES, *PERSON_SCOPES}
+                else "there is no such scope"
             )
             raise CredentialError("invalid_scope", what, do=f"It may ask for {', '.join(held.scopes)}.")
         self._remember(held.hash, secret)
@@ -94,8 +111,7 @@ class Tokens:
         claims = {
             "iss": self._issuer,
             "sub": client,
-            "agent": held.agent,
-            "charter": charter,
+            **bound,
             "aud": self._audience,
             "scope": " ".join(scopes),
             "iat": at,
@@ -124,6 +140,27 @@ class Tokens:
     def check(self, token: str, now: int, audience: str, scope: str | None = None) -> Bearer:
         """Who bears a token, if it is good for `audience` at `now` and allows `scope` (None: it need not allow anything in particular). Raises
         `CredentialError`: `invalid_token`, the same for whatever is wrong with it; `insufficient_scope`; `LedgerError`, where the log cannot be read."""
+        client, claims = self._checked(token, now, audience, ("agent", "charter"))
+        if claims["charter"] != self._charters(client.agent, now, self._register.cycled):
+            raise _refused_token("the charter was changed, has expired, or is gone")
+        return Bearer(client.id, client.agent, _allowed(claims, scope), claims["charter"], claims["exp"] * _S)
+
+    def check_person(self, token: str, now: int, audience: str, scope: str | None = None) -> Caller:
+        """Which person bears a token, as `check` says it of an agent: neither takes the other's. Raises `CredentialError`, `LedgerError`."""
+        client, claims = self._checked(token, now, audience, ("person",))
+        if claims["person"] != client.person or not self._on_file(client.person, now, self._register.cycled):
+            raise _refused_token("the person is not on file")
+        return Caller(client.id, client.person, _allowed(claims, scope), claims["exp"] * _S)
+
+    def _bound(self, held: Client, now: int, cycled: int) -> dict[str, str] | None:
+        """What a client's token says of whom it speaks for; None where nobody may."""
+        if held.person:
+            return {"person": held.person} if self._on_file(held.person, now, cycled) else None
+        charter = self._charters(held.agent, now, cycled)
+        return None if charter is None else {"agent": held.agent, "charter": charter}
+
+    def _checked(self, token: str, now: int, audience: str, whose: tuple[str, ...]) -> tuple[Client, dict[str, Any]]:
+        """The live client of a good token whose claims are, beside the others, those of `whose` it is."""
         self._steady(now)
         register = self._current()
         kid, claims = self._opened(token)
@@ -136,7 +173,7 @@ class Tokens:
             leeway=SKEW_S,
             iss={"essential": True, "value": self._issuer},
             aud={"essential": True, "value": audience},
-            **dict.fromkeys(("sub", "agent", "charter", "scope", "iat", "nbf", "exp"), essential),  # type: ignore[arg-type]  # what ClaimsOption is
+            **dict.fromkeys(("sub", *whose, "scope", "iat", "nbf", "exp"), essential),  # type: ignore[arg-type]  # what ClaimsOption is
         )
         try:
             registry.validate(claims)
@@ -145,12 +182,7 @@ class Tokens:
         client = register.clients.get(claims["sub"])
         if client is None or not client.live(now):
             raise _refused_token("its client was revoked, or has ended")
-        if claims["charter"] != self._charters(client.agent, now, register.cycled):
-            raise _refused_token("the charter was changed, has expired, or is gone")
-        scopes = frozenset(claims["scope"].split())
-        if scope is not None and scope not in scopes:
-            raise CredentialError("insufficient_scope", f"this token does not allow `{scope}`", do="Ask for a token with this scope, if the client has it.")
-        return Bearer(client.id, client.agent, scopes, claims["charter"], claims["exp"] * _S)
+        return client, claims
 
     def _opened(self, token: str) -> tuple[str, dict[str, Any]]:
         """The key and the claims of a token with a true signature; nothing of another is parsed. That it was true once is remembered by its digest."""
@@ -196,6 +228,14 @@ class Tokens:
             cause = f"the machine's clock was set back by {(self._latest - now) // _S} s"
             raise CredentialError("temporarily_unavailable", "nobody is let in at the moment", cause=cause, do="Try again later.")
         self._latest = max(self._latest, now)
+
+
+def _allowed(claims: Mapping[str, Any], scope: str | None) -> frozenset[str]:
+    """The scopes of a token, if `scope` is one of them."""
+    scopes = frozenset(str(claims["scope"]).split())
+    if scope is not None and scope not in scopes:
+        raise CredentialError("insufficient_scope", f"this token does not allow `{scope}`", do="Ask for a token with this scope, if the client has it.")
+    return scopes
 
 
 def _matches(known: str, secret: str) -> bool:

@@ -16,7 +16,22 @@ import orjson
 import polars as pl
 import sqlalchemy as sa
 
-from remit.ledger.databases import CHECKPOINTS, ENTRIES, NODES, connect, connect_log, disposing, insert, migrate, migrate_log, name_of, reading, settle, writing
+from remit.ledger.databases import (
+    CHECKPOINTS,
+    ENTRIES,
+    NODES,
+    connect,
+    connect_log,
+    disposing,
+    insert,
+    limit,
+    migrate,
+    migrate_log,
+    name_of,
+    reading,
+    settle,
+    writing,
+)
 from remit.ledger.entries import Entry, Fresh, Leaf, check_entries, make_leaf
 from remit.ledger.errors import LedgerError
 from remit.ledger.keyfiles import Entropy, create_keys, signing_key, vault_secret, verifier_keys, write_whole
@@ -184,10 +199,13 @@ class Ledger(Records):
         return result
 
     @contextmanager
-    def turn(self, since: int) -> Iterator[Turn]:
+    def turn(self, since: int, idle_s: float | None = None) -> Iterator[Turn]:
         """Takes a turn at the log, whose entries from number `since` on are read; leaving it commits what was appended, and an error in it leaves the log as
-        it was. What is committed is safe, and `settle` publishes it. Raises `LedgerError`."""
+        it was. What is committed is safe, and `settle` publishes it. A database server ends the turn of a process that leaves it alone for `idle_s`. Raises
+        `LedgerError`."""
         with writing(self.log) as connection:
+            if idle_s is not None:
+                limit(connection, idle_s)
             turn = Turn(self, connection, since)
             yield turn
         self._edge = turn.edge  # of what is committed, and not before

@@ -106,6 +106,11 @@ def stored_entries(connection: sa.Connection, first: int, size: int) -> Any:
     return _store(connection.engine).stored_entries(connection, first, size)
 
 
+def limit(connection: sa.Connection, idle_s: float) -> None:
+    """Ends a transaction that its own process leaves alone for `idle_s`: see `Store.limit`."""
+    _store(connection.engine).limit(connection, idle_s)
+
+
 def settle(engine: sa.Engine) -> bool:
     """Moves what was committed into the database file and empties the write-ahead log, where that is left to us; False if a reader kept it from being
     done in time."""

@@ -52,6 +52,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "remit.escalated/1": Schema("escalated", ("action", "to", "deadline", "at")),
     "remit.remark/1": Schema("remark", ("action",), ("hcp_id", "text")),
     "remit.stop/1": Schema("stop", ("stop", "scope", "of", "by", "reason", "at")),
+    "remit.downgrade/1": Schema("downgrade", ("stop", "scope", "of", "by", "reason", "roles", "deadline_us", "on_timeout", "at")),
     "remit.hold/1": Schema("hold", ("stop", "by", "reason", "at"), ("hcp_id",)),
     "remit.start/1": Schema("start", ("stop", "step", "by", "reason", "at")),
     "remit.credential/1": Schema("credential", ("step", "agent", "client", "at", "by")),

@@ -23,14 +23,16 @@ class Gate:
         self._engine, self._key = engine, f"({which}::bigint << 32) + {_SPACE}"
 
     @contextmanager
-    def held(self, patience_s: float | None = None) -> Iterator[bool]:
+    def held(self, patience_s: float | None = None, lasts_s: float | None = None) -> Iterator[bool]:
         """Waits at most `patience_s` for it (None: as long as it takes), in the order in which it was asked for, and says whether it is held. It ends with the
-        session, so also with the process or the machine. Raises `LedgerError`."""
+        session, so also with the process or the machine; the server ends it after `lasts_s` (None: never), so that a process that is halted does not keep
+        other machines out. Raises `LedgerError`."""
         with telling(self._engine):
             connection = self._engine.connect().execution_options(begin="")
         try:
             with telling(self._engine):
                 got = self._take(connection, patience_s)
+                connection.exec_driver_sql(f"SET idle_session_timeout = {0 if lasts_s is None else round(lasts_s * 1000)}")
             try:
                 yield got
             finally:
@@ -57,7 +59,7 @@ class Gate:
 
 def _let_go(connection: sa.Connection) -> None:
     try:
-        connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
+        connection.exec_driver_sql("SET idle_session_timeout = 0; SELECT pg_advisory_unlock_all()")
     except DBAPIError:
         connection.invalidate()  # the session is lost, and the lock ended with it
 

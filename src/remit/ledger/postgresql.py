@@ -119,6 +119,9 @@ class Postgresql(Store):
         cursor.execute(_ENTRIES, (first, size))
         return cursor
 
+    def limit(self, connection: sa.Connection, idle_s: float) -> None:
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {round(idle_s * 1000)}")
+
     def settle(self, engine: sa.Engine) -> bool:
         del engine  # the server's own business
         return True

@@ -189,11 +189,12 @@ class Records:
             if place > start:
                 yield [Fresh(seq, kind, hcp, orjson.loads(body)) for seq, kind, hcp, body in rows[start:place]]
 
-    def fresh(self, since: int) -> Iterator[Fresh]:
-        """What all entries from number `since` on say in the clear, as a turn reads them; nobody is kept from the log meanwhile."""
+    def fresh(self, since: int, kinds: Sequence[str] | None = None) -> Iterator[Fresh]:
+        """What all entries from number `since` on, of `kinds` (None: all), say in the clear, as a turn reads them; nobody is kept from the log meanwhile."""
+        query = FRESH if kinds is None else FRESH.where(ENTRIES.c.kind.in_(kinds))
         while since < (size := min(self.size, since + _AT_ONCE)):
             with reading(self.log) as connection:
-                rows = connection.execute(FRESH, {"since": since, "size": size}).all()
+                rows = connection.execute(query, {"since": since, "size": size}).all()
             yield from (Fresh(seq, kind, hcp, orjson.loads(body)) for seq, kind, hcp, body, _ in rows)
             since = size
 

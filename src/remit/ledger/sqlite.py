@@ -51,6 +51,9 @@ class Sqlite(Store):
     def stored_entries(self, connection: sa.Connection, first: int, size: int) -> Any:
         return connection.exec_driver_sql(_ENTRIES, (first, size)).cursor
 
+    def limit(self, connection: sa.Connection, idle_s: float) -> None:
+        del connection, idle_s  # no server holds it
+
     def settle(self, engine: sa.Engine) -> bool:
         with engine.connect().execution_options(begin="") as connection, connection.begin():
             return bool(connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0] == 0)

@@ -36,6 +36,10 @@ class Store(ABC):
         commitment, body and ciphertext of entries `first` up to `size`, in their order."""
 
     @abstractmethod
+    def limit(self, connection: sa.Connection, idle_s: float) -> None:
+        """Has the server end this transaction, if whoever began it does nothing for `idle_s`; where there is no server, its lock ends with the process."""
+
+    @abstractmethod
     def settle(self, engine: sa.Engine) -> bool:
         """Moves what was committed to where it stays, if that is left to us; False if a reader kept it from being done in time."""
 

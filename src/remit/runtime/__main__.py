@@ -33,6 +33,7 @@ from remit.runtime.init import EXAMPLES
 from remit.runtime.logs import stage_logger
 from remit.runtime.options import AsJson, Folder
 from remit.runtime.options import say as _say
+from remit.runtime.person_commands import person
 from remit.runtime.policies import POLICIES
 from remit.runtime.portfolio.commands import portfolio, shadow
 from remit.terms.errors import RemitError
@@ -51,6 +52,7 @@ app.add_typer(models, name="models")
 
 app.add_typer(authority, name="authority")
 app.add_typer(agent, name="agent")
+app.add_typer(person, name="person")
 app.add_typer(portfolio, name="portfolio")
 app.command("shadow")(shadow)
 

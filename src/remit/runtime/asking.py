@@ -66,8 +66,10 @@ class _Asked:
         found = next((rule for rule in self.table.rules if rule.id == name), None)
         if found is None and any(limit.id == name for limit in self.table.limits):
             return self.limit(name)
+        if found is None and any(guard.id == name for guard in self.table.guards):
+            return self.guard(name)
         if found is None:
-            raise _none("row", name, [rule.id for rule in self.table.rules] + [limit.id for limit in self.table.limits])
+            raise _none("row", name, [each.id for rows in (self.table.rules, self.table.limits, self.table.guards) for each in rows])
         beside = [] if found.layer else rights.may_approve(self.config, [rights.Change("row", name, "changed", found.owner)], self.table, found.owner, self.now)
         duties = {found.owner: "answers for the row"} | {person: "may approve what the owner proposes" for person in beside if person != found.owner}
         for person, held in _holding(self.config.people, found.roles, self.now).items():
@@ -83,6 +85,13 @@ class _Asked:
         per = f" per {_and(list(found.per))}" if found.per else ""
         span = "ever" if found.within == EVER else f"in {found.within}"
         return duties, f"{name}, at most {found.most / MICRO:g} of {found.of}{per} {span}: {found.reason}"
+
+    def guard(self, name: str) -> _Answer:
+        found = next(guard for guard in self.table.guards if guard.id == name)
+        beside = rights.may_approve(self.config, [rights.Change("guard", name, "changed", found.owner)], self.table, found.owner, self.now)
+        duties = {found.owner: "answers for the guard"} | {person: "may approve what the owner proposes" for person in beside if person != found.owner}
+        does = "stops" if found.then == "stop" else f"has {_and(list(found.roles))} asked about"
+        return duties, f"{name} {does} the {found.scope} {found.of} by {found.on}: {found.reason}"
 
     def model(self, name: str) -> _Answer:
         oversight, names = self.config.settings.oversight, ("lead-score", "response")

@@ -1,4 +1,4 @@
-"""The door to a workspace for its agents: tokens, bound to the charters as they stand in the folder."""
+"""The door to a workspace for its agents and people: tokens, bound to charters and to the file of people as they stand in the folder."""
 
 import os
 from collections.abc import Mapping
@@ -49,6 +49,28 @@ class Chartered:
         return None if held is None or held.charter.expires <= today else held.digest
 
 
+class OnFile:
+    """Tells, as `tokens.OnFile`, whether a person is on file: in `people.yaml` as it is now, which is read again when it has changed."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace, self._path = workspace, workspace.root / "people.yaml"
+        self._read()
+
+    def __call__(self, person: str, now: int, cycled: int) -> bool:
+        """Whether the person is on file by the workspace's clock. Raises the error of whatever in the workspace's configuration cannot be read: nobody is
+        let in by half of it."""
+        if self._stamp is None or self._stamp != _stamp(self._path):
+            self._read()
+        settings = self._config.settings
+        today = (cycled or settings.first) if settings.stepped else max(cycled, now)
+        return person in self._config.people and self._config.people[person].active(today)
+
+    def _read(self) -> None:
+        read_at, stamp = time_ns(), _stamp(self._path)
+        self._config = read_config(config_texts(self._workspace))
+        self._stamp = stamp if stamp and abs(read_at - stamp[0]) > _SETTLED_NS else None
+
+
 def bound(workspace: Workspace) -> tuple[Config, Mapping[str, Bound]]:
     """The workspace's configuration, and its charters by agent. Raises the error of the first file at fault."""
     read_at = time_ns()
@@ -65,9 +87,9 @@ def bound(workspace: Workspace) -> tuple[Config, Mapping[str, Bound]]:
 
 
 def tokens(workspace: Workspace, ledger: Ledger, audience: str = AUDIENCE) -> Tokens:
-    """The door to a workspace's agents, issued in the name of its ledger."""
+    """The door to a workspace's agents and people, issued in the name of its ledger."""
     issuer = verifier_keys(ledger.folder)[0].split("+")[0]
-    return Tokens(ledger, Chartered(workspace), issuer=issuer, audience=audience, entropy=os.urandom)
+    return Tokens(ledger, Chartered(workspace), issuer=issuer, audience=audience, entropy=os.urandom, on_file=OnFile(workspace))
 
 
 def _stamp(path: Path) -> Stamp | None:

@@ -8,7 +8,7 @@ from remit.gateway import REASONS, Heard, Known, Stopped, Yes, approval, asked_n
 from remit.ledger import Entry, Ledger, Records, Stored, Turn
 from remit.runtime import stopping
 from remit.runtime.carry import unsettled
-from remit.runtime.errors import WorkspaceError
+from remit.runtime.errors import NotAllowedError, WorkspaceError
 from remit.runtime.handing import hand_over_approved, standing_inputs
 from remit.runtime.workspace import Config, Workspace
 from remit.terms.instants import format_instant
@@ -205,7 +205,7 @@ def _refuse(action: Stored, payload: Mapping[str, Any], said: Heard, config: Con
     else:
         what = f"`{by}` may not decide it" + (f" as `{role}`" if role else "")
     others = "; ".join(f"as {name}: {', '.join(people) or 'nobody on file'}" for name, people in able.items())
-    raise WorkspaceError(what, where=action.leaf[:16], do=f"Its yes is missing {others}.")
+    raise NotAllowedError(what, where=action.leaf[:16], do=f"Its yes is missing {others}.")
 
 
 def _missing(action: Stored, payload: Mapping[str, Any], said: Heard, config: Config, now: int) -> list[str]:

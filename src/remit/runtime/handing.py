@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from remit.gateway import Delivery, Stopped, clear, deliver, handed_over, lists, refusal, take_back
+from remit.gateway import Delivery, Stopped, between, clear, deliver, handed_over, lists, refusal, take_back
 from remit.ledger import Entry, Ledger, Records, Turn
 from remit.runtime import grouping, stopping, training, watching
 from remit.runtime.carry import carry
@@ -102,12 +102,15 @@ def hand_over_approved(workspace: Workspace, config: Config, held: Turn, cleared
     return tuple((f"{cycle}/approved-{entry}/{delivery.name}", delivery.rows) for delivery in deliveries)
 
 
-def take_back_unrecorded(workspace: Workspace, ledger: Ledger, label: str) -> None:
-    """Removes lists that were written between cycles, by a machine that stopped before they were recorded as handed over. The caller holds the turn."""
-    recorded = {str(min(entry.body["actions"])) for entry in ledger.entries(kind="acted", cycle=label)}
-    for folder in (workspace.out / label).glob("*"):
-        if folder.name.isdigit() and folder.name not in recorded:
-            take_back(folder, [path.name for path in folder.glob("*.csv")])
+def take_back_unrecorded(workspace: Workspace, ledger: Ledger) -> None:
+    """Removes lists that were written after one of the last two cycles, by a worker that ended before they were recorded as handed over. The caller holds the
+    turn."""
+    cycles = sorted(entry.cycle for entry in ledger.entries(kind="cycle"))
+    for label in map(between, cycles[-2:]):  # what was decided before them is due no more
+        recorded = {str(min(entry.body["actions"])) for entry in ledger.entries(kind="acted", cycle=label)}
+        for folder in (workspace.out / label).glob("*"):
+            if folder.name.isdigit() and folder.name not in recorded:
+                take_back(folder, [path.name for path in folder.glob("*.csv")])
 
 
 def batch_of(cycle_id: str) -> str:

@@ -16,6 +16,7 @@ def check(result: dict[str, Any]) -> None:
         [f"{one['agent']}, {one['channel']}, {one['product']}: {one['says']}" for one in result["gaps"]],
     )
     _part("Limits that forbid everything, or never bind", [f"`{one['limit']}`: {one['says']}" for one in result["limits"]])
+    _part("Guards that see nothing", result["guards"])
     _part("Owners and roles", [_ends(one) for one in result["leaving"]])
     _part("Facts that were known of nothing in the last cycle", [f"`{one['fact']}`, asked by {', '.join(one['rows'])}" for one in result["untold"]])
     pairs = result["overlaps"]

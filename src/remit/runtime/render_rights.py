@@ -48,14 +48,15 @@ def stop(result: dict[str, Any]) -> None:
     """What was stopped, and what became of what was under way."""
     line(f"{result['stop']}: {_scope(result)} is stopped. {result['refused']} that waited for a person are refused.")
     if result["recalled"]:
-        line(f"{result['recalled']} actions of the last cycle were handed over before; recall-{result['stop']}.csv beside its lists names them.")
+        line(f"{result['recalled']} actions were handed over since the last cycle; recall-{result['stop']}.csv beside its lists names them.")
+        line(f"{result['taken_back']} of them were taken out of lists that nobody had taken away yet.")
     line(f"To start again: remit start {result['stop']} --by ... --reason ..., by two people.")
 
 
 def start(result: dict[str, Any]) -> None:
     """Whether it starts, or who else must say so."""
     if result["step"] == "yes":
-        line(f"{result['stop']} is ended: what it stopped may be done again.")
+        line(f"{result['stop']} is ended: what it stopped may be done as before.")
     else:
         line(f"{result['by']} has asked for it. {' or '.join(result['others'])} must say yes: remit start {result['stop']} --by ... --reason ...")
 
@@ -74,7 +75,8 @@ def status(result: dict[str, Any]) -> None:
     for each in result["stops"]:
         last = each["last_action"]
         before = f"{last['cycle']}, entry {last['entry']}" if last else "none"
-        rows.append([each["stop"], _scope(each), each["by"] or "at the machine", each["reason"], each["entry"], before, each["start_asked_by"] or ""])
+        what = f"{_scope(each)} asks {', '.join(each['roles'])}" if each["roles"] else _scope(each)
+        rows.append([each["stop"], what, each["by"] or "at the machine", each["reason"], each["entry"], before, each["start_asked_by"] or ""])
     table(["stop", "what", "by", "reason", "entry", "last handed over before", "start asked by"], rows)
 
 

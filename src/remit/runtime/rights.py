@@ -5,12 +5,12 @@ their digests. `authority.yaml` is where people write; until a text is approved,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from remit.authority import Limit, Table, broken, load_invariants
 from remit.ledger import Entry, Ledger, Records
-from remit.runtime import limiting
+from remit.runtime import guarding, limiting
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.workspace import Config, Workspace, keep, recall, write_whole
 from remit.terms.encoding import digest
@@ -77,7 +77,7 @@ def propose(workspace: Workspace, ledger: Ledger, config: Config, text: str, by:
         raise WorkspaceError("this very text was proposed before", where=new.digest[:16], do="Approve it, or raise `version` and propose it anew.")
     faults = [] if by in people and people[by].active(now) else [f"`{by}` is not a person on file"]
     faults += [] if found else ["it changes nothing"]
-    faults += _broken(workspace, config, new, now) + limiting.unknown(new, config.settings, config.charters)
+    faults += _broken(workspace, config, new, now) + _unknown(config, new)
     faults += [] if new.version > old.version else [f"its version is {new.version}, and {old.version} is in force: raise it"]
     if not faults and not may_approve(config, found, old, by, now):
         faults.append(f"nobody but `{by}` could approve it: let another person own part of it, or hold the role `{BESIDE}`")
@@ -106,7 +106,7 @@ def approve(workspace: Workspace, ledger: Ledger, config: Config, asked: str, by
     faults += [f"`{by}` proposed it: another person must approve"] if by == body["by"] else []
     faults += [] if by in able or by == body["by"] else [f"`{by}` may not approve it: {_or(able)} may"]
     faults += [f"`{by}` has approved it already"] if by in given else []
-    faults += _broken(workspace, config, new, now) + limiting.unknown(new, config.settings, config.charters)
+    faults += _broken(workspace, config, new, now) + _unknown(config, new)
     if faults:
         raise WorkspaceError("the change cannot be approved", where=new.digest[:16], faults=faults)
     yes = Entry("rights", SCHEMA, {"step": "yes", "table": new.digest, "by": by, "at": now})
@@ -158,6 +158,11 @@ def _broken(workspace: Workspace, config: Config, table: Table, now: int) -> lis
     return [f"it breaks `{each.invariant.id}`: {each.says}" for each in broken(table, invariants)] if invariants else []
 
 
+def _unknown(config: Config, table: Table) -> list[str]:
+    """What its limits and guards name and the workspace does not have."""
+    return limiting.unknown(table, config.settings, config.charters) + guarding.unknown(table, config.settings, config.charters)
+
+
 def _proposed(records: Records, asked: str) -> Mapping[str, Any]:
     bodies = [entry.body for entry in records.entries(kind="rights") if entry.body["step"] == "proposed"]
     matching = [body for body in bodies if asked and str(body["table"]).startswith(asked)]
@@ -181,8 +186,9 @@ def _things(table: Table) -> dict[tuple[str, str], tuple[str, ...]]:
     tries = {("exploration", row.id): (row.owner, row.when, row.reason, str(row.tries), str(row.rests)) for row in table.exploration}
     levels = {("threshold", each.name): (each.owner, each.value, each.says) for each in table.thresholds}
     counts = {("limit", each.id): (each.owner, *_limit(each)) for each in table.limits if not each.layer}
+    guards = {("guard", each.id): (each.owner, *(str(value) for value in astuple(each))) for each in table.guards}
     span = "/".join("" if at is None else format_instant(at) for at in (table.since, table.until))
-    return {("table", table.name): (table.owner, span), **rows, **duties, **tries, **levels, **counts}
+    return {("table", table.name): (table.owner, span), **rows, **duties, **tries, **levels, **counts, **guards}
 
 
 def _limit(limit: Limit) -> tuple[str, ...]:

@@ -7,17 +7,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from remit.ledger import Ledger, open_ledger, read_ledger
+from remit.ledger import Ledger, LedgerError, open_ledger, read_ledger
 from remit.runtime import asking, reporting, rights, stopping
 from remit.runtime.carry import unsettled
 from remit.runtime.errors import WorkspaceError
+from remit.runtime.leases import end_lapsed
 from remit.runtime.run import present
-from remit.runtime.workspace import Config, Workspace, config_texts, locked, open_workspace, read_config, turn, write_whole
+from remit.runtime.workspace import Config, Workspace, config_texts, locked, open_workspace, read_config, turn, turn_file, write_whole
 from remit.terms.encoding import digest
 from remit.terms.instants import format_instant
 
 PACKS = ("US", "UK", "DE")
-_PATIENCE_S = 0.25
+PATIENCE_S = 0.25
 """How long a stop waits for its turn among those who decide; a cycle, which has it for long, does not hold a stop up."""
 
 
@@ -61,7 +62,16 @@ def who(workspace: Path, kind: str, name: str) -> dict[str, Any]:
 def stop(workspace: Path, scope: str, of: str, by: str, reason: str) -> dict[str, Any]:
     """Stops at once, also while a cycle runs."""
     place = open_workspace(workspace)
-    with turn(place, _PATIENCE_S), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
+    try:
+        return _stopped(place, scope, of, by, reason)
+    except LedgerError:
+        if not end_lapsed(turn_file(place)):
+            raise
+        return _stopped(place, scope, of, by, reason)  # a run was halted while it held the log
+
+
+def _stopped(place: Workspace, scope: str, of: str, by: str, reason: str) -> dict[str, Any]:
+    with turn(place, PATIENCE_S), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
         config = read_config(config_texts(place))
         return stopping.stop(place, ledger, config, scope, of, by, reason, present(ledger, config.settings))
 

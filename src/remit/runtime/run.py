@@ -15,7 +15,7 @@ from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Records, Segment, create_ledger, open_ledger
 from remit.models.bases import dump_shared, load_shared
 from remit.models.segments import Segments
-from remit.runtime import chartering, confirming, grouping, limiting, registry, rights, stood, stopping, taken_up, training, watching
+from remit.runtime import chartering, confirming, grouping, guarding, limiting, registry, rights, stood, stopping, taken_up, training, watching
 from remit.runtime.cycle import Result, cycle
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import check_unit, draw, enrolled, stream
@@ -115,8 +115,10 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     if taken_up.tell(workspace, ledger, cycle_id, now):
         loaded = taken_up.together(loaded, load_feeds(workspace, config, ledger, now, entropy))
     table = config.table(now)
-    if not any(ledger.entries(kind="rights")) and (faults := limiting.unknown(table, settings, config.charters)):
-        raise WorkspaceError("limits do not fit the workspace", where="authority.yaml", faults=faults)
+    if not any(ledger.entries(kind="rights")) and (
+        faults := limiting.unknown(table, settings, config.charters) + guarding.unknown(table, settings, config.charters)
+    ):
+        raise WorkspaceError("limits and guards do not fit the workspace", where="authority.yaml", faults=faults)
     check_clock(workspace, now)
     _check_holdout(workspace, settings, ledger, now)
     stage("read the warehouse")
@@ -144,6 +146,8 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
             its_turn.append(f"{cycle_id}:overdue:{its_turn.size}", late, cycle=cycle_id)
     ledger.settle()
     refused = sum(entry.kind == "refused" for entry in late)
+    stage("look at the guards")
+    guarding.trip(workspace, ledger, config, table, now)
     stage("score")
     log_size = ledger.size
     config = stopping.applied(config, ledger, log_size)

@@ -19,17 +19,20 @@ from remit.gateway import Answer, Asked, Clerk, Event, GatewayError, Taken
 from remit.gateway.describing import describe
 from remit.gateway.errors import CredentialError
 from remit.gateway.mcp import served_by_mcp
+from remit.gateway.people import for_people
 from remit.gateway.rest import app
 from remit.gateway.throttling import Throttle, TooOften
 from remit.gateway.tokens import Tokens
 from remit.gateway.verbs import Refused
 from remit.ledger import Ledger, LedgerError, open_ledger
+from remit.runtime.attending import Attending
 from remit.runtime.chartered import AUDIENCE, tokens
+from remit.runtime.leases import watching
 from remit.runtime.logs import gateway_logger
 from remit.runtime.observing import Observed, traced
 from remit.runtime.office import MOST_WAITING, Office, Place
 from remit.runtime.standing import deliverer, take_desk
-from remit.runtime.workspace import Workspace, open_workspace
+from remit.runtime.workspace import Workspace, open_workspace, turn_file
 from remit.terms.charters import Charter
 from remit.terms.encoding import digest
 
@@ -47,21 +50,24 @@ def serve(workspace: Path, host: str, port: int, workers: int, log: bool = False
 
 def application() -> FastAPI:
     """The application of one worker, for the workspace that the environment names."""
-    worker, run_id = Worker(open_workspace(Path(os.environ[_WORKSPACE]))), token_hex(8)
+    workspace, run_id = open_workspace(Path(os.environ[_WORKSPACE])), token_hex(8)
+    worker = Worker(workspace)
     log = gateway_logger(run_id) if os.environ.get(_LOG) else None
     end = traced(Path(traces), run_id) if (traces := os.environ.get(_TRACES)) else None
     protocol, running = served_by_mcp(worker, os.environ.get(_HOSTS, "127.0.0.1,localhost,[::1]").split(","))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        worker.open()
-        async with running():
-            yield
-        worker.close()
-        if end is not None:
-            end()
+        with watching(turn_file(workspace)):
+            worker.open()
+            async with running():
+                yield
+            worker.close()
+            if end is not None:
+                end()
 
     served = app(worker, lifespan)
+    for_people(served, worker.desk)
     served.mount("/", protocol)
     if log is not None or end is not None:
         served.add_middleware(Observed, log=log)
@@ -80,15 +86,18 @@ class Worker:
         self._digests: Mapping[str, str] = {}
         self._office = Office(self._take)
         self._throttle = Throttle()
+        self.desk = Attending(workspace, self._of_tokens)
         self._registry = CollectorRegistry()
         self._registry.register(_Counted(self._office))
 
     def open(self) -> None:
         """Begins to decide."""
+        self.desk.open()
         self._office.open()
 
     def close(self) -> None:
         """Finishes what was asked, and ends."""
+        self.desk.close()
         self._office.close()
         for ledger in (self._ledger, self._doors):
             if ledger is not None:

@@ -11,16 +11,17 @@ from remit.gateway import CLOCKED, RENEWS, Clerk, Counts, Pending, Renewed, Room
 from remit.gateway.credentials import SKEW_S
 from remit.intake import segments
 from remit.ledger import Entry, Ledger, Records
-from remit.runtime import chartering, rights
+from remit.runtime import chartering, guarding, rights, stopping
 from remit.runtime.carry import unsettled
 from remit.runtime.cycle import Inputs
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import notices, rows_of, standing_inputs, take_back_unrecorded
+from remit.runtime.leases import CLERK_S, WAIT_S, Lease, held
 from remit.runtime.prompting import Prompter
 from remit.runtime.reporting import last_cycle
 from remit.runtime.run import present, unfinished
 from remit.runtime.stopping import held_at, stops_at
-from remit.runtime.workspace import Config, Workspace, config_texts, keep, read_config, turn, write_all
+from remit.runtime.workspace import Config, Workspace, among_machines, config_texts, keep, read_config, turn, turn_file, write_all
 from remit.terms.encoding import canonical, digest
 from remit.terms.instants import add_span
 from remit.terms.proposals import Cleared
@@ -43,8 +44,9 @@ def take_desk(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], th
     if (broken_off := unfinished(ledger)) is not None:
         raise WorkspaceError(f"`{broken_off}` was interrupted before its actions were handed over", do="Finish it with `remit run`.")
     upto, cycle, loaded = ledger.size, last_cycle(ledger), _loaded(workspace)
-    with turn(workspace):
-        take_back_unrecorded(workspace, ledger, between(cycle))
+    with turn(workspace, gate=ledger.gate) as lease:
+        take_back_unrecorded(workspace, ledger)
+        lease.mended()
     if not config.settings.stepped:
         steady(clock(), ledger.latest(CLOCKED))  # before all that it takes to know what is known
     now = present(ledger, config.settings, clock)
@@ -52,17 +54,28 @@ def take_desk(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], th
     only = [segment.commitment for segment in segments(workspace.warehouse)]
     now, upto = _taken_before(workspace, config, ledger, between(cycle), only, now) or (now, upto)
     placed = place_at(workspace, config, ledger, upto, now, only, threads)
-    with turn(workspace):  # a cycle that is being planned counts on a log that stands still
+    with turn(workspace, gate=ledger.gate):  # a cycle that is being planned counts on a log that stands still
         standing = replace(placed.standing, place=_recorded(workspace, config, ledger, placed, upto, now, only))
 
     @contextmanager
-    def gate() -> Iterator[None]:
-        with turn(workspace, gate=ledger.gate):
+    def gate() -> Iterator[Lease]:
+        with (
+            among_machines(workspace, ledger.gate, lasts_s=CLERK_S + WAIT_S),
+            held(turn_file(workspace), lasts_s=CLERK_S, beats=False, waits_s=WAIT_S) as lease,
+        ):
             if _loaded(workspace) != loaded:
                 raise Renewed  # an opt-out may be among what came
-            yield
+            yield lease
 
-    clerk = Clerk(ledger, standing, placed.fresh, gate, lambda: clock() if not config.settings.stepped else now + 1, clock)
+    def mend() -> None:
+        take_back_unrecorded(workspace, ledger)
+
+    def finish(name: str) -> None:
+        if name.startswith("stop-"):
+            with turn(workspace, gate=ledger.gate):
+                stopping.finish(workspace, ledger, config, name, now)
+
+    clerk = Clerk(ledger, standing, placed.fresh, gate, lambda: clock() if not config.settings.stepped else now + 1, clock, mend, finish)
     return clerk, Prompter(placed.inputs), config
 
 
@@ -101,10 +114,12 @@ def place_at(workspace: Workspace, config: Config, ledger: Records, upto: int, n
     since = 0 if len(cycles) < 2 else cycles[-2].seq  # keys are remembered since the cycle before last
 
     pending = _pending(ledger, upto)
+    watch, highest = guarding.watch_at(ledger, standing.table, upto), stopping.highest(ledger)
 
     def fresh() -> Tally:
         named = {stop.id: stop for stop in stops_at(ledger, upto) if stop is not LEFT_ALONE}
-        return Tally(upto, since, stops=named, held=held_at(ledger, upto), counts=Counts(standing.table.limits, inputs.made, known), pending=dict(pending))
+        counts = Counts(standing.table.limits, inputs.made, known)
+        return Tally(upto, since, stops=named, held=held_at(ledger, upto), counts=counts, pending=dict(pending), watch=watch(), numbered=highest)
 
     return Placed(standing, inputs, fresh, digest(canonical({"made": [asdict(each) for each in inputs.made]})))
 

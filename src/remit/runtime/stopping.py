@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from remit.authority import LEFT_ALONE, SCOPES, Stop
-from remit.gateway import between, heard, lists, refusal, take_back
+from remit.authority import LEFT_ALONE, SCOPES, Stop, read_stop
+from remit.gateway import between, heard, refusal, take_back
+from remit.gateway.guarding import STOP, numbered
 from remit.ledger import Entry, Ledger, Records, Stored
-from remit.runtime.carry import opened, unsettled
-from remit.runtime.errors import WorkspaceError
-from remit.runtime.workspace import Config, Workspace, write_whole
+from remit.runtime.carry import unsettled
+from remit.runtime.errors import NotAllowedError, WorkspaceError
+from remit.runtime.recalling import recall
+from remit.runtime.workspace import Config, Workspace
 
-STOP, HOLD, START = "remit.stop/1", "remit.hold/1", "remit.start/1"
+HOLD, START = "remit.hold/1", "remit.start/1"
+MADE = ("stop", "hold", "downgrade")
+"""Entries that a start ends."""
 COMPLIANCE = "compliance"
 """The role that may stop anything."""
 
@@ -23,8 +27,8 @@ def applied(config: Config, records: Records, upto: int) -> Config:
 
 
 def stops_at(records: Records, upto: int) -> tuple[Stop, ...]:
-    """The stops in force after the log's first `upto` entries; all those of HCPs are one."""
-    found = [Stop(*(str(entry.body[name]) for name in ("stop", "scope", "of", "by", "reason"))) for entry in _in_force(records, "stop", upto)]
+    """The stops and downgrades in force after the log's first `upto` entries; all stops of HCPs are one."""
+    found = [read_stop(entry.body) for kind in ("stop", "downgrade") for entry in _in_force(records, kind, upto)]
     if _in_force(records, "hold", upto):
         found.append(LEFT_ALONE)
     return tuple(found)
@@ -41,26 +45,46 @@ def _in_force(records: Records, kind: str, upto: int) -> list[Stored]:
 
 
 def stop(workspace: Workspace, ledger: Ledger, config: Config, scope: str, of: str, by: str, reason: str, now: int) -> dict[str, Any]:
-    """Stops `of` in `scope`: recorded with the refusal of everything in it that waits, and with a list of what was handed over last and is to be taken back.
+    """Stops `of` in `scope`, and does what follows: as `check`, `begin` and `finish`."""
+    check(ledger, config, config.read_table(now).owner, scope, of, by, now)
+    name = begin(ledger, scope, of, by, reason, now)
+    return {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, **finish(workspace, ledger, config, name, now)}
 
-    `by` is a person who may stop it, or empty: whoever is at the machine may stop, and not start again. Raises `WorkspaceError` for a scope that is not there,
-    and for a person who may not.
-    """
+
+def check(records: Records, config: Config, owner: str, scope: str, of: str, by: str, now: int) -> None:
+    """Raises `WorkspaceError` for a scope that is not there, and for a person who may not stop it; `owner` is the table's. `by` is a person, or empty:
+    whoever is at the machine may stop, and not start again."""
     if scope not in SCOPES:
         raise WorkspaceError(f"nothing is stopped by `{scope}`", do=f"Stop one of: {', '.join(SCOPES)}.")
-    known = _known(scope, config, ledger)
+    known = _known(scope, config, records)
     if (scope == "everything") is not (of == "") or (known is not None and of not in known):
         there = f"There are {', '.join(sorted(known))}." if known else "Say what is to be stopped." if not of else "`everything` takes no name."
         raise WorkspaceError(f"there is no {scope} `{of}` to stop" if of else f"{scope}: what of it is missing", do=there)
-    allowed = may_stop(config, scope, of, now)
+    allowed = may_stop(config, owner, scope, of, now)
     if by and by not in allowed:
-        raise WorkspaceError(f"`{by}` may not stop this", where=f"{scope} {of}".strip(), do=f"{', '.join(sorted(allowed))} may.")
-    with ledger.turn(ledger.size) as held:
-        name = _next_name(ledger)
+        raise NotAllowedError(f"`{by}` may not stop this", where=f"{scope} {of}".strip(), do=f"{', '.join(sorted(allowed))} may.")
+
+
+def begin(ledger: Ledger, scope: str, of: str, by: str, reason: str, now: int) -> str:
+    """Stops `of` in `scope`, which was checked: from the entry on, whose name is returned, nothing in it is decided or handed over."""
+    size = ledger.size
+    before = highest(ledger)
+    with ledger.turn(size) as turn:  # however many stop at once, each has a name of its own
+        number = 1 + max([before, *(numbered(str(entry.body["stop"])) for entry in turn.fresh if entry.kind in MADE)])
+        name = f"stop-{number:04d}"
         about = {"stop": name, "by": by, "reason": reason, "at": now}
         entry = Entry("hold", HOLD, about, of, {"hcp_id": of}) if scope == "hcp" else Entry("stop", STOP, {**about, "scope": scope, "of": of})
-        held.append(name, [entry], cycle=name)  # first of all: whatever is looked for afterwards, it stands
-    waiting = [(action, payload) for action, payload in unsettled(ledger) if _within(action, payload, scope, of, config, ledger)]
+        turn.append(name, [entry], cycle=name)
+    ledger.settle()
+    return name
+
+
+def finish(workspace: Workspace, ledger: Ledger, config: Config, name: str, now: int) -> dict[str, int]:
+    """What follows a stop that is recorded, and in force already: everything in it that waits for a person is `refused`; what was handed over since the last
+    cycle is listed (`recalled`), and taken out of lists that lie there still (`taken_back`). Again, it does what is left to do."""
+    entry = next(entry for kind in ("stop", "hold") for entry in ledger.entries(kind=kind) if entry.body["stop"] == name)
+    scope, of = str(entry.body.get("scope", "hcp")), str((entry.payload or {}).get("hcp_id", entry.body.get("of", "")))
+    waiting = [(action, payload) for action, payload in unsettled(ledger) if within(action, payload, scope, of, config, ledger)]
     refusals = [_refused(action, payload, f"{name}: stopped while it waited", now, ledger) for action, payload in waiting]
     with ledger.turn(ledger.size) as held:  # what waited is refused once: somebody may have said yes or no to it meanwhile, or stopped it too
         settled = heard(ledger).settled
@@ -69,10 +93,10 @@ def stop(workspace: Workspace, ledger: Ledger, config: Config, scope: str, of: s
             if action.seq not in settled:
                 take_back_approved(workspace, action.cycle, action.seq)
         if refusals:
-            held.append(f"{name}:refused", refusals, cycle=f"{name}:refused")
+            held.append(f"{name}:refused:{held.size}", refusals, cycle=name)
     ledger.settle()
-    back = _recall(workspace, ledger, config, name, scope, of)
-    return {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, "refused": len(refusals), "recalled": back}
+    listed, taken = recall(workspace, ledger, name, lambda action, payload: within(action, payload, scope, of, config, ledger))
+    return {"refused": len(refusals), "recalled": listed, "taken_back": taken}
 
 
 def take_back_approved(workspace: Workspace, cycle: str, entry: int) -> None:
@@ -83,41 +107,51 @@ def take_back_approved(workspace: Workspace, cycle: str, entry: int) -> None:
 
 def start(ledger: Ledger, config: Config, name: str, by: str, reason: str, now: int) -> dict[str, Any]:
     """Asks for what was stopped to start again, or, if another person has asked, says yes to it. Raises `WorkspaceError` with why it cannot be."""
-    entries = [entry for kind in ("stop", "hold") for entry in ledger.entries(kind=kind) if entry.body["stop"] == name]
+    entries = [entry for kind in MADE for entry in ledger.entries(kind=kind) if entry.body["stop"] == name]
     steps = [entry.body for entry in ledger.entries(kind="start") if entry.body["stop"] == name]
     if not entries or any(step["step"] == "yes" for step in steps):
         raise WorkspaceError(f"no stop `{name}` is in force", do="See `remit status`.")
     scope, of = str(entries[0].body.get("scope", "hcp")), str(entries[0].body.get("of", ""))
-    allowed, asked = may_stop(config, scope, of, now), [str(step["by"]) for step in steps]
+    allowed, asked = may_stop(config, config.read_table(now).owner, scope, of, now), [str(step["by"]) for step in steps]
     if by not in allowed:
-        raise WorkspaceError(f"`{by}` may not start this again", where=name, do=f"Two of {', '.join(sorted(allowed))} may, each for themselves.")
+        raise NotAllowedError(f"`{by}` may not start this again", where=name, do=f"Two of {', '.join(sorted(allowed))} may, each for themselves.")
     if by in asked:
-        raise WorkspaceError(f"`{by}` has asked for it already", where=name, do="Another person must say yes.")
+        raise NotAllowedError(f"`{by}` has asked for it already", where=name, do="Another person must say yes.")
     step = "yes" if asked else "asked"
     ledger.append(f"{name}:{step}", [Entry("start", START, {"stop": name, "step": step, "by": by, "reason": reason, "at": now})], cycle=f"{name}:{step}")
     return {"stop": name, "step": step, "by": by, "others": sorted(allowed - {by, *asked})}
 
 
 def status(records: Records) -> list[dict[str, Any]]:
-    """Every stop in force: what, who, why, who has asked for a start, and the last action that was recorded as handed over before it."""
+    """Every stop and downgrade in force: what, who, why, who has asked for a start, and the last action that was recorded as handed over before it."""
     names = {each.id for each in stops_at(records, records.size)}
     acted = list(records.entries(kind="acted"))
     asked = {entry.body["stop"]: entry.body["by"] for entry in records.entries(kind="start")}
     ended = {entry.body["stop"] for entry in records.entries(kind="start") if entry.body["step"] == "yes"}
     rows = []
-    for entry in sorted([*records.entries(kind="stop"), *records.entries(kind="hold")], key=lambda entry: entry.seq):
+    for entry in sorted((entry for kind in MADE for entry in records.entries(kind=kind)), key=lambda entry: entry.seq):
         if entry.body["stop"] in names or (entry.kind == "hold" and entry.body["stop"] not in ended):
             before = [each for each in acted if each.seq < entry.seq]
             body = {name: entry.body.get(name, "") for name in ("stop", "scope", "of", "by", "reason", "at")}
             last = {"entry": before[-1].seq, "cycle": before[-1].cycle, "at": before[-1].body["at"]} if before else None
-            rows.append({**body, "scope": body["scope"] or "hcp", "entry": entry.seq, "last_action": last, "start_asked_by": asked.get(entry.body["stop"])})
+            rows.append(
+                {
+                    **body,
+                    "scope": body["scope"] or "hcp",
+                    "kind": entry.kind,
+                    "roles": entry.body.get("roles", []),
+                    "entry": entry.seq,
+                    "last_action": last,
+                    "start_asked_by": asked.get(entry.body["stop"]),
+                }
+            )
     return rows
 
 
-def may_stop(config: Config, scope: str, of: str, now: int) -> set[str]:
-    """Who may stop it, and start it again with another: compliance, the table's owner, and whoever owns or watches what is stopped."""
+def may_stop(config: Config, owner: str, scope: str, of: str, now: int) -> set[str]:
+    """Who may stop it, and start it again with another: compliance, the table's `owner`, and whoever owns or watches what is stopped."""
     people, settings = config.people, config.settings
-    found = {name for name, person in people.items() if COMPLIANCE in person.roles} | {config.read_table(now).owner}
+    found = {name for name, person in people.items() if COMPLIANCE in person.roles} | {owner}
     for charter in config.charters:
         if of in {"agent": (charter.agent,), "product": charter.products, "channel": charter.channels}.get(scope, ()):
             found |= {charter.owner, *charter.watchers}
@@ -144,46 +178,26 @@ def _known(scope: str, config: Config, records: Records) -> set[str] | None:
     return None
 
 
-def _within(action: Stored, payload: Mapping[str, Any], scope: str, of: str, config: Config, records: Records) -> bool:
+def within(action: Stored, payload: Mapping[str, Any], scope: str, of: str, config: Config, records: Records) -> bool:
+    """Whether a recorded action is in a stop's scope."""
     proposal = payload["proposal"]
     if scope == "model":
-        return of in _cycle(action, records).body["models"].values()
+        return of in _cycle(records, action)["models"].values()
     market = config.settings.market.name if config.settings.market else ""
     names = {"agent": "agent", "product": "product", "channel": "channel", "content": "content_id", "hcp": "hcp_id"}
     return scope == "everything" or (scope == "market" and of == market) or (scope in names and proposal[names[scope]] == of)
 
 
 def _refused(action: Stored, payload: Mapping[str, Any], reason: str, now: int, records: Records) -> Entry:
-    at = action.body.get("at")
-    since = int(_cycle(action, records).body["now"] if at is None else at)
+    since = int(action.body["at"] if "at" in action.body else _cycle(records, action)["now"])
     return refusal(action.seq, reason, now, since, payload["context"]["uses"])
 
 
-def _cycle(action: Stored, records: Records) -> Stored:
-    """The entry of the cycle in which an action was chosen, or after which."""
-    return next(entry for entry in records.entries(kind="cycle") if action.cycle in (entry.cycle, between(entry.cycle)))
+def _cycle(records: Records, action: Stored) -> Mapping[str, Any]:
+    """What the entry of the action's cycle says; of one between cycles, of the cycle before."""
+    return next(records.entries(kind="cycle", cycle=action.cycle.removesuffix(between("")))).body
 
 
-def _recall(workspace: Workspace, records: Records, config: Config, name: str, scope: str, of: str) -> int:
-    """Lists what the last cycle handed over within the stop, for whoever took it: a list cannot be unread, but need not be worked through."""
-    last = max(records.entries(kind="acted"), key=lambda entry: entry.seq, default=None)
-    if last is None:
-        return 0
-    cycle = last.cycle
-    handed = {seq for entry in records.entries(kind="acted", cycle=cycle) for seq in entry.body["actions"]}
-    rows = [
-        {"channel": "recall", "stop": name, "hcp_id": payload["hcp_id"], "action": payload["proposal"]["channel"], "decision": f"{cycle}/{payload['number']}"}
-        for action, payload in opened(records, cycle)
-        if action.seq in handed and _within(action, payload, scope, of, config, records)
-    ]
-    for file, data in lists(sorted(rows, key=lambda row: row["decision"]), "stop").items():
-        write_whole(workspace.out / cycle / file, data)
-    return len(rows)
-
-
-def _next_name(records: Records) -> str:
-    """Stops are numbered. The caller holds the log."""
-    number = sum(1 for _ in records.entries(kind="stop")) + 1
-    while records.appended(f"stop-{number:04d}"):  # those of HCPs
-        number += 1
-    return f"stop-{number:04d}"
+def highest(records: Records) -> int:
+    """The highest number of a stop or downgrade."""
+    return max((numbered(str(entry.body["stop"])) for kind in MADE for entry in records.entries(kind=kind)), default=0)

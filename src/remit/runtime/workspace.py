@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import monotonic, sleep
 
 from remit.agents import read_charter, read_people
 from remit.authority import Layer, Stop, Table, load_table, stopped
 from remit.ledger import RUN, TURN, Gate, Place, gate_held
-from remit.runtime.errors import WorkspaceError
+from remit.runtime.errors import BusyError, WorkspaceError
+from remit.runtime.leases import COMMAND_S, Lease, held
 from remit.runtime.settings import Market, Settings, read_settings
 from remit.runtime.stores.postgresql import url_env_of, url_of
 from remit.terms.charters import Charter
@@ -220,38 +220,32 @@ def locked(workspace: Workspace) -> Iterator[None]:
         os.close(handle)
 
 
-def _at_work(workspace: Workspace) -> WorkspaceError:
-    return WorkspaceError("another run is at work in this workspace", where=str(workspace.root), do="Wait until it has ended, then run again.")
+def _at_work(workspace: Workspace) -> BusyError:
+    return BusyError("another run is at work in this workspace", where=str(workspace.root), do="Wait until it has ended, then run again.")
 
 
 @contextmanager
-def turn(workspace: Workspace, patience_s: float | None = None, gate: Gate | None = None) -> Iterator[None]:
+def turn(workspace: Workspace, patience_s: float | None = None, gate: Gate | None = None) -> Iterator[Lease]:
     """Waits for a turn at the workspace's log, which one process at a time has, of whatever machine where the log is on PostgreSQL; one who has waited
-    `patience_s` goes on without. It ends with the process. `gate` is that of a ledger that is open already."""
-    if workspace.ledger_url_env:
-        with gate_held(workspace.ledger, TURN, patience_s) if gate is None else gate.held(patience_s):
-            yield
-        return
-    handle = os.open(workspace.root / ".remit.turn", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        if patience_s is None:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        else:
-            _wait(handle, patience_s)
+    `patience_s` goes on without. It ends with the process, and its lease renews itself while the process runs. `gate` is that of a ledger that is open
+    already."""
+    with among_machines(workspace, gate, patience_s), held(turn_file(workspace), lasts_s=COMMAND_S, beats=True, patience_s=patience_s) as lease:
+        yield lease
+
+
+@contextmanager
+def among_machines(workspace: Workspace, gate: Gate | None, patience_s: float | None = None, lasts_s: float | None = None) -> Iterator[None]:
+    """Waits for the turn among all machines, where the log is on PostgreSQL; the server ends it when nobody speaks for it for `lasts_s`."""
+    if not workspace.ledger_url_env:
         yield
-    finally:
-        os.close(handle)
+        return
+    with gate_held(workspace.ledger, TURN, patience_s) if gate is None else gate.held(patience_s, lasts_s):
+        yield
 
 
-def _wait(handle: int, patience_s: float) -> None:
-    until = monotonic() + patience_s
-    while monotonic() < until:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sleep(0.001)
-        else:
-            return
+def turn_file(workspace: Workspace) -> Path:
+    """The file that says who has the turn."""
+    return workspace.root / ".remit.turn"
 
 
 def write_whole(path: Path, data: bytes) -> None:

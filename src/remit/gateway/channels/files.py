@@ -1,7 +1,7 @@
 """The channel `files`: lists that people and mail systems take from a folder."""
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -42,7 +42,20 @@ def take_back(folder: Path, names: Iterable[str]) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _csv(rows: list[Mapping[str, str]]) -> bytes:
+def strike(path: Path, decisions: Collection[str], write: Callable[[Path, bytes], None]) -> set[str]:
+    """Takes the rows of `decisions` out of a list that lies where it was put, with `write`, and the whole list away if nothing else is in it. Says which
+    were there: whoever has read it already must be told all the same."""
+    with path.open(newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    kept = [row for row in rows if row["decision"] not in decisions]
+    if not kept:
+        path.unlink(missing_ok=True)
+    elif len(kept) < len(rows):
+        write(path, _csv(kept))
+    return {row["decision"] for row in rows} & set(decisions)
+
+
+def _csv(rows: Sequence[Mapping[str, str]]) -> bytes:
     text = StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
