@@ -148,7 +148,8 @@ class Records:
             spans = list[tuple[int, int]]()
             for batch in sorted(batches(connection, cycle=cycle), key=lambda batch: batch.first):
                 follows = bool(spans) and spans[-1][1] == batch.first  # many turns make one span: each is asked for by a query
-                spans = [*spans[:-1], (spans[-1][0], batch.size)] if follows else [*spans, (batch.first, batch.size)]
+                first = spans.pop()[0] if follows else batch.first
+                spans.append((first, batch.size))
             return spans
 
     def _within(self, query: "sa.Select[Any]", first: int, size: int) -> Iterator[Stored]:
