@@ -151,8 +151,9 @@ class Records:
                 return [(0, log_size(connection))]
             spans = list[tuple[int, int]]()
             for batch in sorted(batches(connection, cycle=cycle), key=lambda batch: batch.first):
-                joined = bool(spans) and spans[-1][1] == batch.first  # many turns make one span: each is asked for by a query
-                spans[-1 if joined else len(spans) :] = [(spans[-1][0] if joined else batch.first, batch.size)]
+                follows = bool(spans) and spans[-1][1] == batch.first  # many turns make one span: each is asked for by a query
+                first = spans.pop()[0] if follows else batch.first
+                spans.append((first, batch.size))
             return spans
 
     def _within(self, query: "sa.Select[Any]", first: int, size: int) -> Iterator[Stored]:
