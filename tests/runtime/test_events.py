@@ -3,7 +3,7 @@
 import json
 import os
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remit.gateway import Answer, Clerk, Event, GatewayError, Known, Reported, Taken
+from remit.gateway import Answer, Clerk, Event, GatewayError, Known, Reported, Taken, Tally
 from remit.gateway.events import read_events
 from remit.gateway.reporting import own_decisions, preferred, report
 from remit.ledger import Ledger, open_ledger, read_ledger
 from remit.runtime import commands, queue_commands, timing
 from remit.runtime.handing import standing_inputs
+from remit.runtime.office import Office, Place
 from remit.runtime.prompting import Prompter
 from remit.runtime.run import present, run_cycle
 from remit.runtime.standing import deliverer, take_desk
@@ -26,6 +27,7 @@ from remit.runtime.told import MARK, not_come_back, still_open, with_opt_outs
 from remit.runtime.workspace import Config, Workspace, config_texts, read_config
 from remit.terms.encoding import MICRO
 from remit.terms.instants import DAY
+from remit.terms.proposals import Proposal
 from tests.runtime.conftest import quiet
 from tests.runtime.test_between import asked, free, one, rules
 
@@ -124,6 +126,9 @@ def test_a_key_is_taken_once_and_stands_in_no_opt_outs_way(workspace: Workspace)
         assert "used for another event" in str(strange)
         assert isinstance(out, Taken)
         assert one(clerk, config, asked(clerk, other)).disposition == "forbidden"
+        when = Event("", other, "opt_out", 0)  # does not say when: each is one of its own
+        names = {when.name(b"s", "email", received) for received in (1, 2, 2)}
+        assert len(names | {opened.name(b"s", "email", received) for received in (1, 2)}) == 3
 
 
 def test_what_is_out_of_reach_or_makes_no_sense_is_refused_alone_and_nothing_is_written(workspace: Workspace) -> None:
@@ -287,3 +292,31 @@ def test_the_clock_of_each_decision_is_kept_and_its_waits_are_shown_with_who_own
     assert rows["calls-alpha", "cycle", "propose", "agent"]["owner"] == "owner-calls-alpha"
     assert [row["stage"] for row in told["stages"] if row["route"] == "event"] == ["arrive", "propose", "judge", "act", "whole"]
     assert all(row["count"] >= told["least"] for row in told["agents"] if row["person"])
+
+
+def test_where_no_agent_can_be_asked_events_are_taken_and_an_opt_out_holds(workspace: Workspace) -> None:
+    class Broken(Prompter):
+        def __call__(self, taken: Sequence[Taken], tally: Tally) -> list[tuple[Proposal, Taken]]:
+            raise ValueError(taken[0].reported.event.hcp_id)
+
+    kept: list[Ledger] = []
+
+    def take() -> Place:
+        kept.append(open_ledger(workspace.ledger, entropy=os.urandom))
+        clerk, prompt, config = take_desk(workspace, kept[0], lambda: 7, 1)
+        prompt.__class__ = Broken
+        return Place(clerk, prompt, deliverer(workspace, config), lambda: None)
+
+    with desk(workspace) as (clerk, _, config, _):
+        hcp, other, *_ = free(clerk)
+        office = Office(take)
+        office.open()
+        charter = clerk.standing.charters["email"]
+        reported = [event(clerk, other, "opened", channel="email", product="alpha"), event(clerk, hcp, "opt_out", "e2")]
+        answers = [office.report(charter, each, 5).result(60) for each in reported]
+        office.close()
+        assert not any(isinstance(answer, GatewayError) for answer in answers)
+        assert (office.measured.events, office.trouble) == (2, "")
+        assert office.measured.faults
+        assert one(clerk, config, asked(clerk, hcp)).disposition == "forbidden"
+    kept[0].close()

@@ -108,9 +108,12 @@ class Event:
         """The keyed digest of what is said: it stands in the clear, and tells nobody who lacks the secret whom it is about."""
         return _keyed(secret, {name: getattr(self, name) for name in self.__slots__})
 
-    def name(self, secret: bytes, agent: str) -> str:
-        """By what id it is asked after: of the same agent and key, always the same. An opt-out is named by all it says, so that no key is in its way."""
-        return _keyed(secret, {"agent": agent, "key": self.digest(secret) if self.kind == OPT_OUT else self.key})[:32]
+    def name(self, secret: bytes, agent: str, received: int) -> str:
+        """By what id it is asked after: of the same agent and key, always the same. An opt-out is named by all it says, so that no key is in its way; one that
+        does not say when, also by when it was `received`, so that none from before is."""
+        if self.kind != OPT_OUT:
+            return _keyed(secret, {"agent": agent, "key": self.key})[:32]
+        return _keyed(secret, {"agent": agent, "key": self.digest(secret), "received": 0 if self.occurred_at else received})[:32]
 
 
 _READ = msgspec.json.Decoder(_Envelope)

@@ -56,7 +56,7 @@ def report(clerk: Clerk, told: Sequence[Arrived]) -> list[Taken | GatewayError]:
         fresh: dict[str, tuple[Entry, int]] = {}
         found: list[tuple[str, Arrived] | GatewayError] = []
         for each in told:
-            event, name = each.event, each.event.name(standing.secret, each.charter.agent)
+            event, name = each.event, each.event.name(standing.secret, each.charter.agent, each.received)
             said = tally.engaged.noted[name].said if name in tally.engaged.noted else fresh[name][0].body["said"] if name in fresh else None
             wrong = fault(event, each.charter, standing, now)
             if event.hcp_id not in seen:
