@@ -126,7 +126,10 @@ def _outcome(workspace: Workspace, records: Records, config: Config, guard: Guar
     if config.settings.holdout is None or last is None or enrolled(records, config.settings, records.size).is_empty():
         return None
     seen = [
-        int(entry.body["figure"]["periods"]) for kind in ("stop", "downgrade") for entry in records.entries(kind=kind) if entry.body.get("guard") == guard.id
+        int(entry.body["figure"].get("periods", 0))
+        for kind in ("stop", "downgrade")
+        for entry in records.entries(kind=kind)
+        if entry.body.get("guard") == guard.id
     ]
     looks = [look for look in _looks(holdouts.shown(workspace, _LEVEL), guard) if look["periods"] >= guard.least + max(seen, default=0)]
     if not looks or round(max(look["high"] for look in looks) * MICRO) >= guard.floor:
