@@ -98,9 +98,11 @@ def replay(workspace: Path, cycle: str | None, threads: int, stage: Stage) -> di
         every = [entry.cycle for entry in ledger.entries(kind="cycle")]
         after = {between(each) for each in every}
         cycles = [each for each in ([cycle] if cycle else every) if each not in after]
-        labels = [each for each in map(between, every) if cycle in (None, each)]
+        labels = [each for each in map(between, every) if cycle in (None, each) and rederiving.decisions(ledger, each)]
+        if cycle in after and not labels:
+            raise WorkspaceError(f"the ledger holds no decisions of `{cycle}`", do="`remit replay` without `--cycle` replays whatever there is.")
         done = [replaying.replay(place, ledger, each, threads, stage) for each in cycles]
-        return {"cycles": done, "between": [rederiving.rederive(place, ledger, each, threads) for each in labels if rederiving.decisions(ledger, each)]}
+        return {"cycles": done, "between": [rederiving.rederive(place, ledger, each, threads) for each in labels]}
 
 
 def erase(hcp: str, workspace: Path, reason: str) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def receipt(records: Records, name: str) -> bytes:
 
 def listed(records: Records, label: str, agent: str | None, disposition: str | None, limit: int) -> dict[str, Any]:
     """Decisions of a label, chosen ones first, with how many there are; those of erased HCPs are counted as gone."""
-    entries = decisions(records, label)
+    entries = sorted(decisions(records, label), key=lambda entry: number_of(entry) or 0)
     rows = [_row(entry, entry.payload) for entry in entries if entry.payload is not None]
     rows = [row for row in rows if agent in (None, row["agent"]) and disposition in (None, row["disposition"])]
     rows.sort(key=lambda row: row["disposition"] != "chosen")
