@@ -1,6 +1,5 @@
 """Charters as their owners write them: one YAML file an agent."""
 
-import json
 from collections.abc import Mapping
 from io import StringIO
 
@@ -68,7 +67,7 @@ def rules_of(charter: Charter) -> dict[tuple[str, str], str]:
         return {}
     parts = {what: body.get(part) for part, what in RULED.items()}
     items = [(what, each) for what, part in parts.items() if isinstance(part, list) for each in part if isinstance(each, dict)]
-    return {(what, str(each.get("id"))): json.dumps(each, sort_keys=True, default=str) for what, each in items}
+    return {(what, str(each.get("id"))): str(each) for what, each in items}
 
 
 def _person(id_: str, document: Document) -> Person:

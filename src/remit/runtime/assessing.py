@@ -93,8 +93,8 @@ def _untold(workspace: Workspace, table: Table) -> list[dict[str, Any]]:
         parts = [records.read_segment(segment).frame for segment in records.segments(cycle, STREAM)] if cycle else []
     names = [name for name in table.kinds if parts and name in parts[0].columns]
     gone = [name for name in names if all(part[name].null_count() == part.height for part in parts)]
-    rules, duties, tries = ([(row.id, row.condition) for row in part] for part in (table.rules, table.obligations, table.exploration))
-    return [{"fact": name, "rows": [row for row, condition in (*rules, *duties, *tries) if name in facts_of(condition)]} for name in gone]
+    asked = [(row.id, set(facts_of(row.condition))) for rows in (table.rules, table.obligations, table.exploration) for row in rows]
+    return [{"fact": name, "rows": [row for row, facts in asked if name in facts]} for name in gone]
 
 
 def _named(table: Table) -> dict[str, Any]:

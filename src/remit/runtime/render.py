@@ -28,6 +28,9 @@ def run(result: dict[str, Any]) -> None:
         line("Trained the models anew.")
     for name, watched in result["models"].items():
         line(f"Model {name} ({watched['stage']}): {ASKS[watched['asks']]}")
+    if any(watched["asks"] not in ("none", "unwatched") for watched in result["models"].values()):
+        by_inputs = " (inputs alone may move as they were meant to)" if result["drift"] in ("raise", None) else ""
+        line(f"To the authority table, drift asked for `{result['drift'] or 'unknown'}`{by_inputs}.")
     if result["draft"]:
         line("  ! authority.yaml is a draft: the version in force decided. `remit authority propose` puts the draft before those who may approve it.")
     for charter in result["charters"]:

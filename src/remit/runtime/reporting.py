@@ -13,6 +13,7 @@ from remit.runtime.cycle import TAKEN, PurposePlan
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.record import STREAM, counts
 from remit.runtime.run import Done
+from remit.runtime.watching import asked
 from remit.terms.encoding import MICRO
 from remit.terms.instants import add_span, format_instant
 from remit.terms.proposals import DISPOSITIONS
@@ -53,6 +54,7 @@ def of_run(done: Done, seconds: dict[str, float]) -> dict[str, Any]:
         "draft": done.draft,
         "charters": list(done.charters),
         "models": {name: {"stage": each["stage"], "asks": each["asks"]} for name, each in done.watch.items()},
+        "drift": asked(done.watch),
         "refused": done.refused,
         "stopped": len(done.stopped),
         "files": [{"name": name, "rows": rows} for name, rows in done.files],

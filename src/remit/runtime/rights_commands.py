@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from remit.ledger import Ledger, LedgerError, open_ledger, read_ledger
-from remit.runtime import asking, reporting, rights, stopping
+from remit.runtime import asking, chartering, reporting, rights, stopping
 from remit.runtime.carry import unsettled
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.leases import end_lapsed
@@ -55,7 +55,7 @@ def who(workspace: Path, kind: str, name: str) -> dict[str, Any]:
     with closing(read_ledger(place.ledger)) as records:
         config = read_config(config_texts(place))
         now = present(records, config.settings)
-        config = rights.governed(place, records, config, now)
+        config = chartering.held_over(place, records, rights.governed(place, records, config, now))
         return asking.who(kind, name, records, config, config.table(now), now)
 
 
