@@ -57,6 +57,7 @@ class Lead:
         self._chance.shuffle(doing)
         self._plan.write(self._folder)
         total = sum(len(self._plan.mine(number)) for number in range(WORKERS))
+        self._allow(0.0)
         self._step = _WEEK * (cycles + 1) / (1.5 * total)
         self._tick()
         start = perf_counter()
@@ -64,10 +65,12 @@ class Lead:
             self._begin(number)
         try:
             for place, do in enumerate(doing):
+                self._allow((place + 2) / (len(doing) + 1))  # they work on while this is done, and not beyond what comes next
                 self._until(total * (place + 1) // (len(doing) + 1))
                 if len(self._stops) > self._chance.choice([0, 0, 1]):
                     self._start(self._stops.pop(0))
                 do()
+            self._allow(1.0)
             while self._stops:
                 self._start(self._stops.pop(0))
             self._finish()
@@ -185,10 +188,17 @@ class Lead:
         """How many attempts were answered; simulated time passes with them, on machines of any speed."""
         answered = sum(self._answered(number) for number in self._read)
         passed = max(0, min(int((answered - self._begun) * self._step), _WEEK) - self._back_by)
-        temporary = self._folder / f"clock.{os.getpid()}"
-        temporary.write_text(str(passed))
-        temporary.replace(self._folder / "clock")
+        self._write("clock", str(passed))
         return answered
+
+    def _allow(self, share: float) -> None:
+        """How far workers may go, of all that is theirs."""
+        self._write("allowed", str(share))
+
+    def _write(self, name: str, text: str) -> None:
+        temporary = self._folder / f"{name}.{os.getpid()}"
+        temporary.write_text(text)
+        temporary.replace(self._folder / name)
 
     def _kill(self) -> None:
         number = self._chance.choice([number for number, worker in self._workers.items() if worker.poll() is None] or [-1])
