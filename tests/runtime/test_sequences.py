@@ -235,7 +235,7 @@ def run(root: Path, examples: int, steps: int) -> None:
     workspace = open_workspace(root)
     with closing(read_ledger(workspace.ledger)) as records:
         assert records.size
-    Sequences.base, Sequences.plan = root, plan_for(workspace, 1, 1, 1)
+    Sequences.base, Sequences.plan = root, plan_for(workspace, 1, 1)
     with closing(open_ledger(workspace.ledger, entropy=os.urandom)) as ledger:
         clerk, _ = take_place(workspace, ledger, lambda: 0, 1)
         consent = clerk.standing.single.known.consent.filter(channel="email", status="opt_in")["hcp_id"].unique().sort().to_list()

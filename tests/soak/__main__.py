@@ -38,8 +38,7 @@ def soak(folder: Path, attempts: int, physicians: int, seed: int) -> int:
     prepare(workspace, room=max(1, physicians // 150))
     run_cycle(workspace, 1, quiet)
     cycles = 3
-    speed = 5.5 * 86_400 / max(attempts / 400 / (cycles + 1), 10)
-    lead = Lead(workspace, journal, plan_for(workspace, seed, attempts, speed), seed)
+    lead = Lead(workspace, journal, plan_for(workspace, seed, attempts), seed)
     done = lead.run(stops=50, cycles=cycles, people=30, outs=15, backs=5, kills=max(4, attempts // 20_000))
     start = time.perf_counter()
     faults, counted = check(workspace.root, journal)

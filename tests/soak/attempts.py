@@ -21,13 +21,12 @@ SHARED = 23
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run is about: HCPs, approved content by channel and product, the seed, how many attempts, and simulated seconds in one of the wall's."""
+    """What a run is about: HCPs, approved content by channel and product, the seed, and how many attempts."""
 
     hcps: Sequence[str]
     content: Mapping[str, Sequence[str]]
     seed: int
     attempts: int
-    speed: float
 
     def write(self, folder: Path) -> None:
         (folder / "plan.json").write_text(json.dumps(asdict(self)))
@@ -70,7 +69,7 @@ def answered(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def plan_for(workspace: Workspace, seed: int, attempts: int, speed: float) -> Plan:
+def plan_for(workspace: Workspace, seed: int, attempts: int) -> Plan:
     """A plan about everybody and everything that feeds tell of: content that is approved, and now and then some that is not."""
     feeds = workspace.feeds
     hcps = pl.read_csv(feeds / "hcp" / "history.csv", infer_schema=False)["hcp_id"].unique().sort().to_list()
@@ -78,4 +77,4 @@ def plan_for(workspace: Workspace, seed: int, attempts: int, speed: float) -> Pl
     content: dict[str, list[str]] = {}
     for row in rows.unique(["content_id", "product", "channel"]).sort("content_id").iter_rows(named=True):
         content.setdefault(f"{row['channel']}/{row['product']}", []).append(row["content_id"])
-    return Plan(hcps, content, seed, attempts, speed)
+    return Plan(hcps, content, seed, attempts)

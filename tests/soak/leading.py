@@ -22,7 +22,7 @@ from tests.runtime.conftest import quiet
 from tests.soak.attempts import WORKERS, Plan
 from tests.soak.world import VENDORS
 
-_HOUR_S = 3600
+_HOUR, _WEEK = 3_600_000_000, 6 * 24 * 3_600_000_000  # a week has less than seven days here: the next cycle is after them
 
 
 @dataclass
@@ -48,6 +48,7 @@ class Lead:
         self._stops: list[str] = []
         self._events = folder / "events.jsonl"
         self._out: set[str] = set()
+        self._begun, self._step, self._back_by = 0, 0.0, 0
         self.figures = Figures()
 
     def run(self, stops: int, cycles: int, people: int, outs: int, backs: int, kills: int) -> Figures:
@@ -55,17 +56,21 @@ class Lead:
         doing = [self._stop] * stops + [self._cycle] * cycles + [self._person] * people + [self._opt_out] * outs + [self._back] * backs + [self._kill] * kills
         self._chance.shuffle(doing)
         self._plan.write(self._folder)
-        self._set_clock(time_ns())
+        total = sum(len(self._plan.mine(number)) for number in range(WORKERS))
+        self._allow(0.0)
+        self._step = _WEEK * (cycles + 1) / (1.5 * total)
+        self._tick()
         start = perf_counter()
         for number in range(WORKERS):
             self._begin(number)
         try:
-            total = sum(len(self._plan.mine(number)) for number in range(WORKERS))
             for place, do in enumerate(doing):
+                self._allow((place + 2) / (len(doing) + 1))  # they work on while this is done, and not beyond what comes next
                 self._until(total * (place + 1) // (len(doing) + 1))
                 if len(self._stops) > self._chance.choice([0, 0, 1]):
                     self._start(self._stops.pop(0))
                 do()
+            self._allow(1.0)
             while self._stops:
                 self._start(self._stops.pop(0))
             self._finish()
@@ -83,7 +88,7 @@ class Lead:
 
     def _until(self, answered: int) -> None:
         """Waits until so many attempts were answered, or all workers have ended."""
-        while sum(self._answered(number) for number in self._read) < answered:
+        while self._tick() < answered:
             ended = [worker.poll() for worker in self._workers.values()]
             if any(ended):
                 raise AssertionError(f"a worker ended with {ended}")
@@ -147,7 +152,8 @@ class Lead:
 
     def _cycle(self) -> None:
         self._note("cycle", lambda: run_cycle(self._workspace, 1, quiet))
-        self._set_clock(time_ns())
+        self._begun, self._back_by = sum(self._answered(number) for number in self._read), 0
+        self._tick()
 
     def _person(self) -> None:
         waiting = queue_commands.queue(self._workspace.root)["waiting"]
@@ -176,12 +182,23 @@ class Lead:
 
     def _back(self) -> None:
         """The clock is set back by an hour."""
-        self._set_clock(int((self._folder / "clock").read_text()) + int(_HOUR_S * 1e9 / self._plan.speed))
+        self._back_by += _HOUR
 
-    def _set_clock(self, since: int) -> None:
-        temporary = self._folder / f"clock.{os.getpid()}"
-        temporary.write_text(str(since))
-        temporary.replace(self._folder / "clock")
+    def _tick(self) -> int:
+        """How many attempts were answered; simulated time passes with them, on machines of any speed."""
+        answered = sum(self._answered(number) for number in self._read)
+        passed = max(0, min(int((answered - self._begun) * self._step), _WEEK) - self._back_by)
+        self._write("clock", str(passed))
+        return answered
+
+    def _allow(self, share: float) -> None:
+        """How far workers may go, of all that is theirs."""
+        self._write("allowed", str(share))
+
+    def _write(self, name: str, text: str) -> None:
+        temporary = self._folder / f"{name}.{os.getpid()}"
+        temporary.write_text(text)
+        temporary.replace(self._folder / name)
 
     def _kill(self) -> None:
         number = self._chance.choice([number for number, worker in self._workers.items() if worker.poll() is None] or [-1])
