@@ -22,6 +22,7 @@ from remit.gateway import Answer, Asked, Made, counted
 from remit.ledger import Records, open_ledger, read_ledger
 from remit.runtime import asking, assessing, explaining, limiting, making, reporting, rights
 from remit.runtime.cycle import Joint, choose
+from remit.runtime.cycles import cycle_body
 from remit.runtime.exploring import explore
 from remit.runtime.limiting import Room
 from remit.runtime.run import run_cycle
@@ -290,7 +291,7 @@ def test_a_cycle_keeps_sums_that_name_nobody_and_a_refusal_takes_off_them(limite
 
 def test_prices_explain_and_who_name_limits(limited: Workspace, remit: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     with closing(read_ledger(limited.ledger)) as records:
-        body = reporting.cycle_body(records, "cycle-0001")
+        body = cycle_body(records, "cycle-0001")
         priced = {row["resource"]: row["price"] for row in reporting.prices(body)}
         assert priced["limit/daily/calls-alpha"] > 0
         outbid = next(row["decision"] for row in reporting.decisions(records, "cycle-0001", "calls-alpha", "outbid", 50)["rows"] if row["value"] > 0)
@@ -373,5 +374,5 @@ def test_between_cycles_the_log_counts_on_and_the_next_cycle_counts_what_was_don
         assert counted([spend], making.made(ledger, ledger.size, [spend], now + 1), now + 1) == {"limit/spend/alpha": 2_600_000}
     run_cycle(workspace, 1, quiet)
     with closing(read_ledger(workspace.ledger)) as records:
-        left = reporting.cycle_body(records, "cycle-0004")["plans"]["promotional"]["capacity"]["limit/spend/alpha"]
+        left = cycle_body(records, "cycle-0004")["plans"]["promotional"]["capacity"]["limit/spend/alpha"]
     assert left == 50_000

@@ -16,7 +16,8 @@ import pytest
 from remit.agents import AgentError
 from remit.agents.portfolio import Pilot, Reach, Universe
 from remit.ledger import read_ledger
-from remit.runtime import commands, record, reporting
+from remit.runtime import commands, record
+from remit.runtime.cycles import cycle_body, last_cycle
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.init import create
 from remit.runtime.portfolio import compare, overlaps, register
@@ -52,8 +53,8 @@ def quiet(stage: str) -> None:
 def recorded(workspace: Workspace, cycle: str | None = None) -> tuple[pl.DataFrame, dict[str, Any]]:
     """The decisions of a cycle (the last one), and its body."""
     with closing(read_ledger(workspace.ledger)) as records:
-        name = cycle or reporting.last_cycle(records)
-        return pl.concat([records.read_segment(each).frame for each in records.segments(name, STREAM)]), reporting.cycle_body(records, name)
+        name = cycle or last_cycle(records)
+        return pl.concat([records.read_segment(each).frame for each in records.segments(name, STREAM)]), cycle_body(records, name)
 
 
 # The register

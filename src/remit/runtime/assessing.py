@@ -9,7 +9,7 @@ from typing import Any
 from remit.authority import Idle, Proof, Table, authorize, gaps, leaving, load_invariants, overlaps, prove, unreached
 from remit.authority.conditions import facts_of
 from remit.ledger import read_ledger
-from remit.runtime import guarding, limiting
+from remit.runtime import limiting
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.record import STREAM
 from remit.runtime.run import next_instant
@@ -33,7 +33,7 @@ def checked(workspace: Workspace) -> dict[str, Any]:
     idle, without = unreached(table.rules), gaps(table.rules, config.charters)
     ends = leaving(table, config.charters, config.people, now, SOON)
     limits = limiting.findings(table, config.settings, config.charters, now)
-    guards = guarding.unknown(table, config.settings, config.charters)
+    guards = limiting.unfit_guards(table, config.settings, config.charters)
     faults = [one.why is not Idle.COVERED for one in idle] + [one.ruling is Ruling.FORBIDDEN for one in without] + [one.gone for one in ends]
     return {
         "table": _named(table),

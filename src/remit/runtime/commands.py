@@ -10,7 +10,21 @@ from remit.gateway import between
 from remit.intake import erase as erase_rows
 from remit.intake import freshness, read_quarantine, replaced
 from remit.ledger import migrate_ledger, open_ledger, read_ledger
-from remit.runtime import explaining, nowcasts, overview, recounting, rederiving, registry, replaying, reporting, training, trials, verifying, weighing
+from remit.runtime import (
+    explaining,
+    nowcasts,
+    overview,
+    recounting,
+    rederiving,
+    registry,
+    replaying,
+    reporting,
+    training,
+    trials,
+    verifying,
+    weighing,
+)
+from remit.runtime.cycles import cycle_body, last_cycle
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.holdouts import planned, shown
 from remit.runtime.init import check_empty, create
@@ -62,10 +76,10 @@ def show(what: str, workspace: Path, cycle: str | None, agent: str | None, dispo
     if what == "segments":
         return {"what": what, **overview.segments(place)}
     with closing(read_ledger(place.ledger)) as records:
-        cycle_id = cycle or reporting.last_cycle(records)
+        cycle_id = cycle or last_cycle(records)
         if what == "decisions" and cycle_id in {between(entry.cycle) for entry in records.entries(kind="cycle")}:
             return {"what": what, "cycle": cycle_id, **recounting.listed(records, cycle_id, agent, disposition, limit)}
-        body = reporting.cycle_body(records, cycle_id)
+        body = cycle_body(records, cycle_id)
         if what == "freshness":
             return _freshness(place, int(body["now"]))
         if what == "decisions":
@@ -109,7 +123,7 @@ def erase(hcp: str, workspace: Path, reason: str) -> dict[str, Any]:
     """Destroys what is held of an HCP: the warehouse's rows, then key, salts and payloads; says what lies outside."""
     place = open_workspace(workspace)
     with locked(place), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
-        now = reporting.cycle_body(ledger, reporting.last_cycle(ledger))["now"]
+        now = cycle_body(ledger, last_cycle(ledger))["now"]
         if ledger.is_erased(hcp):
             raise WorkspaceError(f"{hcp} has been erased before", where=str(workspace), do="Nothing is held; `remit verify` shows that the log holds.")
         rewritten = erase_rows(place.warehouse, hcp, os.urandom)
@@ -189,7 +203,7 @@ def models_sign(workspace: Path, model: str, person: str, role: str) -> dict[str
     """Records a person's yes to a model, and says where the model stands."""
     place = open_workspace(workspace)
     with locked(place), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
-        now = int(reporting.cycle_body(ledger, reporting.last_cycle(ledger))["now"])
+        now = int(cycle_body(ledger, last_cycle(ledger))["now"])
         return registry.sign(read_config(config_texts(place)), place, ledger, model, person, role, now)
 
 

@@ -10,8 +10,9 @@ import polars as pl
 
 from remit.authority import Judgement, Table, judge, stopped
 from remit.ledger import Records, Stored, read_ledger
-from remit.runtime import limiting, reporting
+from remit.runtime import limiting
 from remit.runtime.cycle import TAKEN
+from remit.runtime.cycles import cycle_body, last_cycle
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.stopping import stops_at
 from remit.runtime.weighing import decided, table_text
@@ -32,7 +33,7 @@ def differed(workspace: Workspace, was: str, then: str, since: str | None) -> di
     Raises `WorkspaceError`, `AuthorityError` or `ClockError`."""
     start = None if since is None else parse_instant(since)
     with closing(read_ledger(workspace.ledger)) as records:
-        last = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
+        last = int(cycle_body(records, last_cycle(records))["now"])
         tables = [_table(workspace, records, name, last) for name in (was, then)]
         frames, cycles, decisions = [], 0, 0
         for entry, rows in decided(records, start):

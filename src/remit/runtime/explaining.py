@@ -13,12 +13,12 @@ from remit.arbiter import arbitrate_one
 from remit.ledger import BETWEEN, Records
 from remit.runtime import recounting
 from remit.runtime.cycle import COMPETES, PURPOSES, TAKEN
+from remit.runtime.cycles import cycle_body
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.limiting import Room, capped
 from remit.runtime.problem import build
 from remit.runtime.record import STREAM
 from remit.runtime.replaying import room_at
-from remit.runtime.reporting import cycle_body
 from remit.runtime.settings import Settings
 from remit.runtime.workspace import Workspace, read_config, recall
 from remit.terms.charters import Charter

@@ -1,6 +1,6 @@
 """Guards in a workspace: what a run looks at before it decides, and what follows a guard that has tripped, there or between cycles."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from remit.authority import MACHINE, Guard, Table
@@ -10,13 +10,9 @@ from remit.ledger import Ledger, Records
 from remit.runtime import holdouts, stopping
 from remit.runtime.carry import opened
 from remit.runtime.enrolment import enrolled
-from remit.runtime.settings import Settings
 from remit.runtime.workspace import Config, Workspace
-from remit.terms.charters import Charter
 from remit.terms.encoding import MICRO
 
-MODELS = ("lead-score", "response")
-"""The models that are watched."""
 _LEVEL = 0.9
 """Of the intervals by which an outcome lies below its floor."""
 
@@ -55,26 +51,6 @@ def trip(workspace: Workspace, ledger: Ledger, config: Config, table: Table, now
         if made.seq > begun and made.body["by"] == MACHINE:
             stopping.finish(workspace, ledger, config, str(made.body["stop"]), now)
     return names
-
-
-def unknown(table: Table, settings: Settings, charters: Sequence[Charter]) -> list[str]:
-    """The agents, products, channels and models that guards name and the workspace does not have, and guards that could see nothing, as faults."""
-    known = {
-        "agent": {charter.agent for charter in charters},
-        "product": {product for charter in charters for product in charter.products},
-        "channel": set(settings.channels),
-    }
-    faults = []
-    for guard in table.guards:
-        if guard.of not in known[guard.scope]:
-            faults.append(f"guard `{guard.id}` names the {guard.scope} `{guard.of}`, which the workspace does not have")
-        if guard.model and guard.model not in MODELS:
-            faults.append(f"guard `{guard.id}` names the model `{guard.model}`; the models are {', '.join(MODELS)}")
-        if guard.on == "outcome" and settings.holdout is None:
-            faults.append(f"guard `{guard.id}` looks at what acting changed, and nobody is held out: remit.toml has no [holdout]")
-        elif guard.on == "outcome" and guard.scope == "channel" and settings.holdout is not None and guard.of not in settings.holdout.channels:
-            faults.append(f"guard `{guard.id}` looks at what {guard.of} changed, and [holdout] leaves nobody out of it by itself")
-    return faults
 
 
 def _failures(workspace: Workspace, records: Records, config: Config, guard: Guard, now: int) -> Figure | None:

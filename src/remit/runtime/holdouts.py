@@ -9,8 +9,8 @@ import polars as pl
 from remit.intake import read, state
 from remit.ledger import read_ledger
 from remit.outcomes import OutcomeError, between, lift, markov, plan, shapley, touch_paths
-from remit.runtime import reporting
 from remit.runtime.crediting import credited
+from remit.runtime.cycles import cycle_body, last_cycle
 from remit.runtime.enrolment import CLUSTER, ENROLMENT, check_unit, enrolled, known_ties, of_bricks, units
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.inputs import Warehouse
@@ -32,7 +32,7 @@ def planned(workspace: Workspace, effect: float, by: str | None, level: float, p
         raise WorkspaceError("the plan cannot be made", do=do)
     settings = read_config(config_texts(workspace)).settings
     with closing(read_ledger(workspace.ledger)) as records:
-        now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
+        now = int(cycle_body(records, last_cycle(records))["now"])
     settled = add_span(now, settings.settle, -1)
     bricks_only = _of_bricks(workspace, now)
     by = by or ("brick" if bricks_only else "hcp")
@@ -65,7 +65,7 @@ def shown(workspace: Workspace, level: float) -> dict[str, Any]:
     if settings.holdout is None:
         raise WorkspaceError("nobody is held out", where="remit.toml", do="Add a [holdout] section; `remit holdout plan` says how large and how long.")
     with closing(read_ledger(workspace.ledger)) as records:
-        now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
+        now = int(cycle_body(records, last_cycle(records))["now"])
         draws = enrolled(records, settings, records.size)
     everybody = draws.filter(pl.col("channel") == "")
     if everybody.is_empty():

@@ -15,6 +15,8 @@ from remit.terms.encoding import MICRO
 
 Ints = npt.NDArray[np.int64]
 
+WATCHED = ("lead-score", "response")
+"""The models that are watched."""
 _CELL = ("agent", "channel", "product", "purpose")
 NOBODY = pl.DataFrame(schema={"hcp_id": pl.String, "channel": pl.String, "purpose": pl.String, "at": pl.Int64})
 
@@ -188,3 +190,23 @@ def _taken(
         rows = np.flatnonzero(amounts[placed])
         parts.append((rows, [names[at] for at in placed[rows].tolist()], amounts[placed[rows]]))
     return parts
+
+
+def unfit_guards(table: Table, settings: Settings, charters: Sequence[Charter]) -> list[str]:
+    """The agents, products, channels and models that guards name and the workspace does not have, and guards that could see nothing, as faults."""
+    known = {
+        "agent": {charter.agent for charter in charters},
+        "product": {product for charter in charters for product in charter.products},
+        "channel": set(settings.channels),
+    }
+    faults = []
+    for guard in table.guards:
+        if guard.of not in known[guard.scope]:
+            faults.append(f"guard `{guard.id}` names the {guard.scope} `{guard.of}`, which the workspace does not have")
+        if guard.model and guard.model not in WATCHED:
+            faults.append(f"guard `{guard.id}` names the model `{guard.model}`; the models are {', '.join(WATCHED)}")
+        if guard.on == "outcome" and settings.holdout is None:
+            faults.append(f"guard `{guard.id}` looks at what acting changed, and nobody is held out: remit.toml has no [holdout]")
+        elif guard.on == "outcome" and guard.scope == "channel" and settings.holdout is not None and guard.of not in settings.holdout.channels:
+            faults.append(f"guard `{guard.id}` looks at what {guard.of} changed, and [holdout] leaves nobody out of it by itself")
+    return faults

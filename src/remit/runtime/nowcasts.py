@@ -9,7 +9,7 @@ from remit.features.nowcast import COVERAGE, leading_indicators, nowcast
 from remit.features.periods import cadence_of
 from remit.intake import read, state
 from remit.ledger import read_ledger
-from remit.runtime import reporting
+from remit.runtime.cycles import cycle_body, last_cycle
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.workspace import Workspace, config_texts, read_config
 from remit.terms.instants import format_instant
@@ -23,7 +23,7 @@ def told(workspace: Workspace) -> dict[str, Any]:
     """
     zone = read_config(config_texts(workspace)).settings.zone
     with closing(read_ledger(workspace.ledger)) as records:
-        now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
+        now = int(cycle_body(records, last_cycle(records))["now"])
     outcomes = dict(state(workspace.warehouse, "products", now).select("product", "outcome").sort("product").iter_rows())
     reports = pl.concat(_reports(workspace, unit, table, now, sorted(set(outcomes.values()))) for unit, table in _REPORTS.items())
     cadence = cadence_of(reports["period"].unique().to_list())

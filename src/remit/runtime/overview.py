@@ -9,8 +9,9 @@ from remit.intake import state
 from remit.ledger import Records, read_ledger
 from remit.models import drift, gates
 from remit.models.bias import audit, dump_audit
-from remit.runtime import grouping, registry, reporting, training
+from remit.runtime import grouping, registry, training
 from remit.runtime.cycle import TAKEN
+from remit.runtime.cycles import cycle_body, last_cycle
 from remit.runtime.judging import GROUPS
 from remit.runtime.record import STREAM
 from remit.runtime.settings import Settings
@@ -23,8 +24,8 @@ def shown(workspace: Workspace) -> dict[str, Any]:
     config = read_config(config_texts(workspace))
     models = training.load(workspace)
     with closing(read_ledger(workspace.ledger)) as records:
-        cycle = reporting.last_cycle(records)
-        body = reporting.cycle_body(records, cycle)
+        cycle = last_cycle(records)
+        body = cycle_body(records, cycle)
         rows = [_model(workspace, records, name, models, body, config.settings) for name in sorted(models.judged)]
         served = _served(workspace, records, cycle, int(body["now"]))
     watcher = config.settings.oversight.watcher or None
@@ -39,7 +40,7 @@ def segments(workspace: Workspace) -> dict[str, Any]:
     if models.segments is None:
         return {"digest": None, "facts": {}, "count": 0, "rows": []}
     with closing(read_ledger(workspace.ledger)) as records:
-        reporting.last_cycle(records)
+        last_cycle(records)
         now = dict(grouping.recorded(records, records.size).group_by("segment").len().iter_rows())
     rows = [{"segment": each.id, "hcps": now.get(each.id, 0), "open_name": each.open_name, "name": each.name} for each in models.segments.segments]
     return {"digest": models.digests["segments"], "facts": dict(models.segments.facts), "count": len(rows), "rows": rows}

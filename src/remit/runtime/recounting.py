@@ -6,9 +6,9 @@ from typing import Any
 
 from remit.gateway import between
 from remit.ledger import Records, Stored
+from remit.runtime.cycles import cycle_body
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.rederiving import decisions
-from remit.runtime.reporting import cycle_body
 from remit.terms.encoding import MICRO
 from remit.terms.instants import format_instant
 from remit.terms.verdicts import OBLIGATIONS

@@ -13,11 +13,11 @@ from remit.models.bases import alike, dump_shared, load_shared
 from remit.runtime import grouping, registry, stood, stopping, training, watching
 from remit.runtime.carry import carry
 from remit.runtime.cycle import DECISION_COLUMNS, Inputs, Result, cycle
+from remit.runtime.cycles import cycle_body
 from remit.runtime.enrolment import enrolled
 from remit.runtime.inputs import Observed, Warehouse, assemble, known_contacts, observe
 from remit.runtime.limiting import Room
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
-from remit.runtime.reporting import cycle_body
 from remit.runtime.run import Stage
 from remit.runtime.workspace import Config, Workspace, read_config, recall
 from remit.terms.charters import Charter

@@ -10,7 +10,6 @@ import polars as pl
 from remit.intake import Outcome
 from remit.ledger import Records
 from remit.runtime.cycle import TAKEN, PurposePlan
-from remit.runtime.errors import WorkspaceError
 from remit.runtime.record import STREAM, counts
 from remit.runtime.run import Done
 from remit.runtime.watching import asked
@@ -80,22 +79,6 @@ def of_run(done: Done, seconds: dict[str, float]) -> dict[str, Any]:
         report["changes"] = changes(done)
         report["example"] = next((f"{done.cycle}/{number}" for number in result.decisions.filter(pl.col("disposition") == "chosen")["number"].head(1)), None)
     return report
-
-
-def last_cycle(records: Records) -> str:
-    """The newest cycle in the ledger. Raises `WorkspaceError` if there is none."""
-    cycles = [entry.cycle for entry in records.entries(kind="cycle")]
-    if not cycles:
-        raise WorkspaceError("no cycle has been recorded", do="Run one with `remit run`.")
-    return max(cycles)
-
-
-def cycle_body(records: Records, cycle: str) -> dict[str, Any]:
-    """The entry of a cycle. Raises `WorkspaceError` if the ledger holds none of that name."""
-    body = next((entry.body for entry in records.entries(kind="cycle", cycle=cycle)), None)
-    if body is None:
-        raise WorkspaceError(f"the ledger holds no cycle `{cycle}`", do="`remit show decisions` names the last one; they count from cycle-0001.")
-    return body
 
 
 def decisions(records: Records, cycle: str, agent: str | None, disposition: str | None, limit: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from remit.authority import Limit, Table, broken, load_invariants
 from remit.ledger import Entry, Ledger, Records
-from remit.runtime import guarding, limiting
+from remit.runtime import limiting
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.workspace import Config, Workspace, keep, recall, write_whole
 from remit.terms.encoding import digest
@@ -160,7 +160,7 @@ def _broken(workspace: Workspace, config: Config, table: Table, now: int) -> lis
 
 def _unknown(config: Config, table: Table) -> list[str]:
     """What its limits and guards name and the workspace does not have."""
-    return limiting.unknown(table, config.settings, config.charters) + guarding.unknown(table, config.settings, config.charters)
+    return limiting.unknown(table, config.settings, config.charters) + limiting.unfit_guards(table, config.settings, config.charters)
 
 
 def _proposed(records: Records, asked: str) -> Mapping[str, Any]:

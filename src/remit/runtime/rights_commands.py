@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from remit.ledger import Ledger, LedgerError, open_ledger, read_ledger
-from remit.runtime import asking, chartering, reporting, rights, stopping
+from remit.runtime import asking, chartering, rights, stopping
 from remit.runtime.carry import unsettled
+from remit.runtime.cycles import last_cycle
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.leases import end_lapsed
 from remit.runtime.run import present
@@ -94,7 +95,7 @@ def status(workspace: Path) -> dict[str, Any]:
         held = rights.in_force(records, now)
         draft = held is not None and held != digest(config.table_text.encode())
         waiting = sum(1 for _ in unsettled(records))
-        return {"cycle": reporting.last_cycle(records), "now": format_instant(now), "table": held, "draft": draft, "waiting": waiting, "stops": stops}
+        return {"cycle": last_cycle(records), "now": format_instant(now), "table": held, "draft": draft, "waiting": waiting, "stops": stops}
 
 
 def pack(workspace: Path, market: str) -> dict[str, Any]:

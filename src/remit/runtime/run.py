@@ -116,7 +116,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
         loaded = taken_up.together(loaded, load_feeds(workspace, config, ledger, now, entropy))
     table = config.table(now)
     if not any(ledger.entries(kind="rights")) and (
-        faults := limiting.unknown(table, settings, config.charters) + guarding.unknown(table, settings, config.charters)
+        faults := limiting.unknown(table, settings, config.charters) + limiting.unfit_guards(table, settings, config.charters)
     ):
         raise WorkspaceError("limits and guards do not fit the workspace", where="authority.yaml", faults=faults)
     check_clock(workspace, now)

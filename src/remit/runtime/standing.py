@@ -14,11 +14,11 @@ from remit.ledger import Entry, Ledger, Records
 from remit.runtime import chartering, guarding, rights, stopping
 from remit.runtime.carry import unsettled
 from remit.runtime.cycle import Inputs
+from remit.runtime.cycles import last_cycle
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import notices, rows_of, standing_inputs, take_back_unrecorded
 from remit.runtime.leases import CLERK_S, WAIT_S, Lease, held
 from remit.runtime.prompting import Prompter
-from remit.runtime.reporting import last_cycle
 from remit.runtime.run import present, unfinished
 from remit.runtime.stopping import held_at, stops_at
 from remit.runtime.workspace import Config, Workspace, among_machines, config_texts, keep, read_config, turn, turn_file, write_all

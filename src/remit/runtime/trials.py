@@ -9,8 +9,8 @@ import polars as pl
 from remit.features import Panel
 from remit.ledger import Records, read_ledger
 from remit.outcomes import FEWEST, contrast
-from remit.runtime import reporting
 from remit.runtime.cycle import TAKEN
+from remit.runtime.cycles import cycle_body, last_cycle
 from remit.runtime.inputs import tables
 from remit.runtime.record import STREAM
 from remit.runtime.training import panel_of
@@ -27,7 +27,7 @@ def told(workspace: Workspace, periods: int | None) -> dict[str, Any]:
     `periods` that followed (None: the settings' horizon). As of the last cycle."""
     settings = read_config(config_texts(workspace)).settings
     with closing(read_ledger(workspace.ledger)) as records:
-        now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
+        now = int(cycle_body(records, last_cycle(records))["now"])
         decisions = by_chance(records)
     ahead = periods or settings.horizon
     rows = judged(decisions, panel_of(settings, tables(workspace, now), now), ahead) if decisions.height else []

@@ -14,8 +14,8 @@ from remit.features import Panel
 from remit.intake import state
 from remit.ledger import Records, Stored, read_ledger
 from remit.outcomes import ESTIMATORS, FEWEST, Logged, OutcomeError, gain
-from remit.runtime import reporting
 from remit.runtime.cycle import TAKEN
+from remit.runtime.cycles import cycle_body, last_cycle
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.inputs import tables
 from remit.runtime.record import STREAM
@@ -38,7 +38,7 @@ def told(workspace: Workspace, file: Path, periods: int | None) -> dict[str, Any
     text = table_text(file)
     config = read_config(config_texts(workspace))
     with closing(read_ledger(workspace.ledger)) as records:
-        now = int(reporting.cycle_body(records, reporting.last_cycle(records))["now"])
+        now = int(cycle_body(records, last_cycle(records))["now"])
         other = config.with_table(text).read_table(now)
         rows, counts = _decisions(workspace, records, other)
     if rows.is_empty():

@@ -10,9 +10,9 @@ import polars as pl
 
 from remit.ledger import read_ledger
 from remit.runtime.cycle import COMPETES, Joint, choose, contacts
+from remit.runtime.cycles import last_cycle
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.portfolio.recorded import RecordedCycle, read_cycle
-from remit.runtime.reporting import last_cycle
 from remit.runtime.workspace import open_workspace
 from remit.terms.instants import format_instant
 

@@ -7,10 +7,10 @@ import polars as pl
 
 from remit.ledger import Records
 from remit.runtime.cycle import PURPOSES
+from remit.runtime.cycles import cycle_body
 from remit.runtime.limiting import Room
 from remit.runtime.record import STREAM
 from remit.runtime.replaying import room_at
-from remit.runtime.reporting import cycle_body
 from remit.runtime.stopping import applied
 from remit.runtime.workspace import Config, Workspace, read_config, recall
 from remit.terms.facts import FACTS
