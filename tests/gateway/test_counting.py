@@ -48,7 +48,7 @@ class Worker:
         uses = {"budget/email": MICRO // 2}
         self.charter = Charter("email", "email", "o", "promotional", "owner", (), ("email",), ("alpha",), 10_000, NOW + 900 * DAY, 0, uses, {})
         self.standing = Standing(
-            "cycle-0001", NOW, table, {"email": self.charter}, {"email": Room({}, 99, False)}, {"promotional": prices or {}},
+            "cycle-0001", of.now, table, {"email": self.charter}, {"email": Room({}, 99, False)}, {"promotional": prices or {}},
             {"budget/email": 1000 * MICRO}, 99, 99, "28 days", Single(of, [CHARTER], PEOPLE), b"secret",
         )  # fmt: skip
         self.log: list[Fresh] = []
