@@ -18,12 +18,11 @@ from remit.gateway.credentials import (
     rotate_token_key,
 )
 from remit.gateway.door import Stopped, asked_now, clear, clear_approved
-from remit.gateway.engaged import Engaged
 from remit.gateway.errors import CredentialError, GatewayError
 from remit.gateway.events import Event
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
 from remit.gateway.queue import ACCOUNTABLE, REASONS, Heard, Yes, approval, escalation, handed_over, heard, lacking, may_say, refusal, remark
-from remit.gateway.reporting import Prompt, Reported, Taken
+from remit.gateway.reporting import Reported, Taken
 from remit.gateway.single import Single
 from remit.gateway.tally import Pending, Tally
 from remit.gateway.tokens import Bearer, Charters, Granted, Tokens
@@ -41,7 +40,6 @@ __all__ = [
     "Counts",
     "CredentialError",
     "Delivery",
-    "Engaged",
     "Event",
     "GatewayError",
     "Granted",
@@ -50,7 +48,6 @@ __all__ = [
     "Known",
     "Made",
     "Pending",
-    "Prompt",
     "Register",
     "Renewed",
     "Reported",
