@@ -80,7 +80,7 @@ def _made(root: Path, physicians: int) -> Path:
     for path in sorted((root / "feeds" / "resources").glob("*.csv")):
         head, *lines = path.read_text().splitlines()
         cells = [line.split(",") for line in lines]
-        path.write_text("\n".join([head, *(",".join([name, unit, str(50 * float(amount)), *rest]) for name, unit, amount, *rest in cells)]) + "\n")
+        path.write_text("\n".join([head, *(",".join([name, unit, str(1000 * float(amount)), *rest]) for name, unit, amount, *rest in cells)]) + "\n")
     run_cycle(open_workspace(root), os.cpu_count() or 1, lambda _: None)
     _rewrite(root / "remit.toml", r"(?m)^(per_cycle|per_window|most_per_hcp) = \d+", r"\g<1> = 90")
     return root
