@@ -9,6 +9,7 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 from benchmarks.gateway import WORKERS, _Load, _ready, _served
 from benchmarks.report import Row
@@ -41,8 +42,8 @@ def measured(root: Path, physicians: int, seconds: int, *, quick: bool) -> Row:
     workspace = open_workspace(root)
     issued = credential_commands.issue(root, "email", "owner-email", [], "1 week")
     with _served(root) as url:
-        token, _, hcps = _ready(url, issued["client"], issued["secret"])
-        run = _Events(url, token, {"occurred_at": _cycle_at(root)}, hcps)
+        token, _, _ = _ready(url, issued["client"], issued["secret"])
+        run = _Events(url, token, {"occurred_at": _cycle_at(root)}, _everybody(url, token))
         run.at(20, 5)  # warm
         with closing(read_ledger(workspace.ledger)) as records:
             before = records.size
@@ -80,7 +81,7 @@ def _made(root: Path, physicians: int) -> Path:
     for path in sorted((root / "feeds" / "resources").glob("*.csv")):
         head, *lines = path.read_text().splitlines()
         cells = [line.split(",") for line in lines]
-        path.write_text("\n".join([head, *(",".join([name, unit, str(50 * float(amount)), *rest]) for name, unit, amount, *rest in cells)]) + "\n")
+        path.write_text("\n".join([head, *(",".join([name, unit, str(1000 * float(amount)), *rest]) for name, unit, amount, *rest in cells)]) + "\n")
     run_cycle(open_workspace(root), os.cpu_count() or 1, lambda _: None)
     _rewrite(root / "remit.toml", r"(?m)^(per_cycle|per_window|most_per_hcp) = \d+", r"\g<1> = 90")
     return root
@@ -88,6 +89,16 @@ def _made(root: Path, physicians: int) -> Path:
 
 def _rewrite(path: Path, pattern: str, by: str) -> None:
     path.write_text(re.sub(pattern, by, path.read_text()))
+
+
+def _everybody(url: str, token: str) -> list[str]:
+    found: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        page = json.load(urlopen(Request(f"{url}/v1/hcps?after={after}", headers={"Authorization": f"Bearer {token}"})))  # noqa: S310 - our own server
+        found += page["hcps"]
+        after = page["next"]
+    return found
 
 
 def _cycle_at(root: Path) -> str:

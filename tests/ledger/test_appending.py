@@ -33,6 +33,10 @@ def test_recorded_actions_are_the_chosen_ones_by_number(ledger: Ledger) -> None:
     recorded = ledger.recorded("cycle-1")
     assert [action.chosen for action in recorded] == [chosen(number, f"hcp-{number // 4:04d}") for number in range(0, 24, 4)]
     assert all(ledger.entry(action.entry).payload["number"] == action.chosen.number for action in recorded)
+    seqs = [action.entry for action in reversed(recorded)]
+    assert ledger.actions(seqs) == [ledger.action(seq) for seq in seqs]
+    with pytest.raises(LedgerError, match="there is no entry 99"):
+        ledger.actions([seqs[0], 99])
 
 
 def test_entries_about_people_are_not_in_the_order_they_were_given(place: Place) -> None:

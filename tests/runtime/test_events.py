@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remit.gateway import Answer, Clerk, Event, GatewayError, Known, Reported, Taken, Tally
+from remit.gateway import Answer, Arrived, Clerk, Event, GatewayError, Known, Taken, Tally
 from remit.gateway.events import read_events
 from remit.gateway.reporting import own_decisions, preferred, report
 from remit.ledger import Ledger, open_ledger, read_ledger
@@ -49,7 +49,7 @@ def event(clerk: Clerk, hcp: str, kind: str, key: str = "e1", **other: str) -> E
 
 
 def tell(clerk: Clerk, *events: Event, agent: str = "email") -> list[Taken | GatewayError]:
-    return report(clerk, [Reported(clerk.standing.charters[agent], each, 5) for each in events])
+    return report(clerk, [Arrived(clerk.standing.charters[agent], each, 5) for each in events])
 
 
 def decided(clerk: Clerk, prompt: Prompter, *events: Event, agent: str = "email") -> tuple[list[Taken], list[Answer]]:

@@ -22,14 +22,13 @@ from remit.gateway.credentials import (
     rotate_token_key,
 )
 from remit.gateway.door import Stopped, asked_now, clear, clear_approved
-from remit.gateway.engaged import Engaged
 from remit.gateway.errors import CredentialError, GatewayError
 from remit.gateway.events import Event
 from remit.gateway.facts import Known, gather, on_file, open_inquiries
 from remit.gateway.queue import ACCOUNTABLE, REASONS, Heard, Yes, approval, escalation, handed_over, heard, lacking, may_say, refusal, remark
 from remit.gateway.reading import Licence, Since, facts_of, reads, withheld
 from remit.gateway.reported import OUTCOME, TAKEN_UP, WHATS, Outcome, Reported
-from remit.gateway.reporting import Arrived, Prompt, Taken
+from remit.gateway.reporting import Arrived, Taken
 from remit.gateway.single import Single
 from remit.gateway.tally import CLOCKED, RENEWS, Pending, Tally
 from remit.gateway.tokens import Bearer, Caller, Charters, Granted, OnFile, Tokens
@@ -55,7 +54,6 @@ __all__ = [
     "Counts",
     "CredentialError",
     "Delivery",
-    "Engaged",
     "Event",
     "GatewayError",
     "Granted",
@@ -67,7 +65,6 @@ __all__ = [
     "OnFile",
     "Outcome",
     "Pending",
-    "Prompt",
     "Register",
     "Renewed",
     "Reported",

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from remit.authority import authorize
 from remit.gateway.between import Asked, rent_of
@@ -40,10 +40,6 @@ class Taken:
     at: int
     reported: Arrived
     ref: bytes
-
-
-Prompt: TypeAlias = Callable[[Sequence[Taken], Tally], Iterable[tuple[Proposal, Taken]]]
-"""What the agents concerned propose because of events, from what is known and was counted since."""
 
 
 def report(clerk: Clerk, told: Sequence[Arrived]) -> list[Taken | GatewayError]:
