@@ -202,7 +202,7 @@ def test_a_visit_is_a_contact_for_every_decision_after_it_and_is_not_counted_twi
         after = one(clerk, config, asked(clerk, hcp)).payload
         assert before is not None
         assert after is not None
-        had = len([at for at, _ in clerk.standing.single.contacts(hcp) if at >= clerk.now() - 28 * DAY])
+        had = len([at for at, *_ in clerk.standing.single.contacts(hcp) if at >= clerk.now() - 28 * DAY])
         assert after["context"]["facts"]["contacts_28d"] == had + 2
         assert after["context"]["why"] == "the physician has had all contacts of this cycle"
         known = known_now(workspace, ledger).contacts.filter(hcp_id=hcp, at=clerk.standing.single.known.now, channel="call")

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from remit.authority import AuthorityError
-from remit.ledger import Entry, Ledger, entries, open_ledger
-from remit.ledger.entries import Schema
+from remit.ledger import Entry, Ledger, open_ledger
 from remit.runtime import assessing, commands, guarding, registry, rights_commands
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.run import run_cycle
@@ -33,13 +32,6 @@ COMPLAINTS = """
 CONFIRM = "confirm\n    roles: [compliance]\n    deadline: 3 days\n    on_timeout: refuse"
 
 
-@pytest.fixture(autouse=True)
-def reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The schema of what agents report, where it is not known."""
-    if "remit.outcome/1" not in entries.SCHEMAS:
-        monkeypatch.setitem(entries.SCHEMAS, "remit.outcome/1", Schema("outcome", ("action", "agent", "channel", "product", "what", "at"), ("hcp_id",)))  # type: ignore[arg-type]  # a dict
-
-
 def guarded(workspace: Workspace, guard: str) -> None:
     table = workspace.root / "authority.yaml"
     table.write_text(table.read_text() + f"\nguards:{guard}")
@@ -48,8 +40,9 @@ def guarded(workspace: Workspace, guard: str) -> None:
 
 def report(ledger: Ledger, what: str, actions: Sequence[int], at: int, hcp: str, agent: str = "email") -> None:
     for action in actions:
-        body = {"action": action, "agent": agent, "channel": "email", "product": "alpha", "what": what, "at": at}
-        ledger.append(f"report:{ledger.size}", [Entry("outcome", "remit.outcome/1", body, hcp, {"hcp_id": hcp})], cycle="reports")
+        body = {"action": action, "agent": agent, "channel": "email", "product": "alpha", "what": what, "at": at, "occurred_at": at}
+        sealed = {"hcp_id": hcp, "text": "", "decision": "cycle-0001/1"}
+        ledger.append(f"report:{ledger.size}", [Entry("outcome", "remit.outcome/1", body, hcp, sealed)], cycle="reports")
 
 
 def test_complaints_downgrade_as_they_come_in_and_what_was_decided_alone_is_not_handed_over(workspace: Workspace) -> None:
