@@ -53,7 +53,7 @@ def test_complaints_downgrade_as_they_come_in_and_what_was_decided_alone_is_not_
         assert one(clerk, config, asked(clerk, hcp, "before")).disposition == "chosen"
         report(ledger, "complaint", [1, 1], now, hcp)
         assert one(clerk, config, asked(clerk, other, "one complaint")).disposition == "chosen"
-        report(ledger, "unsubscribed", [2], now, hcp)
+        report(ledger, "complaint", [2], now, hcp)
         assert clerk.act(deliverer(workspace, config)) == (0, 2)
         (row,) = rights_commands.status(workspace.root)["stops"]
         assert (row["stop"], row["kind"], row["by"], row["scope"], row["of"], row["roles"]) == (
