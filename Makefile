@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := demo
 
-.PHONY: demo test lint bench reference lock clean
+.PHONY: demo test lint bench soak reference lock clean
 .DELETE_ON_ERROR:
 
 $(STAMP): requirements/lock.txt pyproject.toml
@@ -30,6 +30,9 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+soak: $(STAMP)
+	$(BIN)/python -m tests.soak
 
 reference: $(STAMP)
 	$(BIN)/python docs/reference/make.py

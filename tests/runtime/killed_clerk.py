@@ -36,8 +36,8 @@ def main(root: Path, what: str, step: str, hcp: str) -> None:
     whole = Ledger.turn
 
     @contextmanager
-    def turn(self: Ledger, since: int) -> Iterator[Turn]:
-        with whole(self, since) as held:
+    def turn(self: Ledger, since: int, idle_s: float | None = None) -> Iterator[Turn]:
+        with whole(self, since, idle_s) as held:
             die_at("the turn begins")
             held.__class__ = Dying
             yield held

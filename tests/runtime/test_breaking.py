@@ -22,6 +22,7 @@ STEPS = (
     "read the warehouse",
     "train models",
     "refuse what waited too long",
+    "look at the guards",
     "score",
     "watch the models",
     "ask the agents",

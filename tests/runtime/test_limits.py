@@ -337,7 +337,7 @@ def test_a_limit_on_an_agent_that_there_is_not_can_be_neither_begun_with_nor_pro
     (fresh.root / "authority.yaml").write_text(
         (fresh.root / "authority.yaml").read_text() + LIMITS.replace("channel: email", "channel: letter").replace("[calls-alpha, calls-beta]", "calls-gamma")
     )
-    with pytest.raises(Exception, match="limits do not fit the workspace"):
+    with pytest.raises(Exception, match="limits and guards do not fit the workspace"):
         run_cycle(fresh, 1, quiet)
 
 

@@ -247,7 +247,7 @@ def test_a_full_disk_while_a_list_is_written_hands_nothing_over_and_then_does(wo
     with place(workspace) as (clerk, config, ledger):
         ask(clerk, free(clerk)[:3])
         size, folder = ledger.size, workspace.out / clerk.standing.label
-        with room(os.getpid(), 0), pytest.raises(WorkspaceError, match="cannot be written"):
+        with room(os.getpid(), 300), pytest.raises(WorkspaceError, match="cannot be written"):
             clerk.act(deliverer(workspace, config))
         assert ledger.size == size
         assert not list(folder.rglob("*.csv"))
@@ -260,7 +260,7 @@ def test_a_full_disk_while_a_list_is_written_hands_nothing_over_and_then_does(wo
 def test_a_full_disk_while_a_turn_is_committed_records_nothing_and_answers_the_same_key_later(workspace: Workspace) -> None:
     with place(workspace) as (clerk, _, ledger):
         hcps, size = free(clerk)[:3], ledger.size
-        with room(os.getpid(), 0), pytest.raises(LedgerError, match="disk"):
+        with room(os.getpid(), 4096), pytest.raises(LedgerError, match="disk"):
             ask(clerk, hcps)
         assert ledger.size == size
         assert [answer.disposition for answer in ask(clerk, hcps)] == ["chosen"] * 3

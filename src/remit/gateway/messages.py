@@ -92,7 +92,7 @@ class OutcomeIn(Struct, forbid_unknown_fields=True, frozen=True):
     actions from before the cycle before last."""
 
     what: Literal["delivered", "opened", "clicked", "replied", "failed", "bounced", "complaint", "unsubscribed"]
-    occurred_at: Annotated[str, Meta(max_length=40)]
+    occurred_at: Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
     text: Annotated[str, Meta(max_length=4000)] = ""
     entry: Annotated[int, Meta(ge=0)] | None = None
 

@@ -115,7 +115,11 @@ def _for_agents(route: _Route, backstage: Backstage) -> None:
         agent = caller(request, "propose")
         return _json(await verbs.propose(agent, read_proposals(await _body(request))))
 
-    @route("POST", "/v1/events", _Shape("Report engagement of HCPs: it counts at once, and agents are asked", EventsOut, EventsIn, "events"))
+    @route(
+        "POST",
+        "/v1/events",
+        _Shape("Report engagement of HCPs: it counts at once, and agents are asked", EventsOut, _each_by_itself(schema_of(EventsIn), "events"), "events"),
+    )
     async def events(request: Request) -> Response:
         agent = caller(request, "events")
         return _json(await verbs.report(agent, read_events(await _body(request))))
@@ -234,12 +238,19 @@ def _described(shape: _Shape, path: str) -> dict[str, Any]:
     if parameters:
         described["parameters"] = parameters
     if shape.asks is not None:
-        described["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema_of(shape.asks)}}}
+        described["requestBody"] = {"required": True, "content": {_JSON: {"schema": shape.asks if isinstance(shape.asks, dict) else schema_of(shape.asks)}}}
     if shape.form is not None:
         described["requestBody"] = {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": shape.form}}}
     if shape.scope is not None:
         described["security"] = [{"oauth2": [shape.scope]}]
     return described
+
+
+def _each_by_itself(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """The schema of a request whose items are read one by one: what is none is no fault of the request."""
+    items = schema["properties"][name]
+    loose = {**items, "items": {"anyOf": [items["items"], {"description": "Anything else is answered `rejected` by itself."}]}}
+    return {**schema, "properties": {**schema["properties"], name: loose}}
 
 
 def schema_of(kind: Any) -> dict[str, Any]:

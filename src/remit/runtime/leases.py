@@ -212,4 +212,7 @@ def _read(handle: int) -> dict[str, Any] | None:
 
 
 def _write(handle: int, note: dict[str, Any] | None) -> None:
-    os.pwrite(handle, json.dumps(note).encode().ljust(_SIZE), 0)
+    try:
+        os.pwrite(handle, json.dumps(note).encode().ljust(_SIZE), 0)
+    except OSError as error:
+        raise WorkspaceError(f"the file of turns cannot be written: {error.strerror}", do="Mend the disk: nothing is decided until then.") from None

@@ -125,19 +125,20 @@ FEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "market": (),
         "hcp_known": ("hcp",),
-        "specialty": ("hcp",),
-        "match_confidence": ("hcp",),
-        "pdrp": ("hcp",),
-        "aligned": ("alignments",),
+        **dict.fromkeys(("specialty", "practice_size", "rural", "zone", "match_confidence", "pdrp", "hcp_feed_age_h"), ("hcp",)),
+        **dict.fromkeys(("aligned", "territory"), ("alignments",)),
         "consent": ("consent",),
         "consent_feed_age_h": ("consent",),
         "alignment_feed_age_h": ("alignments",),
         "rx_age_h": ("rx", "brick_rx"),
         "rx_feed_age_h": ("rx", "brick_rx"),
-        **dict.fromkeys(("contacts_7d", "contacts_28d", "channel_contacts_28d", "channel_contacts_365d"), ("touches",)),
+        **dict.fromkeys(("contacts_7d", "contacts_28d", "channel_contacts_28d", "channel_contacts_365d", "promotional_contacts_28d"), ("touches",)),
+        **dict.fromkeys(("agent_contacts_28d", "touches_feed_age_h"), ("touches",)),
+        "content_feed_age_h": ("content",),
+        "supply_cover_weeks": ("supply",),
         "open_inquiries": ("inquiries",),
-        "lead_score": _LEARNED,
+        **dict.fromkeys(("lead_score", "model_confidence"), _LEARNED),
     }
 )
 """The facts that a charter may let an agent read, and the tables that each comes from. Not who is held out, or an agent could work around what measures it; not
-the words of a proposal or a charter, which it knows."""
+the words of a proposal or a charter, which it knows; not how many other agents there are."""
