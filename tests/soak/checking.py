@@ -71,7 +71,12 @@ def check(root: Path, journal: Path) -> tuple[list[Fault], Counter[str]]:
     seen = _read(root / "ledger")
     lists = list(_lists(root / "out"))
     counted: Counter[str] = Counter(acts=len(seen.acts), entries=seen.size, rows=len(lists))
-    faults = [*_twice(seen, lists), *_lost(seen, journal, counted), *_stops(seen, lists, journal, counted), *_opt_outs(lists, journal, counted)]
+    faults = [
+        *_twice(seen, lists, set(_taken_back(root / "out"))),
+        *_lost(seen, journal, counted),
+        *_stops(seen, lists, journal, counted),
+        *_opt_outs(lists, journal, counted),
+    ]
     for limit in YAML(typ="safe").load((root / "authority.yaml").read_text())["limits"]:
         faults += _limit(seen, limit, counted)
     return [*faults, *_contacts(seen, root, counted), *_capacity(seen, root, counted)], counted
@@ -121,7 +126,14 @@ def _lists(out: Path) -> Iterator[tuple[Path, str]]:
                 yield from ((path, row["decision"]) for row in csv.DictReader(file))
 
 
-def _twice(seen: Seen, lists: Sequence[tuple[Path, str]]) -> Iterator[Fault]:
+def _taken_back(out: Path) -> Iterator[str]:
+    """The decisions that recalls say they took out of lists."""
+    for path in out.rglob("recall-*.csv"):
+        with path.open() as file:
+            yield from (row["decision"] for row in csv.DictReader(file) if row["taken_back"] == "yes")
+
+
+def _twice(seen: Seen, lists: Sequence[tuple[Path, str]], taken_back: set[str]) -> Iterator[Fault]:
     by_name = {f"{act.cycle}/{act.number}": act for act in seen.acts.values()}
     for act in seen.acts.values():
         if len(act.acted) > 1:
@@ -135,7 +147,9 @@ def _twice(seen: Seen, lists: Sequence[tuple[Path, str]]) -> Iterator[Fault]:
     for decision in listed:
         if decision not in by_name or not by_name[decision].acted:
             yield Fault("twice", f"{decision} stands in a list, and the ledger does not say that it was handed over")
-    yield from (Fault("lost", f"{name} was handed over, and stands in no list") for name, act in by_name.items() if act.acted and name not in listed)
+    there = listed.keys() | taken_back
+    yield from (Fault("lost", f"{name} was handed over, and stands in no list") for name, act in by_name.items() if act.acted and name not in there)
+    yield from (Fault("twice", f"{name} was taken back, and stands in a list") for name in listed.keys() & taken_back)
     ids = Counter(act.id for act in seen.acts.values() if act.id) + Counter({name: len(found) for name, found in seen.declined.items()})
     yield from (Fault("twice", f"the proposal {name} was decided {times} times") for name, times in ids.items() if times > 1)
 

@@ -11,7 +11,7 @@ from typing import Any
 from remit.gateway import Answer, Clerk
 from remit.ledger import Ledger, open_ledger
 from remit.runtime.office import Office, Place
-from remit.runtime.standing import deliverer, take_place
+from remit.runtime.standing import deliverer, take_desk
 from remit.runtime.workspace import Workspace, open_workspace
 from tests.soak.attempts import Attempt, Plan, answered, read_plan
 
@@ -50,7 +50,7 @@ class Worker:
 
     def _ask(self, attempts: list[Attempt]) -> dict[int, dict[str, Any]]:
         sent, clerk = time_ns(), self._clerk()
-        futures = [(attempt, self._office.propose(clerk.standing.charters[attempt.agent], attempt.asked)) for attempt in attempts]
+        futures = [(attempt, self._office.propose(clerk.standing.charters[attempt.agent], attempt.asked, sent // 1000)) for attempt in attempts]
         told: dict[int, dict[str, Any]] = {}
         for attempt, future in futures:
             said = {"number": attempt.number, "agent": attempt.agent, "key": attempt.asked.key, "sent": sent}
@@ -74,10 +74,10 @@ class Worker:
         if self._ledger is not None:
             self._ledger.close()
         self._ledger = ledger = open_ledger(self._workspace.ledger, entropy=os.urandom)
-        clerk, config = take_place(self._workspace, ledger, lambda: 0, threads=1)
+        clerk, prompt, config = take_desk(self._workspace, ledger, lambda: 0, threads=1)
         begun = clerk.standing.single.known.now + 1
         clerk._clock = lambda: begun + self._passed()
-        return Place(clerk, deliverer(self._workspace, config), ledger.settle)
+        return Place(clerk, prompt, deliverer(self._workspace, config), ledger.settle)
 
     def _passed(self) -> int:
         """Simulated microseconds since the last cycle: whoever leads the run sets the clock."""
