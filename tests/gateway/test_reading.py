@@ -78,7 +78,7 @@ def test_prescribing_is_withheld_of_who_keeps_it_from_reps_and_of_whom_that_is_n
 
 def test_a_licence_withholds_all_that_comes_from_its_feed_unless_it_names_the_agent() -> None:
     licence = {"rx": Licence("a vendor of prescriptions", ("somebody-else",))}
-    assert set(withheld(VENDOR, licence)) == {"lead_score", "open_inquiries", "rx_age_h", "rx_feed_age_h"}
+    assert set(withheld(VENDOR, licence)) == {"lead_score", "model_confidence", "open_inquiries", "rx_age_h", "rx_feed_age_h"}
     assert withheld(VENDOR, licence)["lead_score"] == (
         "it comes from data licensed from a vendor of prescriptions, whose licence does not name this agent as a reader"
     )

@@ -102,7 +102,7 @@ def _plant(root: Path, journal: Path) -> list[str]:
             ledger.append(f"planted:{place}", [Entry("acted", "remit.acted/1", body)], cycle=label)
         ledger.append("planted:no", [Entry("refused", "remit.refused/1", {"action": gone.seq, "reason": "", "at": 0, "since": 0, "uses": {}})], cycle=label)
     lists = sorted((root / "out").rglob("email.csv"))
-    shutil.copytree(lists[0].parent, lists[0].parent.with_name("999999999"))
+    shutil.copytree(lists[0].parent, root / "out" / label / "999999999")
     out = next(json.loads(line)["hcp"] for line in (journal / "events.jsonl").read_text().splitlines() if json.loads(line)["what"] == "out")
     header = lists[0].read_text().splitlines()[0]
     (root / "out" / label / "999999999" / "late.csv").write_text(f"{header}\nemail,,{out},,,alpha,,,nowhere/1\n")
