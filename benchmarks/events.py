@@ -14,7 +14,6 @@ from urllib.request import Request, urlopen
 from benchmarks.gateway import WORKERS, _Load, _ready, _served
 from benchmarks.report import Row
 from remit.ledger import read_ledger
-from remit.runtime import credential_commands
 from remit.runtime.init import create
 from remit.runtime.run import run_cycle
 from remit.runtime.workspace import open_workspace
@@ -40,9 +39,8 @@ def measure(quick: bool) -> list[Row]:
 def measured(root: Path, physicians: int, seconds: int, *, quick: bool) -> Row:
     """The row of a workspace with a cycle done."""
     workspace = open_workspace(root)
-    issued = credential_commands.issue(root, "email", "owner-email", [], "1 week")
-    with _served(root) as url:
-        token, _, _ = _ready(url, issued["client"], issued["secret"])
+    with _served(root, WORKERS) as url:
+        token, _, _ = _ready(url, root, WORKERS)
         run = _Events(url, token, {"occurred_at": _cycle_at(root)}, _everybody(url, token))
         run.at(20, 5)  # warm
         with closing(read_ledger(workspace.ledger)) as records:
