@@ -28,7 +28,7 @@ from remit.runtime.workspace import open_workspace
 from tests.postgres import running
 
 WORKERS, RATE, REACH_MS = 2, 300, 20
-STOP_WORKERS, STOP_MS, ALONE_MS = 4, 1000, 250
+STOP_WORKERS, STOP_MS = 4, 1000
 URL = "REMIT_BENCH_LEDGER_URL"
 
 
