@@ -101,11 +101,11 @@ def _plant(root: Path, journal: Path) -> list[str]:
             body = {"actions": [seq], "channel": "files", "at": done.body["at"], "files": {}}
             ledger.append(f"planted:{place}", [Entry("acted", "remit.acted/1", body)], cycle=label)
         ledger.append("planted:no", [Entry("refused", "remit.refused/1", {"action": gone.seq, "reason": "", "at": 0, "since": 0, "uses": {}})], cycle=label)
-    lists = sorted((root / "out").rglob("email.csv"))
-    shutil.copytree(lists[0].parent, root / "out" / label / "999999999")
     out = next(json.loads(line)["hcp"] for line in (journal / "events.jsonl").read_text().splitlines() if json.loads(line)["what"] == "out")
-    header = lists[0].read_text().splitlines()[0]
-    (root / "out" / label / "999999999" / "late.csv").write_text(f"{header}\nemail,,{out},,,alpha,,,nowhere/1\n")
+    again = f"email,{done.hcp_id},alpha,{done.cycle}/{(done.payload or {})['number']}"
+    planted = root / "out" / label / "999999999" / "late.csv"
+    planted.parent.mkdir(parents=True)
+    planted.write_text("\n".join(["channel,hcp_id,product,decision", again, again, f"email,{out},alpha,nowhere/1", ""]))
     with (journal / "worker-0.jsonl").open("a") as notes:
         for key, name, entry in (("planted-1", "nothing", 3), ("planted-2", endless, copied + 1)):
             notes.write(json.dumps({"number": -1, "key": key, "id": name, "entry": entry, "disposition": "chosen", "sent": 1, "answered": 2}) + "\n")

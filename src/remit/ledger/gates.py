@@ -31,8 +31,7 @@ class Gate:
             connection = self._engine.connect().execution_options(begin="")
         try:
             with telling(self._engine):
-                got = self._take(connection, patience_s)
-                connection.exec_driver_sql(f"SET idle_session_timeout = {0 if lasts_s is None else round(lasts_s * 1000)}")
+                got = self._take(connection, patience_s, 0 if lasts_s is None else round(lasts_s * 1000))
             try:
                 yield got
             finally:
@@ -44,7 +43,8 @@ class Gate:
         """Lets go of the database."""
         self._engine.dispose()
 
-    def _take(self, connection: sa.Connection, patience_s: float | None) -> bool:
+    def _take(self, connection: sa.Connection, patience_s: float | None, idle_ms: int) -> bool:
+        connection.exec_driver_sql(f"SET idle_session_timeout = {idle_ms}")
         if patience_s == 0:
             return bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({self._key})").scalar())
         wait_ms = 0 if patience_s is None else max(1, round(patience_s * 1000))
