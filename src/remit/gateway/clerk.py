@@ -74,8 +74,8 @@ class Clerk:
         gate: Callable[[], AbstractContextManager[Held]],
         clock: Callable[[], int],
         wall: Callable[[], int] | None = None,
-        mend: Callable[[], None] = lambda: None,
-        finish: Callable[[str], None] = lambda _: None,
+        mend: Callable[[], None] | None = None,
+        finish: Callable[[str], None] | None = None,
     ) -> None:
         self.standing = standing
         self._ledger, self._gate, self._clock, self._mend, self._finish = ledger, gate, clock, mend, finish
@@ -248,7 +248,7 @@ class Clerk:
             with self._gate() as lease, until_here() as begin, self._ledger.turn(self._tally.seq, lease.lasts_s) as turn:
                 self._renew = lease.renew
                 self._renew()  # it may have waited for the log
-                if lease.broken_off:
+                if lease.broken_off and self._mend is not None:
                     self._mend()
                     lease.mended()
                 self._tally.take(turn.fresh)
@@ -259,8 +259,9 @@ class Clerk:
                 yield turn, self._tally, now
                 self._renew()  # before the commit
                 begin("commit")
-            for name in stops:
-                self._finish(name)
+            if self._finish is not None:
+                for name in stops:
+                    self._finish(name)
         except BaseException:
             self._tally, self._behind = self._fresh(), True  # what was noted may not have been recorded: all is read again
             raise

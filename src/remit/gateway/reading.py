@@ -34,7 +34,7 @@ class Since:
 
     contacts: Sequence[Contact] = ()
     stopped: bool = False
-    told: Callable[[dict[str, Any]], dict[str, Any]] = lambda facts: facts
+    told: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 
 def withheld(charter: Charter, licences: Mapping[str, Licence]) -> dict[str, str]:
@@ -70,7 +70,8 @@ def facts_of(charter: Charter, hcp_id: str, single: Single, licences: Mapping[st
     for product in charter.products:
         for channel in charter.channels if single.serves(hcp_id, [product]) else ():
             proposal = Proposal(hcp_id, charter.agent, channel, product, None, "", charter.purpose, 1, 0, exclusion=None, mandatory=False)
-            facts = since.told(single.facts(proposal, now, since.contacts, stopped=since.stopped))
+            facts = single.facts(proposal, now, since.contacts, stopped=since.stopped)
+            facts = facts if since.told is None else since.told(facts)
             rows.append({"product": product, "channel": channel, **{name: _plain(name, facts[name]) for name in names if _may(name, facts)}})
     return rows
 

@@ -71,9 +71,7 @@ class Tokens:
     `issuer` and `audience` say who gives them and for which service. What the log says of clients and keys is asked for at every call.
     """
 
-    def __init__(
-        self, ledger: Ledger, charters: Charters, *, issuer: str, audience: str, entropy: Entropy, on_file: OnFile = lambda _person, _now, _cycled: False
-    ) -> None:
+    def __init__(self, ledger: Ledger, charters: Charters, *, issuer: str, audience: str, entropy: Entropy, on_file: OnFile | None = None) -> None:
         self._ledger, self._charters, self._on_file, self._entropy = ledger, charters, on_file, entropy
         self._issuer, self._audience = issuer, audience
         self._register, self._heads = Register(), dict[str, tuple[str, OKPKey]]()
@@ -148,14 +146,14 @@ class Tokens:
     def check_person(self, token: str, now: int, audience: str, scope: str | None = None) -> Caller:
         """Which person bears a token, as `check` says it of an agent: neither takes the other's. Raises `CredentialError`, `LedgerError`."""
         client, claims = self._checked(token, now, audience, ("person",))
-        if claims["person"] != client.person or not self._on_file(client.person, now, self._register.cycled):
+        if claims["person"] != client.person or not self._stands(client.person, now, self._register.cycled):
             raise _refused_token("the person is not on file")
         return Caller(client.id, client.person, _allowed(claims, scope), claims["exp"] * _S)
 
     def _bound(self, held: Client, now: int, cycled: int) -> dict[str, str] | None:
         """What a client's token says of whom it speaks for; None where nobody may."""
         if held.person:
-            return {"person": held.person} if self._on_file(held.person, now, cycled) else None
+            return {"person": held.person} if self._stands(held.person, now, cycled) else None
         charter = self._charters(held.agent, now, cycled)
         return None if charter is None else {"agent": held.agent, "charter": charter}
 
@@ -183,6 +181,10 @@ class Tokens:
         if client is None or not client.live(now):
             raise _refused_token("its client was revoked, or has ended")
         return client, claims
+
+    def _stands(self, person: str, now: int, cycled: int) -> bool:
+        """Whether a person is on file; nobody is where nobody says who is."""
+        return self._on_file is not None and self._on_file(person, now, cycled)
 
     def _opened(self, token: str) -> tuple[str, dict[str, Any]]:
         """The key and the claims of a token with a true signature; nothing of another is parsed. That it was true once is remembered by its digest."""
