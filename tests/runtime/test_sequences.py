@@ -243,5 +243,6 @@ def run(root: Path, examples: int, steps: int) -> None:
         Sequences.hcps = [hcp for hcp in consent if hcp in fit and clerk.standing.single.serves(hcp, ["alpha"])][:6]
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     run_state_machine_as_test(
-        Sequences, settings=settings(max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=checks, database=None)
+        Sequences,
+        settings=settings(derandomize=True, max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=checks, database=None),
     )
