@@ -118,7 +118,7 @@ class Sequences(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1), proposal=proposals)
     def withdraw(self, which: int, proposal: tuple[str, Asked, str]) -> None:
-        told = self._with(which, lambda clerk, _: clerk.withdraw(proposal[0], proposal[2]))
+        told = self._with(which, lambda clerk, _: clerk.withdraw([(proposal[0], proposal[2])])[0])
         assert told is None or told.disposition not in ("chosen", "waiting")
 
     @rule(which=st.integers(0, 1))

@@ -289,8 +289,8 @@ def test_what_is_withdrawn_is_not_handed_over_and_gives_back_what_it_took(worksp
     with place(workspace) as (clerk, config, _):
         hcp, *_ = free(clerk)
         answer = one(clerk, config, asked(clerk, hcp))
-        assert clerk.withdraw("msl", answer.id) is None
-        told = clerk.withdraw("email", answer.id)
+        assert clerk.withdraw([("msl", answer.id)])[0] is None
+        told = clerk.withdraw([("email", answer.id)])[0]
         assert told is not None
         assert told.disposition == "withdrawn"
         assert clerk.act(deliverer(workspace, config)) == (0, 0)
@@ -376,7 +376,7 @@ def test_what_is_taken_in_while_others_decide_is_counted_once(workspace: Workspa
         known = handing.standing_inputs
 
         def meanwhile(*arguments: Any, **named: Any) -> Any:
-            clerk.withdraw("email", answer.id)
+            clerk.withdraw([("email", answer.id)])
             return known(*arguments, **named)
 
         monkeypatch.setattr(standing, "standing_inputs", meanwhile)

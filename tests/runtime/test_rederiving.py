@@ -41,7 +41,7 @@ def test_every_decision_is_derived_again_also_across_stops_tables_withdrawals_an
         ask(clerk, hcps[:60])
         ask(clerk, hcps[:20], "again")
         taken = ask(clerk, free(clerk)[-3:], "w")
-        clerk.withdraw("email", taken[0].id)
+        clerk.withdraw([("email", taken[0].id)])
         rights_commands.stop(workspace.root, "agent", "email", "owner-email", "a test")
         ask(clerk, hcps[60:70])
         clerk.act(deliverer(workspace, config))
@@ -144,7 +144,7 @@ def test_limits_counted_between_cycles_are_counted_again(workspace: Workspace) -
     with place(workspace) as (clerk, _, _):
         hcps = free(clerk)
         taken = ask(clerk, hcps[:5])
-        clerk.withdraw("email", taken[0].id)
+        clerk.withdraw([("email", taken[0].id)])
         ask(clerk, hcps[5:8])
     with place(workspace) as (clerk, _, _):
         ask(clerk, hcps[8:10])

@@ -238,6 +238,15 @@ def test_health_metrics_and_a_description_of_every_route(email: Client) -> None:
     assert "hcp_id" in json.dumps(schema)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/v1/questions/decision/a%0Ab", 404), ("DELETE", "/v1/proposals", 405), ("GET", "/nowhere", 404)]
+)
+def test_what_no_route_answers_is_a_problem_too(method: str, path: str, status: int, email: Client) -> None:
+    told = email.raw(method, path)
+    assert (told[0], told[1]["status"]) == (status, status)
+    assert "/openapi.json" in told[1]["detail"]
+
+
 @pytest.mark.parametrize("script", ["rest_agent.py", "mcp_agent.py"])
 def test_the_examples_run_against_it(script: str, office: tuple[Workspace, str, dict[str, str], dict[str, str]]) -> None:
     _, url, credentials, _ = office

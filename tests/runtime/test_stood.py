@@ -68,7 +68,7 @@ def test_what_stands_is_chosen_jointly_in_the_next_cycle_and_replayed_to_the_byt
         assert standing(clerk, reach[:6]) == [replace(each, payload=again.payload) for each, again in zip(dear, standing(clerk, reach[:6]), strict=True)]
         assert ledger.size == size + 14
         assert not clerk.due
-        withdrawn = clerk.withdraw(VENDOR, taken[0].id)  # type: ignore[union-attr]
+        withdrawn = clerk.withdraw([(VENDOR, taken[0].id)])[0]  # type: ignore[union-attr]
         assert withdrawn is not None
         assert withdrawn.disposition == "withdrawn"
     done = run_cycle(vendors, 1, quiet)
@@ -118,7 +118,7 @@ def test_two_workers_take_in_a_key_once_and_no_more_than_the_charter_allows_on_a
         (full,) = standing(other, [hcp], key="other")
         assert isinstance(full, GatewayError)
         assert "as many stand as the charter allows" in str(full)
-        assert other.withdraw(VENDOR, first.id) is not None
+        assert other.withdraw([(VENDOR, first.id)])[0] is not None
         (after,) = standing(clerk, [hcp], key="other")
         assert isinstance(after, Answer)
         size = ledger.size
@@ -137,7 +137,7 @@ def test_an_agent_cannot_fill_the_log_with_what_it_withdraws(vendors: Workspace,
         for number in range(3):
             (answer,) = standing(clerk, [hcp], key=f"k{number}")
             assert isinstance(answer, Answer)
-            clerk.withdraw(VENDOR, answer.id)
+            clerk.withdraw([(VENDOR, answer.id)])
         (refused,) = standing(clerk, [hcp], key="one-more")
         assert isinstance(refused, GatewayError)
         assert "as many have stood since the last cycle as the charter could reach: 3" in str(refused)
@@ -208,7 +208,7 @@ def test_what_stood_and_waits_for_a_person_is_approved_or_withdrawn_like_any_oth
     assert (first.disposition, second.disposition) == ("waiting", "waiting")
     with place(vendors) as (clerk, _, _):
         before = clerk.standing.free["sends"] - clerk.taken.get("sends", 0)
-        told = clerk.withdraw(VENDOR, second.id)
+        told = clerk.withdraw([(VENDOR, second.id)])[0]
         assert told is not None
         assert told.disposition == "withdrawn"
         assert clerk.standing.free["sends"] - clerk.taken.get("sends", 0) == before + MICRO

@@ -59,7 +59,7 @@ class Worker:
                 known = {"id": answer.id, "entry": answer.entry, "disposition": answer.disposition} if isinstance(answer, Answer) else {"error": str(answer)}
                 told[attempt.number] = {**said, **known, "answered": time_ns()}
         back = [(attempt, str(told[attempt.number]["id"])) for attempt in attempts if attempt.withdrawn and told.get(attempt.number, {}).get("id")]
-        asked = [(attempt, self._office.call(attempt.agent, _withdrawing(attempt.agent, name))) for attempt, name in back]
+        asked = [(attempt, self._office.withdraw(attempt.agent, name)) for attempt, name in back]
         for attempt, later in asked:
             if (found := _result(later)) is not None:
                 told[attempt.number]["after"] = found.disposition
@@ -95,10 +95,6 @@ class Worker:
         if self._journal.exists():
             data = self._journal.read_bytes()
             os.truncate(self._journal, data.rfind(b"\n") + 1)
-
-
-def _withdrawing(agent: str, name: str) -> Any:
-    return lambda clerk: clerk.withdraw(agent, name)
 
 
 def _result(future: "Future[Any]") -> Any:

@@ -60,7 +60,7 @@ class Limit:
 def read_limit(row: Section, limit_id: str, owner: str, layer: str = "") -> Limit:
     """The limit that a section holds; its faults are noted there."""
     of, per, where = row.text("of"), _per(row), _where(row)
-    limit = Limit(limit_id, of, per, _within(row), _most(row, of), MappingProxyType(where), owner, row.text("reason"), layer)
+    limit = Limit(limit_id, of, per, span_of(row), _most(row, of), MappingProxyType(where), owner, row.text("reason"), layer)
     if limit.per_hcp:
         _check_per_hcp(row, limit)
     return limit
@@ -88,7 +88,8 @@ def _where(row: Section) -> dict[str, tuple[str, ...]]:
     return where
 
 
-def _within(row: Section) -> str:
+def span_of(row: Section) -> str:
+    """The span of time that `within` names, or `EVER`; empty where it is not given."""
     span = row.text("within")
     try:
         if span and span != EVER and add_span(0, span) <= 0:

@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from remit.authority.counted import EVER, span_of
 from remit.authority.documents import Section
 from remit.authority.errors import nearest
 from remit.terms.encoding import MICRO
-from remit.terms.errors import ClockError
 from remit.terms.instants import add_span
 
 GUARDED = ("agent", "product", "channel")
@@ -17,7 +17,6 @@ REPORTED = {"errors": ("failed", "bounced"), "complaints": ("complaint", "unsubs
 COUNTED = (*REPORTED, "refusals", "failures")
 ON = (*COUNTED, "drift", "outcome")
 THEN = ("confirm", "stop")
-EVER = "ever"
 _HEAD, _TAIL = ("id", "on", "scope", "of", "then"), ("owner", "reason")
 _OWN = {**dict.fromkeys(COUNTED, ("within", "most", "count", "least")), "drift": ("model", "asks"), "outcome": ("floor", "least")}
 _ASKS = {"confirm": ("confirm", "stop"), "stop": ("stop",)}
@@ -85,7 +84,7 @@ def _counted(row: Section, guard: Guard) -> Guard:
     if guard.on == "failures" and guard.scope not in ("agent", ""):
         row.fault("failures are those of an agent in a cycle: its `scope` is `agent`", "scope")
     least = _whole(row, "least") if row.has("least") else 0
-    return _with(guard, within=_within(row), most=share, count=count, least=least)
+    return _with(guard, within=span_of(row) or EVER, most=share, count=count, least=least)
 
 
 def _drift(row: Section, guard: Guard) -> Guard:
@@ -112,17 +111,6 @@ def _one_of(row: Section, key: str, words: tuple[str, ...]) -> str:
         return word
     row.fault(f"{key} `{word}` is not one of {', '.join(words)}{nearest(word, words)}", key)
     return ""
-
-
-def _within(row: Section) -> str:
-    span = row.text("within")
-    try:
-        if span and span != EVER and add_span(0, span) <= 0:
-            raise ClockError("it has no length")
-    except ClockError:
-        row.fault(f"within `{span}` is not a span of time; write it as `1 day`, `7 days` or `52 weeks`, or `{EVER}`", "within")
-        return EVER
-    return span or EVER
 
 
 def _number(row: Section, key: str, most: int | None) -> int | None:

@@ -160,27 +160,30 @@ class Clerk:
 
     def status(self, agent: str, name: str) -> Answer | None:
         """What became of an agent's proposal; None if it made none of this id since the cycle before last."""
-        given = self._tally.given.get(name)
-        if given is None or given.agent != agent:
+        if (given := self._own(agent, name)) is None:
             with self._turn():
-                given = self._tally.given.get(name)
-        return None if given is None or given.agent != agent else self._told(given)
+                given = self._own(agent, name)
+        return None if given is None else self._told(given)
 
     def receipt(self, agent: str, name: str) -> bytes | None:
         """The receipt of an agent's decision, which leaves sealed whatever is sealed; None if it made none of this id since the cycle before last."""
         told = self.status(agent, name)
         return None if told is None else self._ledger.sealed_receipt(told.entry)
 
-    def withdraw(self, agent: str, name: str) -> Answer | None:
-        """Takes an agent's proposal back, if it was not acted on yet; says what became of it either way, None if it made none."""
+    def withdraw(self, asks: Sequence[tuple[str, str]]) -> list[Answer | None]:
+        """Takes proposals back that were not acted on yet, each told as its agent and id, all with one commit; says what became of each either way, None of one
+        that its agent did not make."""
         with self._turn() as (turn, tally, now):
-            given = tally.given.get(name)
-            if given is not None and given.agent == agent and given.disposition in ("chosen", "waiting", "standing"):
-                uses = given.uses if not given.stood else self._uses(given)
-                entry = refusal(given.entry, "withdrawn by the agent", now, given.at, uses, because="withdrawn")
-                (number,) = turn.append(f"{self.standing.label}:{turn.size}", [entry], cycle=self.standing.label)
-                tally.take([Fresh(number, entry.kind, None, dict(entry.body))])
-        return self.status(agent, name)
+            gone: dict[int, Entry] = {}
+            for agent, name in asks:
+                given = self._own(agent, name)
+                if given is not None and given.disposition in ("chosen", "waiting", "standing"):
+                    uses = given.uses if not given.stood else self._uses(given)
+                    gone[given.entry] = refusal(given.entry, "withdrawn by the agent", now, given.at, uses, because="withdrawn")
+            if gone:
+                numbers = turn.append(f"{self.standing.label}:{turn.size}", list(gone.values()), cycle=self.standing.label)
+                tally.take([Fresh(number, entry.kind, None, dict(entry.body)) for number, entry in zip(numbers, gone.values(), strict=True)])
+        return [None if (given := self._own(agent, name)) is None else self._told(given) for agent, name in asks]
 
     def report(self, agent: str, name: str, outcome: Outcome) -> Reported | None:
         """Records what became of an agent's action, once; None if it made no proposal of this id. Raises `GatewayError`, `Renewed`, `LedgerError`."""
@@ -298,6 +301,10 @@ class Clerk:
             what = f"the key `{asked.key}` was used for another proposal"
             return GatewayError(what, do="Give each proposal a key of its own; the same key means the same proposal again.")
         return here.get(given.id) or self._told(given)
+
+    def _own(self, agent: str, name: str) -> Given | None:
+        given = self._tally.given.get(name)
+        return None if given is None or given.agent != agent else given
 
     def _uses(self, given: Given) -> Mapping[str, int]:
         """What an action of a cycle reserves."""

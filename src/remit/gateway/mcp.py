@@ -62,7 +62,7 @@ def served_by_mcp(backstage: Backstage, hosts: list[str]) -> tuple[ASGIApp, Call
 
     server: Server[Any] = Server("remit", title="Remit gateway", instructions=INSTRUCTIONS, on_list_tools=list_tools, on_call_tool=call_tool)
     application = server.streamable_http_app(json_response=True, stateless_http=True, max_request_body_size=LARGEST, transport_security=_allowed(hosts))
-    return _guarded(application, backstage), server.session_manager.run
+    return _Guarded(application, backstage), server.session_manager.run
 
 
 def _doing(verbs: Verbs, agent: str, tool: str) -> Callable[[Mapping[str, Any]], Awaitable[Any]]:
@@ -86,25 +86,27 @@ def _doing(verbs: Verbs, agent: str, tool: str) -> Callable[[Mapping[str, Any]],
     }[tool]
 
 
-def _guarded(application: ASGIApp, backstage: Backstage) -> ASGIApp:
+class _Guarded:
     """Nobody without a token gets as far as the protocol."""
 
-    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            try:
-                backstage.caller(Request(scope).headers.get("authorization"), None)
-            except Refused as refused:
-                if refused.status == 401:
-                    where = f"{Request(scope).base_url}.well-known/oauth-protected-resource/mcp"
-                    refused.headers["WWW-Authenticate"] = f'Bearer resource_metadata="{where}"'
-                await JSONResponse({"error": refused.title, "detail": refused.detail}, refused.status, refused.headers)(scope, receive, send)
-                return
-            except RemitError as error:
-                await JSONResponse({"error": "nothing can be decided now", "detail": str(error)}, 503, {"Retry-After": "1"})(scope, receive, send)
-                return
-        await application(scope, receive, send)
+    def __init__(self, application: ASGIApp, backstage: Backstage) -> None:
+        self._application, self._backstage = application, backstage
 
-    return guarded
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI asks."""
+        request = Request(scope)
+        try:
+            self._backstage.caller(request.headers.get("authorization"), None)
+        except Refused as refused:
+            if refused.status == 401:
+                where = f"{request.base_url}.well-known/oauth-protected-resource/mcp"
+                refused.headers["WWW-Authenticate"] = f'Bearer resource_metadata="{where}"'
+            await JSONResponse({"error": refused.title, "detail": refused.detail}, refused.status, refused.headers)(scope, receive, send)
+            return
+        except RemitError as error:
+            await JSONResponse({"error": "nothing can be decided now", "detail": str(error)}, 503, {"Retry-After": "1"})(scope, receive, send)
+            return
+        await self._application(scope, receive, send)
 
 
 def _authorization(context: ServerRequestContext[Any]) -> str | None:

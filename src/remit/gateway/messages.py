@@ -94,7 +94,7 @@ class OutcomeIn(Struct, forbid_unknown_fields=True, frozen=True):
     what: Literal["delivered", "opened", "clicked", "replied", "failed", "bounced", "complaint", "unsubscribed"]
     occurred_at: Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
     text: Annotated[str, Meta(max_length=4000)] = ""
-    entry: Annotated[float, Meta(ge=0, extra_json_schema={"type": "integer"})] | None = None
+    entry: Annotated[float, Meta(ge=0, multiple_of=1)] | None = None
 
 
 class OutcomeOut(Struct, frozen=True):
@@ -135,8 +135,6 @@ def read_outcome(data: bytes) -> Outcome:
     """The outcome in a request's body. Raises `GatewayError` naming the field at fault."""
     try:
         read = _READ_OUTCOME.decode(data)
-        if read.entry is not None and not read.entry.is_integer():
-            raise GatewayError("`entry` is no whole number")
         return Outcome(read.what, parse_instant(read.occurred_at), read.text, None if read.entry is None else int(read.entry))
     except ClockError:
         raise GatewayError("`occurred_at` is no instant such as 2026-01-06T09:30:00Z") from None

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
 
 from remit.gateway.credentials import TOKEN_SCOPES
 from remit.gateway.errors import GatewayError
@@ -63,6 +64,7 @@ def app(backstage: Backstage, lifespan: Callable[[FastAPI], Any] | None = None) 
     route = routing(served)
     _for_agents(route, backstage)
     _for_operators(route, backstage)
+    served.add_exception_handler(HTTPException, _unrouted)
     return served
 
 
@@ -217,6 +219,11 @@ async def _body(request: Request) -> bytes:
 
 def _json(body: Any, headers: Mapping[str, str] | None = None) -> Response:
     return Response(_ENCODE(body), media_type=_JSON, headers=dict(headers or {}))
+
+
+async def _unrouted(request: Request, error: Any) -> Response:
+    del request
+    return _problem(Refused(error.status_code, error.detail.lower(), "Nothing answers this method and path: `/openapi.json` names what does.", error.headers))
 
 
 def _problem(refused: Refused) -> Response:

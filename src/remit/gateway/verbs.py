@@ -48,6 +48,10 @@ class Backstage(Protocol):
         """Takes an event in the next turn: with what its reporter was decided because of it."""
         ...
 
+    def withdraw(self, agent: str, name: str) -> "Future[Answer | None]":
+        """Takes a proposal back in the next turn."""
+        ...
+
     def call(self, agent: str, work: Callable[[Clerk], Any]) -> "Future[Any]":
         """Does something else with the clerk for an agent."""
         ...
@@ -105,7 +109,8 @@ class Verbs:
 
     async def status(self, agent: str, name: str) -> ProposalOut:
         """What became of its proposal."""
-        return await self._one(agent, lambda clerk: clerk.status(agent, name))
+        self._backstage.charter(agent)
+        return await _one(self._backstage.call(agent, lambda clerk: clerk.status(agent, name)))
 
     async def receipt(self, agent: str, name: str) -> bytes:
         """The receipt of its decision: that the log holds it, without what is sealed."""
@@ -117,7 +122,8 @@ class Verbs:
 
     async def withdraw(self, agent: str, name: str) -> ProposalOut:
         """Takes its proposal back, if it was not acted on yet."""
-        return await self._one(agent, lambda clerk: clerk.withdraw(agent, name))
+        self._backstage.charter(agent)
+        return await _one(self._backstage.withdraw(agent, name))
 
     async def report_outcome(self, agent: str, name: str, outcome: Outcome) -> OutcomeOut:
         """Records what became of its action."""
@@ -129,12 +135,12 @@ class Verbs:
             raise Refused(404, "no such proposal", "This agent has made no proposal of this id, or it is from long ago: then name its `entry`, too.")
         return told_outcome(found)
 
-    async def _one(self, agent: str, find: Callable[[Clerk], Answer | None]) -> ProposalOut:
-        self._backstage.charter(agent)
-        found: Answer | None = await _soon(self._backstage.call(agent, find))
-        if found is None:
-            raise Refused(404, "no such proposal", _NONE)
-        return told(found)
+
+async def _one(future: "Future[Answer | None]") -> ProposalOut:
+    found: Answer | None = await _soon(future)
+    if found is None:
+        raise Refused(404, "no such proposal", _NONE)
+    return told(found)
 
 
 def _paged(clerk: Clerk, charter: Charter, after: str) -> dict[str, Any]:

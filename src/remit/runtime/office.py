@@ -52,6 +52,12 @@ class Measured:
     events: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Withdrawal:
+    agent: str
+    name: str
+
+
 class _Fair:
     """What was asked, by who asked: each gets its share of a turn, however much another has asked."""
 
@@ -104,6 +110,7 @@ class Office:
         self._thread = threading.Thread(target=self._work, name="office", daemon=True)
         self._acted, self._stale = 0.0, False
         self._turn: float | None = None
+        self._tried = threading.Event()
         self.measured = Measured({})
         self.trouble = "it has not begun"
 
@@ -123,9 +130,10 @@ class Office:
         """How many requests of an agent wait for a turn."""
         return self._asks.waiting(agent)
 
-    def open(self) -> None:
-        """Begins to work."""
+    def open(self, wait_s: float = 0.0) -> None:
+        """Begins to work, and waits up to `wait_s` seconds until it has its place, or knows why it has none."""
         self._thread.start()
+        self._tried.wait(wait_s)
 
     def close(self) -> None:
         """Finishes what was asked, hands over what is due, and ends."""
@@ -142,6 +150,12 @@ class Office:
         """Takes an event that came at `received` in the next turn, and asks the agents that it concerns."""
         future: Future[tuple[Taken, list[Answer]] | GatewayError] = Awaited()
         self._asks.put(charter.agent, (Arrived(charter, event, received), future))
+        return future
+
+    def withdraw(self, agent: str, name: str) -> "Future[Answer | None]":
+        """Takes an agent's proposal back in the next turn, with whatever else is taken back then."""
+        future: Future[Answer | None] = Awaited()
+        self._asks.put(agent, (_Withdrawal(agent, name), future))
         return future
 
     def call(self, agent: str, work: Callable[[Clerk], Any]) -> "Future[Any]":
@@ -182,7 +196,10 @@ class Office:
             self.trouble = _without_data(error)
             self.measured.faults += 1
             _LOG.warning("nothing can be decided: %s", self.trouble)
+            self._tried.set()
             sleep(_AGAIN_S)
+        else:
+            self._tried.set()
 
     def _gather(self, left: list[Any] | None) -> tuple[list[Any], bool]:
         return (left, False) if left else self._asks.take(AT_ONCE, _IDLE_S)
@@ -194,12 +211,17 @@ class Office:
             return False
         events = [(what, future) for what, future in asks if isinstance(what, Arrived)]
         proposals = [(what, future) for what, future in asks if isinstance(what, tuple)]
+        withdrawn = [(what, future) for what, future in asks if isinstance(what, _Withdrawal)]
         others = [(what, future) for what, future in asks if callable(what)]
         self._turn = monotonic()
         try:
             if events or proposals:
                 with tracer().start_as_current_span("turn", links=links([future for _, future in [*events, *proposals]]), record_exception=False):
                     self._decide(place, events, proposals)
+            if withdrawn:
+                told = place.clerk.withdraw([(what.agent, what.name) for what, _ in withdrawn])
+                for (_, future), answer in zip(withdrawn, told, strict=True):
+                    _set(future, answer)
             for work, future in others:
                 _set(future, work(place.clerk))
             handed, refused = self._act(place)

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from remit.authority import Table
 from remit.gateway import CLOCKED, Known, Stopped, steady
 from remit.intake import LoadReport, load, segments, state
 from remit.ledger import Entry, Ledger, Records, Segment, create_ledger, open_ledger
@@ -21,7 +22,7 @@ from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import check_unit, draw, enrolled, stream
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import batch_of, hand_over, inputs_at
-from remit.runtime.inputs import Warehouse, observe, tables
+from remit.runtime.inputs import Observed, Warehouse, observe, tables
 from remit.runtime.living import check_clock
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
 from remit.runtime.settings import Settings
@@ -115,37 +116,19 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     if taken_up.tell(workspace, ledger, cycle_id, now):
         loaded = taken_up.together(loaded, load_feeds(workspace, config, ledger, now, entropy))
     table = config.table(now)
-    if not any(ledger.entries(kind="rights")) and (
-        faults := limiting.unknown(table, settings, config.charters) + limiting.unfit_guards(table, settings, config.charters)
-    ):
-        raise WorkspaceError("limits and guards do not fit the workspace", where="authority.yaml", faults=faults)
-    check_clock(workspace, now)
-    _check_holdout(workspace, settings, ledger, now)
+    _check(workspace, config, table, ledger, now)
     stage("read the warehouse")
     source = Warehouse(workspace)
     seen, held = observe(source, settings, now), grouping.recorded(ledger, ledger.size)
     trained = training.due(workspace, settings, now, registry.drifted(ledger))
     if trained:
         stage("train models")
-        hcp = state(workspace.warehouse, "hcp", now)
-
-        def group(models: training.Models, previous: Segments | None) -> Segments:
-            return grouping.grouped(source, seen, config, models, previous, held, now)
-
-        given = {int(entry.body["now"]): entry.body["inputs"]["warehouse"] for entry in ledger.entries(kind="cycle")}
-        training.train(workspace, settings, hcp, lambda instant, hcps: tables(workspace, instant, hcps=hcps), now, group, given, threads)
+        _train(workspace, config, ledger, source, seen, held, now, threads)
     models = training.load(workspace)
     bases = canonical(dump_shared(models.shared(seen.features, seen.panel)))
     seen = replace(seen, shared=load_shared(json.loads(bases)))
     stage("refuse what waited too long")  # after everything that a person may have to mend
-    with ledger.turn(ledger.size) as its_turn:
-        late = confirming.overdue(ledger, config, now)
-        for action in [ledger.entry(int(entry.body["action"])) for entry in late if entry.kind == "refused"]:
-            stopping.take_back_approved(workspace, action.cycle, action.seq)
-        if late:
-            its_turn.append(f"{cycle_id}:overdue:{its_turn.size}", late, cycle=cycle_id)
-    ledger.settle()
-    refused = sum(entry.kind == "refused" for entry in late)
+    refused = _refuse_late(workspace, config, ledger, cycle_id, now)
     stage("look at the guards")
     guarding.trip(workspace, ledger, config, table, now)
     stage("score")
@@ -193,6 +176,38 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     stopped, files = hand_over(workspace, config, ledger, cycle_id, inputs, stage)
     charters = tuple(chartering.sentences(amended))
     return Done(cycle_id, now, loaded, result, inputs.known, settings, trained, refused, stopped, files, ledger.size, recorded["watch"], charters=charters)
+
+
+def _check(workspace: Workspace, config: Config, table: Table, ledger: Ledger, now: int) -> None:
+    """Raises `WorkspaceError` where what a person wrote does not fit what is there."""
+    if not any(ledger.entries(kind="rights")):
+        faults = [check(table, config.settings, config.charters) for check in (limiting.unknown, limiting.unfit_guards)]
+        if any(faults):
+            raise WorkspaceError("limits and guards do not fit the workspace", where="authority.yaml", faults=[*faults[0], *faults[1]])
+    check_clock(workspace, now)
+    _check_holdout(workspace, config.settings, ledger, now)
+
+
+def _train(workspace: Workspace, config: Config, ledger: Ledger, source: Warehouse, seen: Observed, held: pl.DataFrame, now: int, threads: int) -> None:
+    def group(models: training.Models, previous: Segments | None) -> Segments:
+        return grouping.grouped(source, seen, config, models, previous, held, now)
+
+    given = {int(entry.body["now"]): entry.body["inputs"]["warehouse"] for entry in ledger.entries(kind="cycle")}
+    hcp = state(workspace.warehouse, "hcp", now)
+    training.train(workspace, config.settings, hcp, lambda instant, hcps: tables(workspace, instant, hcps=hcps), now, group, given, threads)
+
+
+def _refuse_late(workspace: Workspace, config: Config, ledger: Ledger, cycle_id: str, now: int) -> int:
+    """Records what became of everything that waited for a person past its deadline; says how much of it was refused."""
+    with ledger.turn(ledger.size) as its_turn:
+        late = confirming.overdue(ledger, config, now)
+        refused = [entry for entry in late if entry.kind == "refused"]
+        for action in [ledger.entry(int(entry.body["action"])) for entry in refused]:
+            stopping.take_back_approved(workspace, action.cycle, action.seq)
+        if late:
+            its_turn.append(f"{cycle_id}:overdue:{its_turn.size}", late, cycle=cycle_id)
+    ledger.settle()
+    return len(refused)
 
 
 def _check_holdout(workspace: Workspace, settings: Settings, ledger: Ledger, now: int) -> None:

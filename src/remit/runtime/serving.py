@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from starlette.routing import Route
 
 from remit.gateway import Answer, Asked, Clerk, Event, GatewayError, Taken
 from remit.gateway.describing import describe
@@ -36,6 +37,7 @@ from remit.runtime.workspace import Workspace, open_workspace, turn_file
 from remit.terms.charters import Charter
 from remit.terms.encoding import digest
 
+_BEGIN_S = 10.0
 _WORKSPACE, _HOSTS, _LOG, _TRACES = "REMIT_WORKSPACE", "REMIT_HOSTS", "REMIT_LOG", "REMIT_TRACES"
 
 
@@ -68,7 +70,7 @@ def application() -> FastAPI:
 
     served = app(worker, lifespan)
     for_people(served, worker.desk)
-    served.mount("/", protocol)
+    served.router.routes.append(Route("/mcp", protocol))
     if log is not None or end is not None:
         served.add_middleware(Observed, log=log)
     return served
@@ -91,9 +93,9 @@ class Worker:
         self._registry.register(_Counted(self._office))
 
     def open(self) -> None:
-        """Begins to decide."""
+        """Begins to decide. No request is answered before it can, or knows why it cannot, or has tried for a while."""
         self.desk.open()
-        self._office.open()
+        self._office.open(_BEGIN_S)
 
     def close(self) -> None:
         """Finishes what was asked, and ends."""
@@ -137,6 +139,11 @@ class Worker:
         """As `Backstage`."""
         self._not_flooded(charter.agent)
         return self._office.report(charter, event, _now())
+
+    def withdraw(self, agent: str, name: str) -> "Future[Answer | None]":
+        """As `Backstage`."""
+        self._not_flooded(agent)
+        return self._office.withdraw(agent, name)
 
     def call(self, agent: str, work: Callable[[Clerk], Any]) -> "Future[Any]":
         """As `Backstage`."""
