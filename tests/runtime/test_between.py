@@ -229,6 +229,18 @@ def test_limits_of_a_physician_and_of_a_resource_hold_within_one_turn(workspace:
             assert chosen <= left
 
 
+def test_a_charters_limit_on_a_physician_counts_what_the_last_cycle_itself_has_chosen(workspace: Workspace) -> None:
+    with place(workspace) as (clerk, config, ledger):
+        chosen = [entry for entry in ledger.entries(kind="action", cycle=clerk.standing.cycle) if "deadline" not in entry.body and entry.payload is not None]
+        done = next(entry.payload["proposal"] for entry in chosen if entry.payload["proposal"]["agent"] == "calls-alpha")  # type: ignore[index]
+        waits, *_ = (item for item in queue_commands.queue(workspace.root)["waiting"] if item["agent"] == "calls-alpha")
+        call = {"channel": "call", "content_id": content(clerk, "call")}
+        for key, hcp in (("done", done["hcp_id"]), ("waits", waits["hcp_id"])):
+            assert "the charter allows 1" in str(one(clerk, config, asked(clerk, hcp, key, **call), "calls-alpha").payload)
+        queue_commands.decline(workspace.root, waits["digest"], waits["may"]["data-steward"][0], "timing", "")
+        assert "the charter allows 1" not in str(one(clerk, config, asked(clerk, waits["hcp_id"], "again", **call), "calls-alpha").payload)
+
+
 def test_an_opt_out_a_draft_and_an_unknown_row_forbid(workspace: Workspace) -> None:
     with place(workspace) as (clerk, config, _):
         known = clerk.standing.single.known

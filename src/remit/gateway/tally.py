@@ -53,6 +53,11 @@ class Given:
         """The contact it is with its HCP."""
         return self.at, self.channel, self.purpose, self.agent
 
+    @property
+    def touch(self) -> "Touch | None":
+        """Whose touch it is; None where the HCP was erased."""
+        return None if self.hcp is None else (self.hcp, self.agent, self.channel, self.product)
+
 
 @dataclass(frozen=True, slots=True)
 class Pending:
@@ -66,20 +71,24 @@ class Pending:
     uses: Mapping[str, int]
 
 
+Touch = tuple[bytes, str, str, str]
+"""Whose it is: the HCP's reference, agent, channel, product."""
+
+
 @dataclass(slots=True)
 class Tally:
-    """Counted since `upto`: entries below it are in what is known. `contacts` and `held` by the HCP's reference, `touches` by (reference, agent,
-    channel, product), and so those `standing`; how many `stood` since the last cycle by agent, `used` micro-units by resource, `counts` against the table's
-    limits, `given` by proposal id, the ids of actions `about` each reference, `due` the entries to be acted on, `pending` what waits for people beside `given`,
-    by entry; `reported` the entries of outcomes by action, what and when, `engaged` what agents reported of HCPs; `watch` the guards, `numbered` the highest
+    """Counted since `upto`: entries below it are in what is known. `contacts` and `held` by the HCP's reference, `touches` since the last cycle began, its own
+    (`own`, by entry) included, and so those `standing`; how many `stood` since by agent, `used` micro-units by resource, `counts` against the table's limits,
+    `given` by proposal id, the ids of actions `about` each reference, `due` the entries to be acted on, `pending` what waits for people beside `given`, by
+    entry; `reported` the entries of outcomes by action, what and when, `engaged` what agents reported of HCPs; `watch` the guards, `numbered` the highest
     number of a stop; `latest` the newest instant that was recorded."""
 
     upto: int
     seq: int = 0
     contacts: dict[bytes, list[Contact]] = field(default_factory=dict)
-    touches: dict[tuple[bytes, str, str, str], int] = field(default_factory=dict)
+    touches: dict[Touch, int] = field(default_factory=dict)
     used: dict[str, int] = field(default_factory=dict)
-    standing: dict[tuple[bytes, str, str, str], int] = field(default_factory=dict)
+    standing: dict[Touch, int] = field(default_factory=dict)
     stood: dict[str, int] = field(default_factory=dict)
     given: dict[str, Given] = field(default_factory=dict)
     by_entry: dict[int, str] = field(default_factory=dict)
@@ -90,6 +99,7 @@ class Tally:
     reported: dict[tuple[int, str, int], int] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     pending: dict[int, Pending] = field(default_factory=dict)
+    own: Mapping[int, Touch] = field(default_factory=dict)
     engaged: Engaged = field(default_factory=Engaged)
     watch: Watch = field(default_factory=Watch)
     numbered: int = 0
@@ -152,6 +162,7 @@ def _action(tally: Tally, entry: Fresh) -> None:
     body = entry.body
     if "id" not in body:  # of a cycle, which is in what is known
         _chosen(tally, entry)
+        _touch(tally, tally.own.get(entry.seq), 1)
         return
     given = _given(entry, "waiting" if "deadline" in body else "chosen")
     tally.engaged.note(body)
@@ -163,7 +174,7 @@ def _action(tally: Tally, entry: Fresh) -> None:
     if _counts(tally, entry.seq) and entry.hcp is not None:
         tally.contacts.setdefault(entry.hcp, []).append(given.contact)
         _add(tally, given.uses, 1)
-    _touch(tally, given, 1)
+    _touch(tally, given.touch, 1)
     if entry.hcp is not None:
         tally.about.setdefault(entry.hcp, []).append(given.id)
 
@@ -186,15 +197,13 @@ def _standing(tally: Tally, entry: Fresh) -> None:
 
 
 def _stands(tally: Tally, given: Given, sign: int) -> None:
-    if given.hcp is not None:
-        key = (given.hcp, given.agent, given.channel, given.product)
-        tally.standing[key] = tally.standing.get(key, 0) + sign
+    if given.touch is not None:
+        tally.standing[given.touch] = tally.standing.get(given.touch, 0) + sign
 
 
-def _touch(tally: Tally, given: Given, sign: int) -> None:
-    if given.hcp is not None:
-        key = (given.hcp, given.agent, given.channel, given.product)
-        tally.touches[key] = tally.touches.get(key, 0) + sign
+def _touch(tally: Tally, touch: Touch | None, sign: int) -> None:
+    if touch is not None:
+        tally.touches[touch] = tally.touches.get(touch, 0) + sign
 
 
 def _cycle(tally: Tally, entry: Fresh) -> None:
@@ -228,13 +237,14 @@ def _refused(tally: Tally, entry: Fresh) -> None:
     seq = int(entry.body["action"])
     tally.due.pop(seq, None)
     tally.pending.pop(seq, None)
+    _touch(tally, tally.own.get(seq), -1)
     if seq in tally.by_entry:
         given = tally.given[tally.by_entry[seq]]
         before, given.disposition = given.disposition, "withdrawn" if entry.body.get("because") == "withdrawn" else "refused"
         if before == "standing":
             _stands(tally, given, -1)
         elif not given.stood:
-            _touch(tally, given, -1)
+            _touch(tally, given.touch, -1)
             if _counts(tally, given.entry):
                 tally.counts.take_back(given.made, given.hcp)
             if _counts(tally, given.entry) and given.hcp is not None:

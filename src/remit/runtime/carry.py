@@ -8,6 +8,7 @@ import polars as pl
 
 from remit.authority import Limit
 from remit.gateway import Heard, Made, between, heard
+from remit.gateway.tally import Touch
 from remit.ledger import Records, Stored
 from remit.runtime.making import made
 from remit.runtime.settings import Settings
@@ -34,7 +35,8 @@ class Waiting:
 class Carried:
     """`contacts`: our own recent contacts, planned and waiting ones included, with the decision that asked for each and its agent, and those that agents
     reported. `taken`: capacity given out per resource. `waiting`: what still waits. `made`: what counts under limits. `agents`: of decisions of six weeks,
-    waiting and refused ones included, whose they are. `standing`: proposals of agents of others that stand. `told`: what else agents reported."""
+    waiting and refused ones included, whose they are. `standing`: proposals of agents of others that stand. `told`: what else agents reported. `own`: whose
+    touch each action of the last cycle is, by entry."""
 
     contacts: pl.DataFrame
     taken: Mapping[str, int]
@@ -43,6 +45,7 @@ class Carried:
     agents: Mapping[str, str] = field(default_factory=dict)
     standing: tuple[Mapping[str, Any], ...] = ()
     told: Told | None = None
+    own: Mapping[int, Touch] = field(default_factory=dict)
 
 
 def carry(records: Records, upto: int, now: int, settings: Settings, valid_from: Mapping[str, int], limits: Sequence[Limit] = ()) -> Carried:
@@ -56,6 +59,7 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     horizon = min(add_span(now, settings.window, -1), now - 28 * DAY, *(-1 if since is None else since for since in spans))
     contacts: dict[tuple[str, str, str, str, int], tuple[str, str, str, int, str, str]] = {}
     agents: dict[str, str] = {}
+    own: dict[int, Touch] = {}
     waiting: list[Waiting] = []
     given: list[tuple[int, Mapping[str, int], int]] = []
     for label, began, ended in _spans(cycles, now):
@@ -67,6 +71,9 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
             if action.seq >= upto:
                 continue
             agents[f"{label}/{payload['number']}"] = payload["proposal"]["agent"]
+            if label == cycles[-1].cycle and action.hcp is not None:
+                of = payload["proposal"]
+                own[action.seq] = bytes.fromhex(action.hcp), of["agent"], of["channel"], of["product"]
             if over:
                 continue
             if "uses" in action.body:
@@ -89,7 +96,7 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     said_of = told(records, upto, min(horizon, now - 365 * DAY), {contact[4] for contact in contacts.values()})
     known = pl.concat([pl.DataFrame(list(contacts.values()), schema=CONTACTS, orient="row"), said_of.contacts])
     stand = tuple(stood(records, upto, cycles, refused))
-    return Carried(known, taken, tuple(waiting), made(records, upto, limits, now), agents, stand, said_of)
+    return Carried(known, taken, tuple(waiting), made(records, upto, limits, now), agents, stand, said_of, own)
 
 
 def _spans(cycles: list[Stored], now: int) -> Iterator[tuple[str, int, int]]:

@@ -10,6 +10,7 @@ from remit.agents import PROPOSALS, Failure, View, ask
 from remit.arbiter import arbitrate
 from remit.authority import Judgement, Table, judge
 from remit.gateway import Known, Made, gather, on_file, open_inquiries
+from remit.gateway.tally import Touch
 from remit.runtime.exploring import explore
 from remit.runtime.limiting import Room, capped
 from remit.runtime.problem import Problem, build
@@ -60,7 +61,7 @@ class Inputs:
     (hcp_id, product), what moved their lead score: hcp_id, product, rank, text. `segments` (hcp_id, segment) and `uptake` (segment, product, channel,
     content_id, rate) say what is alike and what the alike took up, where that is known. `made` is what counts under the table's limits. `standing` are the
     proposals that agents of others left standing, each with the `entry` that records it, its `id`, the digest of what was `asked`, and why it `lapsed` (null:
-    it takes part)."""
+    it takes part). `own` says whose touch each action of the last cycle was, by entry."""
 
     settings: Settings
     people: People
@@ -78,6 +79,7 @@ class Inputs:
     uptake: pl.DataFrame | None = None
     made: Sequence[Made] = ()
     standing: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STOOD))
+    own: Mapping[int, Touch] = field(default_factory=dict)
 
     @property
     def room(self) -> Room:

@@ -145,6 +145,7 @@ def assemble(
         uptake=None if models.segments is None else models.segments.uptake,
         made=carried.made,
         standing=taking_part(carried.standing, config.charters, now),
+        own=carried.own,
     )
 
 

@@ -119,7 +119,9 @@ def place_at(workspace: Workspace, config: Config, ledger: Records, upto: int, n
     def fresh() -> Tally:
         named = {stop.id: stop for stop in stops_at(ledger, upto) if stop is not LEFT_ALONE}
         counts = Counts(standing.table.limits, inputs.made, known)
-        return Tally(upto, since, stops=named, held=held_at(ledger, upto), counts=counts, pending=dict(pending), watch=watch(), numbered=highest)
+        return Tally(
+            upto, since, stops=named, held=held_at(ledger, upto), counts=counts, pending=dict(pending), own=inputs.own, watch=watch(), numbered=highest
+        )
 
     return Placed(standing, inputs, fresh, digest(canonical({"made": [asdict(each) for each in inputs.made]})))
 
