@@ -215,6 +215,18 @@ def test_a_list_that_was_written_and_not_recorded_is_taken_back(workspace: Works
     assert not list(folder.rglob("*.csv"))
 
 
+def test_lists_of_a_turn_that_failed_do_not_stay_where_another_hands_over(workspace: Workspace) -> None:
+    """What the first handed over besides, a stop has refused meanwhile: nobody would look for its list in a folder that is recorded."""
+    with place(workspace) as (clerk, config, _):
+        answer = one(clerk, config, asked(clerk, free(clerk)[0]))
+        folder = workspace.out / "cycle-0002.between" / str(answer.entry)
+        folder.mkdir(parents=True)
+        (folder / "call-REP-1.csv").write_text("decision\n")
+        assert clerk.act(deliverer(workspace, config)) == (1, 0)
+    assert "call-REP-1.csv" not in {path.name for path in folder.iterdir()}
+    assert list(folder.glob("email*.csv"))
+
+
 def test_limits_of_a_physician_and_of_a_resource_hold_within_one_turn(workspace: Workspace) -> None:
     with place(workspace) as (clerk, _, _):
         hcp, *others = free(clerk)

@@ -173,6 +173,21 @@ def test_a_stop_of_what_there_is_not_or_by_who_may_not_is_told(scope: str, of: s
     assert rights_commands.status(workspace.root)["stops"] == []
 
 
+def test_a_draft_changes_nothing_of_who_may_stop_and_start(workspace: Workspace) -> None:
+    table = workspace.root / "authority.yaml"
+    text = table.read_text()
+    table.write_text(text.replace("owner: owner-authority", "owner: owner-msl", 1))
+    with pytest.raises(WorkspaceError, match="may not stop this"):
+        stop(workspace, "everything", by="owner-msl")
+    name = stop(workspace, "everything", by="owner-authority")
+    table.write_text(text[: len(text) // 2] + "\n  - half a row: [")
+    assert stop(workspace, "agent", "email", by="")
+    rights_commands.start(workspace.root, name, "compliance-lead", "seen")
+    with pytest.raises(WorkspaceError, match="may not start this again"):
+        rights_commands.start(workspace.root, name, "owner-msl", "seen")
+    assert rights_commands.start(workspace.root, name, "owner-authority", "seen")["step"] == "yes"
+
+
 def test_an_hcps_id_stands_in_no_entry_in_the_clear(workspace: Workspace) -> None:
     hcp = named(workspace, "hcp")
     stop(workspace, "hcp", hcp)

@@ -11,8 +11,8 @@ from typing import Any
 from remit.gateway import Tokens
 from remit.gateway.errors import CredentialError
 from remit.gateway.verbs import Refused
-from remit.ledger import open_ledger, read_ledger
-from remit.runtime import queue_commands, rights_commands, stopping
+from remit.ledger import Ledger, open_ledger
+from remit.runtime import queue_commands, rights, rights_commands, stopping
 from remit.runtime.chartered import AUDIENCE
 from remit.runtime.errors import BusyError, NotAllowedError, WorkspaceError
 from remit.runtime.run import present
@@ -31,11 +31,11 @@ class Attending:
         self._workspace, self._tokens = workspace, tokens
         self.at_once: Executor = ThreadPoolExecutor(2, "stop")
         self.in_time: Executor = ThreadPoolExecutor(4, "people")
-        self._read: tuple[Config, str] | None = None
+        self._read: tuple[str | None, Config, str] | None = None
 
     def open(self) -> None:
         """Reads what a stop will need."""
-        self.in_time.submit(self._known)
+        self.in_time.submit(self._look)
 
     def close(self) -> None:
         """Finishes what was asked."""
@@ -61,8 +61,7 @@ class Attending:
         """As `Desk`. What waits in the scope is refused, and what was handed over recalled, after this is answered."""
         place = self._workspace
         with _told(422), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
-            config, owner = self._known()
-            now = present(ledger, config.settings)
+            config, owner, now = self._known(ledger)
             stopping.check(ledger, config, owner, scope, of, by, now)
             with turn(place, _PATIENCE_S):
                 name = stopping.begin(ledger, scope, of, by, reason, now)
@@ -96,14 +95,20 @@ class Attending:
         with _told(422):
             return queue_commands.decline(self._workspace.root, digest, by, because, text)
 
-    def _known(self) -> tuple[Config, str]:
-        """What people have written, as the files are now, and the table's owner: read again when one of them has changed, as a stop has no time for it."""
+    def _look(self) -> None:
+        with closing(open_ledger(self._workspace.ledger, entropy=os.urandom)) as ledger:
+            self._known(ledger)
+
+    def _known(self, ledger: Ledger) -> tuple[Config, str, int]:
+        """What people have written, as the files are now, the owner of the table in force, and the time: read again when a file or the table in force has
+        changed, as a stop has no time for it."""
         texts = config_texts(self._workspace)
-        if self._read is None or self._read[0].texts != texts:
-            config = read_config(texts)
-            with closing(read_ledger(self._workspace.ledger)) as records:
-                self._read = config, config.read_table(present(records, config.settings)).owner
-        return self._read
+        config = self._read[1] if self._read is not None and self._read[1].texts == texts else read_config(texts)
+        now = present(ledger, config.settings)
+        held = rights.in_force(ledger, now)
+        if self._read is None or self._read[0] != held or self._read[1] is not config:
+            self._read = held, config, stopping.owner_in_force(self._workspace, ledger, config, now)
+        return config, self._read[2], now
 
     def _finish(self, name: str) -> None:
         place = self._workspace

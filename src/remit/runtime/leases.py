@@ -173,7 +173,10 @@ def _repeating(work: Callable[[], object], every_s: float) -> Iterator[None]:
 
     def repeat() -> None:
         while not done.wait(every_s):
-            work()
+            try:
+                work()
+            except Exception as error:  # whatever it is: it is tried again the next time
+                _LOG.warning("a lease could not be looked after: %s", error)
 
     thread = threading.Thread(target=repeat, name="lease", daemon=True)
     thread.start()

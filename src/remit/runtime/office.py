@@ -294,9 +294,9 @@ class Office:
             return
         try:
             self._place.settle()
-        except RemitError as error:
+        except Exception as error:  # as in a turn
             self.measured.faults += 1
-            _LOG.warning("the checkpoint was not published: %s", error)
+            _LOG.warning("the checkpoint was not published: %s", _without_data(error))
 
 
 def _without_data(error: Exception) -> str:

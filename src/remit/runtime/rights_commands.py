@@ -82,7 +82,7 @@ def start(workspace: Path, name: str, by: str, reason: str) -> dict[str, Any]:
     place = open_workspace(workspace)
     with closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
         config = read_config(config_texts(place))
-        return stopping.start(ledger, config, name, by, reason, present(ledger, config.settings))
+        return stopping.start(place, ledger, config, name, by, reason, present(ledger, config.settings))
 
 
 def status(workspace: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from remit.authority import LEFT_ALONE
-from remit.gateway import CLOCKED, RENEWS, Clerk, Counts, Pending, Renewed, Room, Single, Standing, Tally, between, deliver, histories, lists, steady
+from remit.gateway import CLOCKED, RENEWS, Clerk, Counts, Pending, Renewed, Room, Single, Standing, Tally, between, deliver, histories, lists, steady, take_back
 from remit.gateway.credentials import SKEW_S
 from remit.intake import segments
 from remit.ledger import Entry, Ledger, Records
@@ -176,6 +176,7 @@ def deliverer(workspace: Workspace, config: Config) -> Callable[[str, int, Seque
             name: data for channel in config.settings.channels.values() for name, data in lists(rows_of(list(cleared), channel.name), channel.list_by).items()
         } | lists(notices(list(cleared), config.charters), "owner")
         folder = workspace.out / label / str(first)
+        take_back(folder, {path.name for path in folder.glob("*.csv")} - files.keys())  # of a turn that failed, and was not recorded
         return {each.name: {"digest": each.digest, "rows": each.rows} for each in deliver(folder, files, write_all)}
 
     return hand_over

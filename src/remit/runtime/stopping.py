@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from remit.authority import LEFT_ALONE, SCOPES, Stop, read_stop
+from remit.authority import LEFT_ALONE, SCOPES, AuthorityError, Stop, read_stop
 from remit.gateway import between, heard, refusal, take_back
 from remit.gateway.guarding import STOP, numbered
 from remit.ledger import Entry, Ledger, Records, Stored
+from remit.runtime import rights
 from remit.runtime.carry import unsettled
 from remit.runtime.errors import NotAllowedError, WorkspaceError
 from remit.runtime.recalling import recall
@@ -46,7 +47,7 @@ def _in_force(records: Records, kind: str, upto: int) -> list[Stored]:
 
 def stop(workspace: Workspace, ledger: Ledger, config: Config, scope: str, of: str, by: str, reason: str, now: int) -> dict[str, Any]:
     """Stops `of` in `scope`, and does what follows: as `check`, `begin` and `finish`."""
-    check(ledger, config, config.read_table(now).owner, scope, of, by, now)
+    check(ledger, config, owner_in_force(workspace, ledger, config, now), scope, of, by, now)
     name = begin(ledger, scope, of, by, reason, now)
     return {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, **finish(workspace, ledger, config, name, now)}
 
@@ -105,14 +106,14 @@ def take_back_approved(workspace: Workspace, cycle: str, entry: int) -> None:
     take_back(folder, [path.name for path in folder.glob("*.csv")])
 
 
-def start(ledger: Ledger, config: Config, name: str, by: str, reason: str, now: int) -> dict[str, Any]:
+def start(workspace: Workspace, ledger: Ledger, config: Config, name: str, by: str, reason: str, now: int) -> dict[str, Any]:
     """Asks for what was stopped to start again, or, if another person has asked, says yes to it. Raises `WorkspaceError` with why it cannot be."""
     entries = [entry for kind in MADE for entry in ledger.entries(kind=kind) if entry.body["stop"] == name]
     steps = [entry.body for entry in ledger.entries(kind="start") if entry.body["stop"] == name]
     if not entries or any(step["step"] == "yes" for step in steps):
         raise WorkspaceError(f"no stop `{name}` is in force", do="See `remit status`.")
     scope, of = str(entries[0].body.get("scope", "hcp")), str(entries[0].body.get("of", ""))
-    allowed, asked = may_stop(config, config.read_table(now).owner, scope, of, now), [str(step["by"]) for step in steps]
+    allowed, asked = may_stop(config, owner_in_force(workspace, ledger, config, now), scope, of, now), [str(step["by"]) for step in steps]
     if by not in allowed:
         raise NotAllowedError(f"`{by}` may not start this again", where=name, do=f"Two of {', '.join(sorted(allowed))} may, each for themselves.")
     if by in asked:
@@ -146,6 +147,14 @@ def status(records: Records) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def owner_in_force(workspace: Workspace, records: Records, config: Config, now: int) -> str:
+    """The owner of the table in force: a draft gives nobody rights. Nobody, where that table cannot be read: stopping does not wait for it to be mended."""
+    try:
+        return rights.governed(workspace, records, config, now).read_table(now).owner
+    except (AuthorityError, WorkspaceError):
+        return ""
 
 
 def may_stop(config: Config, owner: str, scope: str, of: str, now: int) -> set[str]:
