@@ -17,6 +17,9 @@ def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
     ran = subprocess.run(["bash", "-eu", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=900)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
+    waiting = re.findall(r"^.*\bcalls-alpha\b.*\bwaiting\b.*$", ran.stdout, re.MULTILINE)
+    assert len(waiting) == 3, ran.stdout[-4000:]
+    assert all("alpha-by-hand" in line for line in waiting)
     for word in ("alpha-by-hand", "Everything is as it was recorded.", "the same", "are gone"):
         assert word in ran.stdout
 

@@ -32,7 +32,7 @@ def desk(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     root = tmp_path_factory.mktemp("desk") / "w"
     shutil.copytree(finished, root)
     workspace = open_workspace(root)
-    people = ("compliance-lead", "owner-email", "brand-lead-alpha", "owner-msl")
+    people = ("compliance-lead", "owner-email", "brand-lead-alpha", "owner-msl", "owner-authority")
     credentials = {person: personal(workspace, person) for person in people} | {"email": issued(workspace, "email")}
     with served(workspace) as (url, _):
 
@@ -106,6 +106,22 @@ def test_while_a_run_is_at_work_a_yes_is_told_to_come_again_and_a_stop_is_not(de
         status, told = client.call("POST", "/v1/stops", {"scope": "channel", "of": "call", "reason": "a test"})
         assert (status, time.monotonic() - begun < 2) == (200, True)
     assert signed_in("compliance-lead").call("POST", f"/v1/stops/{told['stop']}/start", {"reason": "over"})[0] == 200
+
+
+def test_a_draft_that_cannot_be_used_keeps_nobody_from_stopping_and_gives_nobody_a_say(desk: tuple[Workspace, Callable[[str], Client]]) -> None:
+    workspace, signed_in = desk
+    table, stop = workspace.root / "authority.yaml", {"scope": "product", "of": "beta", "reason": "a test"}
+    text, client, other = table.read_text(), signed_in("owner-authority"), signed_in("owner-msl")
+    try:
+        table.write_text(text.replace("owner: owner-authority", "owner: owner-msl", 1))
+        assert other.call("POST", "/v1/stops", {"scope": "everything", "reason": "mine"})[0] == 403
+        table.write_text(text + "\n  - half a row: [")
+        status, told = client.call("POST", "/v1/stops", stop)
+        assert status == 200, told
+        assert client.call("POST", f"/v1/stops/{told['stop']}/start", {"reason": "seen"})[1]["step"] == "asked"
+        assert signed_in("compliance-lead").call("POST", f"/v1/stops/{told['stop']}/start", {"reason": "seen"})[1]["step"] == "yes"
+    finally:
+        table.write_text(text)
 
 
 def test_neither_opens_what_is_the_others_nor_without_its_scope(desk: tuple[Workspace, Callable[[str], Client]]) -> None:

@@ -64,7 +64,7 @@ def carry(records: Records, upto: int, now: int, settings: Settings, valid_from:
     given: list[tuple[int, Mapping[str, int], int]] = []
     for label, began, ended in _spans(cycles, now):
         over = ended < min((horizon, *valid_from.values())) and max(_waiting_until(cycles, label), escalated.get(label, 0)) <= now
-        if over and ended < now - 28 * DAY - _UNTIL_TOLD:
+        if over and ended < now - 28 * DAY - _UNTIL_TOLD and label != cycles[-1].cycle:
             continue
         for action, payload in opened(records, label):
             since = int(action.body.get("at", began))

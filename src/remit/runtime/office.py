@@ -196,10 +196,9 @@ class Office:
             self.trouble = _without_data(error)
             self.measured.faults += 1
             _LOG.warning("nothing can be decided: %s", self.trouble)
-            self._tried.set()
+        self._tried.set()
+        if self._place is None:
             sleep(_AGAIN_S)
-        else:
-            self._tried.set()
 
     def _gather(self, left: list[Any] | None) -> tuple[list[Any], bool]:
         return (left, False) if left else self._asks.take(AT_ONCE, _IDLE_S)
