@@ -96,6 +96,15 @@ def test_a_row_reads_a_threshold_by_name_and_decides_as_if_its_value_stood_there
         assert authorize(facts(value=value), table).ruling == authorize(facts(value=value), loaded()).ruling
 
 
+def test_a_table_knows_when_it_will_read_otherwise_by_itself() -> None:
+    assert loaded().turns is None
+    assert loaded(TABLE, PACK).turns == parse_instant("2030-01-01")
+    expires = TABLE.replace("rows:\n", "expires: 2028-01-01\nrows:\n", 1)
+    assert loaded(expires, PACK).turns == parse_instant("2028-01-01")
+    leaves = {**PEOPLE_NOW, "leaver": Person("leaver", frozenset(), until=parse_instant("2027-06-01"))}
+    assert load_table(expires, leaves, FACTS, NOW).turns == parse_instant("2027-06-01")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from remit.arbiter import arbitrate_one
-from remit.authority import authorize
+from remit.authority import AuthorityError, authorize
 from remit.gateway import Answer, Asked, Clerk, GatewayError, Renewed, Single, gather
 from remit.ledger import Ledger, open_ledger
 from remit.runtime import commands, handing, queue_commands, rights_commands, standing
@@ -379,6 +379,30 @@ def test_an_opt_out_that_is_loaded_between_cycles_holds_for_what_was_decided_and
         assert clerk.act(deliverer(workspace, config)) == (0, 1)
         assert one(clerk, config, asked(clerk, hcp, "k3")).disposition == "forbidden"
         assert one(clerk, config, asked(clerk, other, "k2")).disposition == "chosen"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "became"),
+    [
+        ("agents/email.yaml", "channels: [email]", "channels: [call]", "forbidden"),
+        ("people.yaml", "owner-email: {roles: [agent-owner]}", "owner-email: {roles: [agent-owner], until: 2026-01-01T00:00:00Z}", None),
+    ],
+)
+def test_a_charter_that_changes_and_a_person_who_leaves_hold_at_once(workspace: Workspace, file: str, old: str, new: str, became: str | None) -> None:
+    with place(workspace) as (clerk, config, _):
+        hcp, *_ = free(clerk)
+        said = asked(clerk, hcp)
+        path = workspace.root / file
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new, 1))
+        with pytest.raises(Renewed):
+            clerk.answer([(clerk.standing.charters["email"], said)])
+    if became is None:  # a row of the table has lost its owner
+        with pytest.raises(AuthorityError, match="cannot be used"), place(workspace):
+            pass
+        return
+    with place(workspace) as (clerk, config, _):
+        assert one(clerk, config, said).disposition == became
 
 
 def test_a_clock_that_is_set_back_a_little_stands_still(workspace: Workspace) -> None:

@@ -4,19 +4,20 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+import polars as pl
 import pytest
 
-from remit.gateway import Clerk, GatewayError
+from remit.gateway import Clerk, GatewayError, Renewed
 from remit.gateway.clocks import SKEW_US, steady
 from remit.ledger import open_ledger, read_ledger
-from remit.runtime import commands, confirming
-from remit.runtime.run import next_instant, present
+from remit.runtime import commands, confirming, rights
+from remit.runtime.run import load_feeds, next_instant, present
 from remit.runtime.standing import deliverer, take_place
 from remit.runtime.workspace import Config, Workspace, config_texts, read_config
 from remit.terms.encoding import MICRO
-from remit.terms.instants import HOUR
+from remit.terms.instants import HOUR, format_instant
 from tests.runtime.conftest import amended, quiet
-from tests.runtime.test_between import free
+from tests.runtime.test_between import free, rules
 from tests.runtime.test_rederiving import LABEL, ask
 
 
@@ -116,3 +117,57 @@ def test_a_deadline_that_passed_stays_passed_and_no_cycle_is_run_before_what_was
             confirming.approve(ticking, ledger, config, ledger.entry(waits.entry).leaf, "brand-lead-alpha", None, 1, now)
         with pytest.raises(GatewayError, match="the machine's clock stands at"):
             next_instant(ledger, config.settings, hand)
+
+
+def test_a_consent_that_ends_holds_no_longer_than_it_says(ticking: Workspace) -> None:
+    hand = Hand(cycled(ticking) + 2 * HOUR)
+    ends = hand.at + HOUR
+    with place(ticking, hand) as (clerk, config):
+        first, second, *_ = free(clerk)
+        held = clerk.standing.single.known.consent.filter(pl.col("hcp_id").is_in([first, second]), channel="email", purpose="promotional")
+    said = held.select("hcp_id", "valid_from").iter_rows()
+    lines = [f"{hcp},email,promotional,opt_in,{format_instant(since)},{format_instant(ends)}," for hcp, since in said]
+    (ticking.feeds / "consent" / "ends.csv").write_text("hcp_id,channel,purpose,status,valid_from,valid_to,received_at\n" + "\n".join(lines) + "\n")
+    with closing(open_ledger(ticking.ledger, entropy=os.urandom)) as ledger:
+        load_feeds(ticking, config, ledger, hand.at, os.urandom)
+    with place(ticking, hand) as (clerk, _):
+        assert clerk.standing.until == ends
+        (before,) = ask(clerk, [first])
+        assert before.disposition == "chosen"
+        hand.at = ends - 1_000_000
+        with place(ticking, hand) as (later, _):
+            assert later.standing.until == ends
+        hand.at = ends
+        with pytest.raises(Renewed):
+            ask(clerk, [second])
+        with pytest.raises(Renewed):
+            clerk.act(deliverer(ticking, config))
+    with place(ticking, hand) as (clerk, config):  # within a minute of the place before, and yet another
+        assert clerk.standing.until is None or clerk.standing.until > ends
+        (after,) = ask(clerk, [second])
+        assert after.payload is not None
+        assert (after.disposition, after.payload["context"]["facts"]["consent"]) == ("forbidden", None)
+        assert clerk.act(deliverer(ticking, config)) == (0, 1)
+    assert [each["differs"] for each in commands.replay(ticking.root, LABEL, 1, quiet)["between"]] == [[]]
+
+
+def test_a_table_comes_into_force_when_it_says_for_a_worker_that_has_its_place(ticking: Workspace) -> None:
+    hand = Hand(cycled(ticking) + 2 * HOUR)
+    table, begins = ticking.root / "authority.yaml", hand.at + 3 * HOUR
+    with closing(open_ledger(ticking.ledger, entropy=os.urandom)) as ledger:
+        config = read_config(config_texts(ticking))
+        no = f"effective: {format_instant(begins)}\nrows:\n  - {{id: none-now, when: channel = 'email', verdict: forbidden, owner: owner-email, reason: A test.}}\n"
+        version = config.read_table(hand.at).version
+        text = table.read_text().replace("\nrows:\n", f"\n{no}", 1).replace(f"version: {version}\n", f"version: {version + 1}\n", 1)
+        told = rights.propose(ticking, ledger, config, text, "owner-email", "a test", hand.at)
+        rights.approve(ticking, ledger, config, told["table"], "owner-authority", hand.at)
+    with place(ticking, hand) as (clerk, _):
+        assert clerk.standing.until == begins
+        first, second, *_ = free(clerk)
+        assert ask(clerk, [first])[0].disposition == "chosen"
+        hand.at = begins
+        with pytest.raises(Renewed):
+            ask(clerk, [second])
+    with place(ticking, hand) as (clerk, _):
+        (after,) = ask(clerk, [second])
+        assert (after.disposition, "none-now" in rules(after)) == ("forbidden", True)

@@ -60,20 +60,23 @@ def load_table(text: str, people: People, facts: Mapping[str, Fact], now: int, l
     in force at `now` is read: what may be done then is for its reader to say.
     """
     table = _loaded(text, _TABLE, lambda document, faults: Loader(people, facts, now, faults).table(document, digest(text.encode())))
+    instants = [table.since, table.until, *(person.until for person in people.values())]
     for layer in layers:
-        rules, duties, counted = _loaded(layer.text, layer.where, partial(_read_layer, layer, people, facts, now))
+        rules, duties, counted, dated = _loaded(layer.text, layer.where, partial(_read_layer, layer, people, facts, now))
+        instants += dated
         rows: tuple[Rule | Obligation, ...] = (*rules, *duties)
         kinds = {fact: facts[fact].kind for row in rows for fact in facts_of(row.condition)}
         both = MappingProxyType(dict(sorted({**table.kinds, **kinds}.items())))
         limits = (*table.limits, *counted)
         table = replace(table, rules=(*table.rules, *rules), obligations=(*table.obligations, *duties), kinds=both, limits=limits)
-    return table
+    return replace(table, turns=min((at for at in instants if at is not None and at > now), default=None))
 
 
 def _read_layer(
     layer: Layer, people: People, facts: Mapping[str, Fact], now: int, document: Entry, faults: list[Fault]
-) -> tuple[tuple[Rule, ...], tuple[Obligation, ...], tuple[Limit, ...]]:
-    return _LayerLoader(layer, people, facts, now, faults).rows(document)
+) -> tuple[tuple[Rule, ...], tuple[Obligation, ...], tuple[Limit, ...], list[int]]:
+    loader = _LayerLoader(layer, people, facts, now, faults)
+    return *loader.rows(document), loader.dated
 
 
 def _loaded(text: str, where: str, read: Callable[[Entry, list[Fault]], _Loaded]) -> _Loaded:
@@ -277,7 +280,7 @@ class _LayerLoader(Loader):
 
     def __init__(self, layer: Layer, people: People, facts: Mapping[str, Fact], now: int, faults: list[Fault]) -> None:
         super().__init__(people, facts, now, faults)
-        self.of, self.layer = layer, layer.name
+        self.of, self.layer, self.dated = layer, layer.name, list[int]()
         self.of_market = layer.scope[0] == "market"
         self.confirm_keys = ("deadline", "on_timeout") if self.of_market else _CONFIRM_KEYS
         sources = _SOURCE_KEYS if self.of_market else ()
@@ -309,6 +312,7 @@ class _LayerLoader(Loader):
         row.label = f"row `{row.text('id')}`"
         row.text("source")
         since, until = (_instant(row, key) if row.has(key) or key == "since" else None for key in ("since", "until"))
+        self.dated += [at for at in (since, until) if at is not None]
         return (since is None or since <= self.now) and (until is None or self.now < until)
 
     def _owner(self, section: Section) -> str:

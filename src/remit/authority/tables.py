@@ -86,7 +86,8 @@ class Exploration:
 class Table:
     """A checked table. `digest` is the SHA-256 of its text in UTF-8; `kinds` are the facts its rows speak of, which each judgement must be given.
     Without `exploration` nothing is done but what is chosen for its value. `since` and `until` (UTC microseconds, half-open; None: open) say when it is in
-    force. `limits` are counted over all that is recorded, and hold for whatever the rows allow; `guards` stop by themselves, or have a person asked."""
+    force. `limits` are counted over all that is recorded, and hold for whatever the rows allow; `guards` stop by themselves, or have a person asked. `turns` is
+    the first instant after it was read at which its texts read otherwise by themselves: it begins or expires, a row of a pack does, a person leaves."""
 
     version: int
     name: str
@@ -101,6 +102,7 @@ class Table:
     until: int | None = None
     limits: tuple[Limit, ...] = ()
     guards: tuple[Guard, ...] = ()
+    turns: int | None = None
 
     def in_force(self, now: int) -> bool:
         """Whether it is in force at `now` (UTC microseconds)."""

@@ -44,7 +44,7 @@ class Held(Protocol):
 
 
 class Renewed(Exception):  # noqa: N818 - no error: what is known must be taken anew
-    """A cycle, a table or a model has come since what is known was taken."""
+    """A cycle, a table or a model has come since what is known was taken, or its time is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +258,8 @@ class Clerk:
                 if self._tally.renewed:
                     raise Renewed
                 now = steady(self._clock(), self._tally.latest)
+                if self.standing.until is not None and now >= self.standing.until:
+                    raise Renewed
                 stops = self._guarded(turn, self._tally, now)
                 yield turn, self._tally, now
                 self._renew()  # before the commit

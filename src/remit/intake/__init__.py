@@ -7,7 +7,7 @@ from remit.intake.feeds import FEEDS, TABLES
 from remit.intake.freshness import OWN_FILES, Freshness, freshness
 from remit.intake.loading import admit, load
 from remit.intake.quarantine import read_quarantine
-from remit.intake.reading import in_force, last_of_each, read, state
+from remit.intake.reading import in_force, last_of_each, read, state, turns
 from remit.intake.report import FileReport, LoadReport, Outcome
 from remit.intake.warehouse import Segment, replaced, segments, verify_segments
 
@@ -33,5 +33,6 @@ __all__ = [
     "replaced",
     "segments",
     "state",
+    "turns",
     "verify_segments",
 ]

@@ -11,6 +11,7 @@ from remit.intake.errors import IntakeError
 from remit.intake.feeds import TABLES
 from remit.intake.keys import repeats
 from remit.intake.warehouse import Segment, rows_path, segments
+from remit.terms.instants import FOREVER
 
 _PERIODS_AT_ONCE = 8
 _STAMPS = {"occurred_at": pl.Int64, "received_at": pl.Int64, "received_assumed": pl.Boolean, "source": pl.String, "line": pl.Int64}
@@ -70,6 +71,18 @@ def in_force(rows: pl.DataFrame, table: str, as_of: int) -> pl.DataFrame:
     by = [*kind.entity, kind.beside.alias("_beside")] if kind.beside is not None else list(kind.entity)
     latest = standing.sort("valid_from", "received_at", "_no", "_order").group_by(by, maintain_order=True).last()
     return latest.select(list(_schema(table))).sort(kind.entity, maintain_order=True)
+
+
+def turns(warehouse: Path, tables: Collection[str], as_of: int, *, only: Collection[str] | None = None) -> int | None:
+    """The first instant after `as_of` at which the state of a dimension among `tables` changes by itself: a row begins or ends, or is held to be received by
+    then. Raises `IntakeError`."""
+    at = ("valid_from", "valid_to", "received_at")
+    scans = [pl.scan_parquet(rows_path(warehouse, segment)).select(at) for table in tables for segment in segments_of(warehouse, table, only)]
+    if not scans:
+        return None
+    after = (pl.col(name).filter(pl.col(name) > as_of).min() for name in at)
+    first: int | None = pl.concat(scans).select(pl.min_horizontal(after)).collect().item()
+    return None if first is None or first >= FOREVER else first
 
 
 def last_of_each(rows: pl.DataFrame, table: str) -> pl.DataFrame:

@@ -55,6 +55,12 @@ def in_force(records: Records, now: int) -> str | None:
     return begun[-1] if begun else None
 
 
+def coming(records: Records, now: int) -> int | None:
+    """The first instant after `now` from which a table that was approved is in force."""
+    approved = (entry.body for entry in records.entries(kind="rights") if entry.body["step"] == "approved")
+    return min((int(body["from"]) for body in approved if body["from"] > now), default=None)
+
+
 def changes(old: Table, new: Table) -> list[Change]:
     """What `new` does otherwise than `old`, by kind and name."""
     before, after = _things(old), _things(new)

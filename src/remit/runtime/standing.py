@@ -9,7 +9,7 @@ from typing import Any
 from remit.authority import LEFT_ALONE
 from remit.gateway import CLOCKED, RENEWS, Clerk, Counts, Pending, Renewed, Room, Single, Standing, Tally, between, deliver, histories, lists, steady, take_back
 from remit.gateway.credentials import SKEW_S
-from remit.intake import segments
+from remit.intake import segments, turns
 from remit.ledger import Entry, Ledger, Records
 from remit.runtime import chartering, guarding, rights, stopping
 from remit.runtime.carry import unsettled
@@ -17,6 +17,7 @@ from remit.runtime.cycle import Inputs
 from remit.runtime.cycles import last_cycle
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import notices, rows_of, standing_inputs, take_back_unrecorded
+from remit.runtime.inputs import STATES
 from remit.runtime.leases import CLERK_S, WAIT_S, Lease, held
 from remit.runtime.prompting import Prompter
 from remit.runtime.run import present, unfinished
@@ -40,10 +41,11 @@ def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], t
 def take_desk(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], threads: int) -> tuple[Clerk, Prompter, Config]:
     """A clerk who knows what is known now, what asks the agents by the same, and the configuration they go by. Raises `WorkspaceError` before the first
     cycle, and where the last one was interrupted; `GatewayError` where the clock stands before what is recorded."""
+    stamps = _stamps(workspace)
     config = read_config(config_texts(workspace))
     if (broken_off := unfinished(ledger)) is not None:
         raise WorkspaceError(f"`{broken_off}` was interrupted before its actions were handed over", do="Finish it with `remit run`.")
-    upto, cycle, loaded = ledger.size, last_cycle(ledger), _loaded(workspace)
+    upto, cycle = ledger.size, last_cycle(ledger)
     with turn(workspace, gate=ledger.gate) as lease:
         take_back_unrecorded(workspace, ledger)
         lease.mended()
@@ -53,9 +55,9 @@ def take_desk(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], th
     config = chartering.held_over(workspace, ledger, rights.governed(workspace, ledger, config, now))
     only = [segment.commitment for segment in segments(workspace.warehouse)]
     now, upto = _taken_before(workspace, config, ledger, between(cycle), only, now) or (now, upto)
-    placed = place_at(workspace, config, ledger, upto, now, only, threads)
+    placed, until = place_at(workspace, config, ledger, upto, now, only, threads), _until(workspace, config, ledger, only, now)
     with turn(workspace, gate=ledger.gate):  # a cycle that is being planned counts on a log that stands still
-        standing = replace(placed.standing, place=_recorded(workspace, config, ledger, placed, upto, now, only))
+        standing = replace(placed.standing, place=_recorded(workspace, config, ledger, placed, upto, now, only), until=until)
 
     @contextmanager
     def gate() -> Iterator[Lease]:
@@ -63,8 +65,8 @@ def take_desk(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], th
             among_machines(workspace, ledger.gate, lasts_s=CLERK_S + WAIT_S),
             held(turn_file(workspace), lasts_s=CLERK_S, beats=False, waits_s=WAIT_S) as lease,
         ):
-            if _loaded(workspace) != loaded:
-                raise Renewed  # an opt-out may be among what came
+            if _stamps(workspace) != stamps:
+                raise Renewed  # an opt-out may be among what came, or somebody has left
             yield lease
 
     def mend() -> None:
@@ -134,7 +136,18 @@ def _taken_before(workspace: Workspace, config: Config, ledger: Ledger, label: s
         return None
     inputs = last.body["inputs"]
     same = inputs["config"] == keep(workspace, config.texts) and inputs["warehouse"] == list(only)
+    over = _until(workspace, config, ledger, only, int(last.body["now"]))
+    same = same and (over is None or now < over)
     return (int(last.body["now"]), int(inputs["log"])) if same and not ledger.since(int(inputs["log"]), sorted(RENEWS)) else None
+
+
+def _until(workspace: Workspace, config: Config, records: Records, only: Collection[str], now: int) -> int | None:
+    """When what is known at `now` changes by itself, where the clock is the machine's: a row of the warehouse begins or ends, a table comes into force or
+    expires, a person leaves."""
+    if config.settings.stepped:
+        return None
+    found = (rights.coming(records, now), config.read_table(now).turns, turns(workspace.warehouse, STATES, now, only=only))
+    return min((at for at in found if at is not None), default=None)
 
 
 def _recorded(workspace: Workspace, config: Config, ledger: Ledger, placed: Placed, upto: int, now: int, only: Sequence[str]) -> int:
@@ -147,9 +160,13 @@ def _recorded(workspace: Workspace, config: Config, ledger: Ledger, placed: Plac
     return ledger.append(batch, [Entry("place", PLACE, body)], cycle=standing.label).first
 
 
-def _loaded(workspace: Workspace) -> tuple[tuple[str, int], ...]:
-    """Changes with whatever is loaded into the warehouse."""
-    return tuple(sorted((each.name, each.stat().st_mtime_ns) for each in os.scandir(workspace.warehouse) if each.is_dir()))
+def _stamps(workspace: Workspace) -> tuple[tuple[str, int], ...]:
+    """Changes with whatever is loaded into the warehouse, and with what people write there, but for the table, which takes two to change."""
+    root = workspace.root
+    folders = [folder for folder in (root / "agents", root / "packs", workspace.warehouse) if folder.is_dir()]
+    held = [each for folder in folders for each in os.scandir(folder) if each.is_dir() or each.name.endswith(".yaml")]
+    written = [(path.name, path.stat().st_mtime_ns) for path in (workspace.settings_file, root / "people.yaml") if path.exists()]
+    return tuple(sorted([*written, *((each.path, each.stat().st_mtime_ns) for each in held)]))
 
 
 def _pending(ledger: Records, upto: int) -> dict[int, Pending]:
