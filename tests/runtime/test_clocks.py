@@ -156,7 +156,8 @@ def test_a_table_comes_into_force_when_it_says_for_a_worker_that_has_its_place(t
     table, begins = ticking.root / "authority.yaml", hand.at + 3 * HOUR
     with closing(open_ledger(ticking.ledger, entropy=os.urandom)) as ledger:
         config = read_config(config_texts(ticking))
-        no = f"effective: {format_instant(begins)}\nrows:\n  - {{id: none-now, when: channel = 'email', verdict: forbidden, owner: owner-email, reason: A test.}}\n"
+        row = "  - {id: none-now, when: channel = 'email', verdict: forbidden, owner: owner-email, reason: A test.}\n"
+        no = f"effective: {format_instant(begins)}\nrows:\n{row}"
         version = config.read_table(hand.at).version
         text = table.read_text().replace("\nrows:\n", f"\n{no}", 1).replace(f"version: {version}\n", f"version: {version + 1}\n", 1)
         told = rights.propose(ticking, ledger, config, text, "owner-email", "a test", hand.at)

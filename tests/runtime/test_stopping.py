@@ -11,12 +11,16 @@ import polars as pl
 import pytest
 
 from remit.authority import SCOPES
+from remit.gateway.channels.files import strike
 from remit.ledger import read_ledger
-from remit.runtime import commands, confirming, handing, queue_commands, rights_commands
+from remit.runtime import commands, confirming, handing, queue_commands, rights_commands, stopping
+from remit.runtime.cycles import last_cycle
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.run import run_cycle
+from remit.runtime.standing import deliverer
 from remit.runtime.workspace import Workspace
 from remit.terms.encoding import MICRO
+from remit.terms.errors import RemitError
 from tests.runtime.conftest import amended, quiet
 from tests.runtime.test_between import asked, free, one, place
 
@@ -274,3 +278,109 @@ def test_a_list_of_an_approved_action_that_was_not_recorded_is_taken_back_by_a_s
     assert stop(workspace, "agent", "email") == "stop-0001"
     assert not list((workspace.out / "cycle-0002.between").rglob("email.csv"))
     assert item["digest"] not in str(queue_commands.queue(workspace.root))
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("people.yaml", "owner-email: {roles: [agent-owner"), ("agents/email.yaml", "agent: email\n"), ("remit.toml", "[clock\n"), ("remit.toml", None)],
+)
+def test_what_people_have_written_may_be_at_fault_and_stopping_works(file: str, text: str | None, workspace: Workspace, remit: Remit) -> None:
+    path = workspace.root / file
+    before = path.read_text()
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
+    with pytest.raises(RemitError):
+        run_cycle(workspace, 1, quiet)
+    done = remit("stop", "agent", "calls-alpha", "--reason", "a test", "-w", workspace.root)
+    assert done.returncode == 0, done.stderr
+    assert "agent calls-alpha is stopped" in done.stdout
+    assert "cannot be used; this goes by what was used last" in done.stdout
+    refused = remit("stop", "agent", "calls-alpha", "--reason", "a test", "--by", "owner-msl", "-w", workspace.root)
+    assert (refused.returncode, "may not stop this" in refused.stderr) == (2, True), refused
+    told = remit("status", "-w", workspace.root)
+    assert ("stop-0001" in told.stdout, "cannot be used" in told.stdout) == (True, True), told
+    path.write_text(before)
+    decided = run_cycle(workspace, 1, quiet).result
+    assert decided is not None
+    assert set(decided.decisions.filter(agent="calls-alpha")["disposition"]) == {"forbidden"}
+
+
+def test_what_follows_a_stop_is_done_by_the_next_worker_where_it_was_broken_off(workspace: Workspace) -> None:
+    with place(workspace) as (clerk, config, ledger):
+        first, second, *_ = free(clerk)
+        waits, acted = one(clerk, config, asked(clerk, first, "k1", 900 * MICRO)), one(clerk, config, asked(clerk, second, "k2"))
+        assert (waits.disposition, acted.disposition) == ("waiting", "chosen")
+        assert clerk.act(deliverer(workspace, config)) == (1, 0)
+        name = stopping.begin(ledger, "channel", "email", "compliance-lead", "a test", 1)  # and the process ends
+    with place(workspace) as (_, _, ledger):
+        assert waits.entry in [entry.body["action"] for entry in ledger.entries(kind="refused")]
+        (recalled,) = ledger.entries(kind="recall")
+        assert (recalled.body["stop"], recalled.body["taken_back"] > 0) == (name, True)
+        listed = workspace.out / last_cycle(ledger) / f"recall-{name}.csv"
+        rows = pl.read_csv(listed, infer_schema=False)
+        assert second in rows.filter(taken_back="yes")["hcp_id"].to_list()
+        listed.unlink()  # somebody took it
+    with place(workspace) as (_, _, ledger):
+        assert len(list(ledger.entries(kind="recall"))) == 1
+        assert not listed.exists()
+    run_cycle(workspace, 1, quiet)
+    assert not listed.exists()
+    assert [cycle["differs"] for cycle in commands.replay(workspace.root, None, 1, quiet)["cycles"]] == [[]] * 3
+
+
+def test_an_hcp_who_is_not_on_file_is_stopped_and_whoever_stops_is_told(workspace: Workspace, remit: Remit) -> None:
+    done = remit("stop", "hcp", "NOBODY-9", "--reason", "a test", "-w", workspace.root)
+    assert (done.returncode, "Nobody of this id is on file" in done.stdout) == (0, True), done
+    odd = remit("stop", "content", "two\nlines", "--reason", "a test", "-w", workspace.root)
+    assert (odd.returncode, "is no name of a content" in odd.stderr) == (2, True), odd
+    none = remit("stop", "market", "DE", "--reason", "a test", "-w", workspace.root)
+    assert (none.returncode, "there is no market `DE` to stop" in none.stderr) == (2, True), none
+
+
+def test_rows_that_are_struck_are_taken_by_nobody_twice(tmp_path: Path) -> None:
+    path, written = tmp_path / "email.csv", list[bytes]()
+    whole = b"hcp_id,decision\nH1,c/1\nH2,c/2\n"
+
+    def write(to: Path, data: bytes) -> None:
+        assert not path.exists()  # whoever comes now finds nothing
+        written.append(data)
+        to.write_bytes(data)
+
+    def fails(to: Path, data: bytes) -> None:
+        raise OSError("the disk is full")
+
+    path.write_bytes(whole)
+    with pytest.raises(OSError, match="full"):
+        strike(path, {"c/1"}, fails)
+    assert not path.exists()
+    assert strike(path, {"c/1"}, write) == {"c/1"}
+    assert path.read_bytes() == b"hcp_id,decision\nH2,c/2\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["email.csv"]
+    path.unlink()  # somebody took it
+    assert strike(path, {"c/2"}, write) == set()
+    assert not path.exists()
+    path.write_bytes(whole)
+    assert strike(path, {"c/9"}, write) == set()
+    assert strike(path, {"c/1", "c/2"}, write) == {"c/1", "c/2"}
+    assert list(tmp_path.iterdir()) == []
+    assert len(written) == 1
+
+
+def test_lists_that_a_turn_wrote_and_did_not_record_are_taken_back_by_the_next_turn_of_anybody(workspace: Workspace) -> None:
+    with place(workspace) as (clerk, config, _), place(workspace) as (other, _, _):
+        hcp, *_ = free(clerk)
+        answer = one(clerk, config, asked(clerk, hcp))
+        give = deliverer(workspace, config)
+
+        def breaks(*given: Any) -> dict[str, Any]:
+            give(*given)
+            raise OSError("the disk is full")
+
+        with pytest.raises(OSError, match="full"):
+            clerk.act(breaks)
+        lists = list((workspace.out / clerk.standing.label / str(answer.entry)).glob("*.csv"))
+        assert lists
+        other.withdraw([("email", answer.id)])
+        assert not any(path.exists() for path in lists)

@@ -83,7 +83,7 @@ class Clerk:
         self._fresh, self._tally, self._behind = fresh, fresh(), True
         self._table: tuple[int, Table] = (-1, standing.table)
         self._most: dict[str, tuple[Charter, int]] = {}
-        self._renew: Callable[[], None] = lambda: None
+        self._lease: Held
 
     def answer(self, asks: Sequence[tuple[Charter, Asked]], beside: Sequence[Mapping[str, Any]] | None = None) -> list[Answer | GatewayError]:
         """Decides each in its order, and records all with one commit; a key that was answered before is told the same again. An HCP whom the charter does not
@@ -228,7 +228,8 @@ class Clerk:
                     refused.append(refusal(seq, found, now, given.at, given.uses))
             entries = list(refused)
             if cleared:
-                self._renew()
+                self._lease.renew()
+                self._lease.broken_off = True  # until it is committed, nobody has recorded what lies there
                 acted = [Acted(item, "files", now) for item in cleared]
                 with tracer().start_as_current_span("hand over", attributes={"actions": len(cleared)}, record_exception=False):
                     files = deliver(self.standing.label, cleared[0].recorded.entry, cleared)
@@ -248,22 +249,24 @@ class Clerk:
             if self._behind:  # much may have to be read, and nobody needs to wait for that
                 self._tally.take(self._ledger.fresh(self._tally.seq))
                 self._behind = False
-            with self._gate() as lease, until_here() as begin, self._ledger.turn(self._tally.seq, lease.lasts_s) as turn:
-                self._renew = lease.renew
-                self._renew()  # it may have waited for the log
-                if lease.broken_off and self._mend is not None:
-                    self._mend()
-                    lease.mended()
-                self._tally.take(turn.fresh)
-                if self._tally.renewed:
-                    raise Renewed
-                now = steady(self._clock(), self._tally.latest)
-                if self.standing.until is not None and now >= self.standing.until:
-                    raise Renewed
-                stops = self._guarded(turn, self._tally, now)
-                yield turn, self._tally, now
-                self._renew()  # before the commit
-                begin("commit")
+            with self._gate() as lease:
+                with until_here() as begin, self._ledger.turn(self._tally.seq, lease.lasts_s) as turn:
+                    self._lease = lease
+                    lease.renew()  # it may have waited for the log
+                    if lease.broken_off and self._mend is not None:
+                        self._mend()
+                        lease.mended()
+                    self._tally.take(turn.fresh)
+                    if self._tally.renewed:
+                        raise Renewed
+                    now = steady(self._clock(), self._tally.latest)
+                    if self.standing.until is not None and now >= self.standing.until:
+                        raise Renewed
+                    stops = self._guarded(turn, self._tally, now)
+                    yield turn, self._tally, now
+                    lease.renew()  # before the commit
+                    begin("commit")
+                lease.mended()
             if self._finish is not None:
                 for name in stops:
                     self._finish(name)

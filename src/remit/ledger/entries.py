@@ -54,6 +54,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "remit.stop/1": Schema("stop", ("stop", "scope", "of", "by", "reason", "at")),
     "remit.downgrade/1": Schema("downgrade", ("stop", "scope", "of", "by", "reason", "roles", "deadline_us", "on_timeout", "at")),
     "remit.hold/1": Schema("hold", ("stop", "by", "reason", "at"), ("hcp_id",)),
+    "remit.recall/1": Schema("recall", ("stop", "listed", "taken_back", "at")),
     "remit.start/1": Schema("start", ("stop", "step", "by", "reason", "at")),
     "remit.credential/1": Schema("credential", ("step", "agent", "client", "at", "by")),
     "remit.outcome/1": Schema("outcome", ("action", "agent", "channel", "product", "what", "occurred_at", "at"), ("hcp_id", "text", "decision")),

@@ -15,9 +15,9 @@ from remit.ledger import Ledger, open_ledger
 from remit.runtime import queue_commands, rights, rights_commands, stopping
 from remit.runtime.chartered import AUDIENCE
 from remit.runtime.errors import BusyError, NotAllowedError, WorkspaceError
+from remit.runtime.office import without_data
 from remit.runtime.run import present
-from remit.runtime.workspace import Config, Workspace, config_texts, read_config, turn
-from remit.terms.errors import RemitError
+from remit.runtime.workspace import Config, Workspace, config_texts, turn, usable_config
 
 _PATIENCE_S = 0.1
 """How long a stop waits for its turn among those who decide; it is acknowledged within a quarter of a second."""
@@ -66,7 +66,8 @@ class Attending:
             with turn(place, _PATIENCE_S):
                 name = stopping.begin(ledger, scope, of, by, reason, now)
         self.in_time.submit(self._finish, name)
-        return {"stop": name, "scope": scope, "of": of if scope != "hcp" else "", "by": by, "reason": reason}
+        told = {"stop": name, "scope": scope, "of": of if scope != "hcp" else "", "by": by, "reason": reason}
+        return {**told, "on_file": stopping.on_file(place, scope, of, now)}
 
     def start(self, by: str, name: str, reason: str) -> Mapping[str, Any]:
         """As `Desk`."""
@@ -102,22 +103,29 @@ class Attending:
     def _known(self, ledger: Ledger) -> tuple[Config, str, int]:
         """What people have written, as the files are now, the owner of the table in force, and the time: read again when a file or the table in force has
         changed, as a stop has no time for it."""
-        texts = config_texts(self._workspace)
-        config = self._read[1] if self._read is not None and self._read[1].texts == texts else read_config(texts)
+        config = self._config(ledger)
         now = present(ledger, config.settings)
         held = rights.in_force(ledger, now)
         if self._read is None or self._read[0] != held or self._read[1] is not config:
             self._read = held, config, stopping.owner_in_force(self._workspace, ledger, config, now)
         return config, self._read[2], now
 
+    def _config(self, ledger: Ledger) -> Config:
+        try:
+            if self._read is not None and self._read[1].texts == config_texts(self._workspace):
+                return self._read[1]
+        except WorkspaceError:
+            _LOG.warning("what people have written cannot be read: a stop goes by what was used last")
+        return usable_config(self._workspace, ledger)[0]
+
     def _finish(self, name: str) -> None:
         place = self._workspace
         try:
             with turn(place, rights_commands.PATIENCE_S), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
-                config = read_config(config_texts(place))
+                config, _ = usable_config(place, ledger)
                 stopping.finish(place, ledger, config, name, present(ledger, config.settings))
-        except RemitError as error:  # it is in force all the same: what waits is refused when it is approved, or by the next run
-            _LOG.warning("%s is in force, and what follows it was broken off: %s", name, error)
+        except Exception as error:  # whatever it is: the stop is in force, and the next run, or worker that takes its place, does what is left
+            _LOG.warning("%s is in force, and what follows it was broken off: %s", name, without_data(error))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from remit.authority import MACHINE, Guard, Table
+from remit.authority import Guard, Table
 from remit.gateway.door import ELSEWHERE
 from remit.gateway.guarding import KINDS, Figure, Watch, numbered, passed, tripped
 from remit.ledger import Ledger, Records
@@ -30,8 +30,8 @@ def watch_at(ledger: Records, table: Table, upto: int) -> Callable[[], Watch]:
 
 
 def trip(workspace: Workspace, ledger: Ledger, config: Config, table: Table, now: int) -> list[str]:
-    """Records what the table's guards stop or downgrade by what the log and the warehouse show at `now`, and does what follows; also for those that tripped
-    since the last cycle and where it was broken off. Says by which names."""
+    """Records what the table's guards stop or downgrade by what the log and the warehouse show at `now`, and does what follows; also of every stop since the
+    last cycle where it was broken off. Says by which names."""
     watch = watch_at(ledger, table, ledger.size)()
     found = watch.due(now)
     for guard in watch.standing():
@@ -46,10 +46,8 @@ def trip(workspace: Workspace, ledger: Ledger, config: Config, table: Table, now
             turn.append(name, [entry], cycle=name)
         ledger.settle()
         names.append(name)
-    begun = max((entry.seq for entry in ledger.entries(kind="cycle")), default=-1)
-    for made in list(ledger.entries(kind="stop")):
-        if made.seq > begun and made.body["by"] == MACHINE:
-            stopping.finish(workspace, ledger, config, str(made.body["stop"]), now)
+    for name in stopping.broken_off(ledger):
+        stopping.finish(workspace, ledger, config, name, now)
     return names
 
 

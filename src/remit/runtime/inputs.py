@@ -9,7 +9,7 @@ import polars as pl
 
 from remit.features import Panel, build, grid_of
 from remit.gateway import Known
-from remit.intake import freshness, read, state, turns
+from remit.intake import freshness, read, state
 from remit.models.bases import Shared
 from remit.models.confidence import confidence
 from remit.models.reasons import reasons
@@ -22,7 +22,6 @@ from remit.runtime.training import READ, Models, feature_catalogue, panel_of
 from remit.runtime.workspace import Config, Workspace
 from remit.terms.instants import HOUR
 from remit.terms.labels import Label
-
 
 STATES = ("hcp", "consent", "content", "alignments", "products", "supply", "resources")
 """The dimensions of whose state a decision is made."""

@@ -193,7 +193,7 @@ class Office:
         try:
             self._place, self.trouble = self._take(), ""
         except Exception as error:  # as in a turn
-            self.trouble = _without_data(error)
+            self.trouble = without_data(error)
             self.measured.faults += 1
             _LOG.warning("nothing can be decided: %s", self.trouble)
         self._tried.set()
@@ -228,7 +228,7 @@ class Office:
             self._place = None
             return False
         except Exception as error:  # whatever it is: the thread goes on, those who asked are told, and it is counted and logged
-            self._place, self.trouble = None, _without_data(error)
+            self._place, self.trouble = None, without_data(error)
             self._refuse(asks)
             return True
         finally:
@@ -269,7 +269,7 @@ class Office:
             return preferred(place.clerk, offers)
         except Exception as error:  # as in a turn
             self.measured.faults += 1
-            _LOG.warning("no agent was asked because of %d events: %s", len(fresh), _without_data(error))
+            _LOG.warning("no agent was asked because of %d events: %s", len(fresh), without_data(error))
             return [], []
 
     def _act(self, place: Place) -> tuple[int, int]:
@@ -295,10 +295,10 @@ class Office:
             self._place.settle()
         except Exception as error:  # as in a turn
             self.measured.faults += 1
-            _LOG.warning("the checkpoint was not published: %s", _without_data(error))
+            _LOG.warning("the checkpoint was not published: %s", without_data(error))
 
 
-def _without_data(error: Exception) -> str:
+def without_data(error: Exception) -> str:
     """An error in words that name no HCP: of one that is not ours, its kind alone."""
     return str(error) if isinstance(error, RemitError | OSError) else f"a fault of the program ({type(error).__name__})"
 

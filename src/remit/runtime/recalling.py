@@ -51,4 +51,4 @@ def _lists(folder: Path, acted: list[Stored]) -> Iterator[Path]:
     for entry in acted:
         first = min(entry.body["actions"])
         for place in (folder, folder / str(first), folder / f"approved-{first}"):
-            yield from (place / name for name in entry.body.get("files", {}) if not name.startswith("notice-") and (place / name).is_file())
+            yield from (place / name for name in entry.body.get("files", {}) if not name.startswith("notice-"))

@@ -47,6 +47,9 @@ def who(result: dict[str, Any]) -> None:
 def stop(result: dict[str, Any]) -> None:
     """What was stopped, and what became of what was under way."""
     line(f"{result['stop']}: {_scope(result)} is stopped. {result['refused']} that waited for a person are refused.")
+    if not result["on_file"]:
+        line("  ! Nobody of this id is on file: check it. The stop holds should somebody come to be.")
+    _at_fault(result)
     if result["recalled"]:
         line(f"{result['recalled']} actions were handed over since the last cycle; recall-{result['stop']}.csv beside its lists names them.")
         line(f"{result['taken_back']} of them were taken out of lists that nobody had taken away yet.")
@@ -66,6 +69,7 @@ def status(result: dict[str, Any]) -> None:
     line(
         f"Last cycle {result['cycle']} at {result['now']}; table {(result['table'] or 'none')[:16]} in force; {result['waiting']} proposals wait for a person."
     )
+    _at_fault(result)
     if result["draft"]:
         line("  ! authority.yaml is a draft that nobody has approved.")
     if not result["stops"]:
@@ -78,6 +82,11 @@ def status(result: dict[str, Any]) -> None:
         what = f"{_scope(each)} asks {', '.join(each['roles'])}" if each["roles"] else _scope(each)
         rows.append([each["stop"], what, each["by"] or "at the machine", each["reason"], each["entry"], before, each["start_asked_by"] or ""])
     table(["stop", "what", "by", "reason", "entry", "last handed over before", "start asked by"], rows)
+
+
+def _at_fault(result: dict[str, Any]) -> None:
+    if result["fault"]:
+        line(f"  ! What people have written cannot be used; this goes by what was used last. {result['fault']}")
 
 
 def _scope(row: dict[str, Any]) -> str:

@@ -14,7 +14,19 @@ from remit.runtime.cycles import last_cycle
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.leases import end_lapsed
 from remit.runtime.run import present
-from remit.runtime.workspace import Config, Workspace, config_texts, locked, open_workspace, read_config, turn, turn_file, write_whole
+from remit.runtime.workspace import (
+    Config,
+    Workspace,
+    config_texts,
+    find_workspace,
+    locked,
+    open_workspace,
+    read_config,
+    turn,
+    turn_file,
+    usable_config,
+    write_whole,
+)
 from remit.terms.encoding import digest
 from remit.terms.instants import format_instant
 
@@ -61,8 +73,8 @@ def who(workspace: Path, kind: str, name: str) -> dict[str, Any]:
 
 
 def stop(workspace: Path, scope: str, of: str, by: str, reason: str) -> dict[str, Any]:
-    """Stops at once, also while a cycle runs."""
-    place = open_workspace(workspace)
+    """Stops at once, also while a cycle runs, and where what people have written cannot be used."""
+    place = find_workspace(workspace)
     try:
         return _stopped(place, scope, of, by, reason)
     except LedgerError:
@@ -73,8 +85,8 @@ def stop(workspace: Path, scope: str, of: str, by: str, reason: str) -> dict[str
 
 def _stopped(place: Workspace, scope: str, of: str, by: str, reason: str) -> dict[str, Any]:
     with turn(place, PATIENCE_S), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
-        config = read_config(config_texts(place))
-        return stopping.stop(place, ledger, config, scope, of, by, reason, present(ledger, config.settings))
+        config, fault = usable_config(place, ledger)
+        return {**stopping.stop(place, ledger, config, scope, of, by, reason, present(ledger, config.settings)), "fault": fault}
 
 
 def start(workspace: Path, name: str, by: str, reason: str) -> dict[str, Any]:
@@ -86,16 +98,16 @@ def start(workspace: Path, name: str, by: str, reason: str) -> dict[str, Any]:
 
 
 def status(workspace: Path) -> dict[str, Any]:
-    """What is stopped, what waits for a person, which table is in force and what it ran last."""
-    place = open_workspace(workspace)
+    """What is stopped, what waits for a person, which table is in force and what it ran last; what people have written may be at fault."""
+    place = find_workspace(workspace)
     with closing(read_ledger(place.ledger)) as records:
-        config = read_config(config_texts(place))
+        config, fault = usable_config(place, records)
         now = present(records, config.settings)
         stops = [{**row, "at": format_instant(row["at"])} for row in stopping.status(records)]
         held = rights.in_force(records, now)
         draft = held is not None and held != digest(config.table_text.encode())
         waiting = sum(1 for _ in unsettled(records))
-        return {"cycle": last_cycle(records), "now": format_instant(now), "table": held, "draft": draft, "waiting": waiting, "stops": stops}
+        return {"cycle": last_cycle(records), "now": format_instant(now), "table": held, "draft": draft, "waiting": waiting, "stops": stops, "fault": fault}
 
 
 def pack(workspace: Path, market: str) -> dict[str, Any]:

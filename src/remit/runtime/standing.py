@@ -54,6 +54,11 @@ def take_desk(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], th
     now = present(ledger, config.settings, clock)
     config = chartering.held_over(workspace, ledger, rights.governed(workspace, ledger, config, now))
     only = [segment.commitment for segment in segments(workspace.warehouse)]
+    if left := stopping.broken_off(ledger):
+        with turn(workspace, gate=ledger.gate):
+            for name in left:
+                stopping.finish(workspace, ledger, config, name, now)
+        upto = ledger.size
     now, upto = _taken_before(workspace, config, ledger, between(cycle), only, now) or (now, upto)
     placed, until = place_at(workspace, config, ledger, upto, now, only, threads), _until(workspace, config, ledger, only, now)
     with turn(workspace, gate=ledger.gate):  # a cycle that is being planned counts on a log that stands still
@@ -75,7 +80,7 @@ def take_desk(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], th
     def finish(name: str) -> None:
         if name.startswith("stop-"):
             with turn(workspace, gate=ledger.gate):
-                stopping.finish(workspace, ledger, config, name, now)
+                stopping.finish(workspace, ledger, config, name, present(ledger, config.settings, clock))
 
     clerk = Clerk(ledger, standing, placed.fresh, gate, lambda: clock() if not config.settings.stepped else now + 1, clock, mend, finish)
     return clerk, Prompter(placed.inputs), config

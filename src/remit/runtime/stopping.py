@@ -1,5 +1,6 @@
 """Stops in a workspace: recorded in the ledger, in force from that entry on, and ended by two people."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from remit.authority import LEFT_ALONE, SCOPES, AuthorityError, Stop, read_stop
 from remit.gateway import between, heard, refusal, take_back
 from remit.gateway.guarding import STOP, numbered
+from remit.intake import read
 from remit.ledger import Entry, Ledger, Records, Stored
 from remit.runtime import rights
 from remit.runtime.carry import unsettled
@@ -14,9 +16,10 @@ from remit.runtime.errors import NotAllowedError, WorkspaceError
 from remit.runtime.recalling import recall
 from remit.runtime.workspace import Config, Workspace
 
-HOLD, START = "remit.hold/1", "remit.start/1"
+HOLD, START, RECALL = "remit.hold/1", "remit.start/1", "remit.recall/1"
 MADE = ("stop", "hold", "downgrade")
 """Entries that a start ends."""
+NAME = re.compile(r"[A-Za-z0-9_.:/\-]{1,128}")
 COMPLIANCE = "compliance"
 """The role that may stop anything."""
 
@@ -41,15 +44,25 @@ def held_at(records: Records, upto: int) -> dict[str, bytes]:
 
 
 def _in_force(records: Records, kind: str, upto: int) -> list[Stored]:
-    ended = {str(entry.body["stop"]) for entry in records.entries(kind="start") if entry.seq < upto and entry.body["step"] == "yes"}
+    ended = _ended(records, upto)
     return [entry for entry in records.entries(kind=kind) if entry.seq < upto and entry.body["stop"] not in ended]
+
+
+def _ended(records: Records, upto: int) -> set[str]:
+    return {str(entry.body["stop"]) for entry in records.entries(kind="start") if entry.seq < upto and entry.body["step"] == "yes"}
 
 
 def stop(workspace: Workspace, ledger: Ledger, config: Config, scope: str, of: str, by: str, reason: str, now: int) -> dict[str, Any]:
     """Stops `of` in `scope`, and does what follows: as `check`, `begin` and `finish`."""
     check(ledger, config, owner_in_force(workspace, ledger, config, now), scope, of, by, now)
     name = begin(ledger, scope, of, by, reason, now)
-    return {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, **finish(workspace, ledger, config, name, now)}
+    told = {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, "on_file": on_file(workspace, scope, of, now)}
+    return {**told, **finish(workspace, ledger, config, name, now)}
+
+
+def on_file(workspace: Workspace, scope: str, of: str, now: int) -> bool:
+    """Whether an HCP who is stopped is known; of other scopes what there is was checked."""
+    return scope != "hcp" or read(workspace.warehouse, "hcp", now, columns=["hcp_id"], hcps=[of]).height > 0
 
 
 def check(records: Records, config: Config, owner: str, scope: str, of: str, by: str, now: int) -> None:
@@ -58,12 +71,19 @@ def check(records: Records, config: Config, owner: str, scope: str, of: str, by:
     if scope not in SCOPES:
         raise WorkspaceError(f"nothing is stopped by `{scope}`", do=f"Stop one of: {', '.join(SCOPES)}.")
     known = _known(scope, config, records)
+    there = "Nothing else is to be named." if scope == "everything" else f"There are {', '.join(sorted(known))}." if known else "Say what is to be stopped."
+    if known is not None and not known:
+        raise WorkspaceError(f"there is no {scope} here to stop", do="Stop what acts there: an agent, a channel, or everything.")
     if (scope == "everything") is not (of == "") or (known is not None and of not in known):
-        there = f"There are {', '.join(sorted(known))}." if known else "Say what is to be stopped." if not of else "`everything` takes no name."
-        raise WorkspaceError(f"there is no {scope} `{of}` to stop" if of else f"{scope}: what of it is missing", do=there)
+        what = f"{scope}: what of it is missing" if not of else f"`everything` takes no name: it stops `{of}` too" if scope == "everything" else ""
+        raise WorkspaceError(what or f"there is no {scope} `{of}` to stop", do=there)
+    if not NAME.fullmatch(of or "all"):
+        raise WorkspaceError(f"{of!r} is no name of a {scope}", do="Names are up to 128 letters, digits and the signs _ . : / -")
     allowed = may_stop(config, owner, scope, of, now)
     if by and by not in allowed:
-        raise NotAllowedError(f"`{by}` may not stop this", where=f"{scope} {of}".strip(), do=f"{', '.join(sorted(allowed))} may.")
+        raise NotAllowedError(
+            f"`{by}` may not stop this", where=f"{scope} {of}".strip(), do=f"{', '.join(sorted(allowed)) or 'Whoever is at the machine'} may."
+        )
 
 
 def begin(ledger: Ledger, scope: str, of: str, by: str, reason: str, now: int) -> str:
@@ -82,7 +102,11 @@ def begin(ledger: Ledger, scope: str, of: str, by: str, reason: str, now: int) -
 
 def finish(workspace: Workspace, ledger: Ledger, config: Config, name: str, now: int) -> dict[str, int]:
     """What follows a stop that is recorded, and in force already: everything in it that waits for a person is `refused`; what was handed over since the last
-    cycle is listed (`recalled`), and taken out of lists that lie there still (`taken_back`). Again, it does what is left to do."""
+    cycle is listed (`recalled`), and taken out of lists that lie there still (`taken_back`). Broken off, it does what is left to do; done, it is recorded, and
+    not done again."""
+    done = next((entry.body for entry in ledger.entries(kind="recall") if entry.body["stop"] == name), None)
+    if done is not None:
+        return {"refused": 0, "recalled": int(done["listed"]), "taken_back": int(done["taken_back"])}
     entry = next(entry for kind in ("stop", "hold") for entry in ledger.entries(kind=kind) if entry.body["stop"] == name)
     scope, of = str(entry.body.get("scope", "hcp")), str((entry.payload or {}).get("hcp_id", entry.body.get("of", "")))
     waiting = [(action, payload) for action, payload in unsettled(ledger) if within(action, payload, scope, of, config, ledger)]
@@ -97,7 +121,19 @@ def finish(workspace: Workspace, ledger: Ledger, config: Config, name: str, now:
             held.append(f"{name}:refused:{held.size}", refusals, cycle=name)
     ledger.settle()
     listed, taken = recall(workspace, ledger, name, lambda action, payload: within(action, payload, scope, of, config, ledger))
+    with ledger.turn(ledger.size) as held:  # another may have come to do it too
+        if not any(done.body["stop"] == name for done in ledger.entries(kind="recall")):
+            held.append(f"{name}:recall", [Entry("recall", RECALL, {"stop": name, "listed": listed, "taken_back": taken, "at": now})], cycle=name)
+    ledger.settle()
     return {"refused": len(refusals), "recalled": listed, "taken_back": taken}
+
+
+def broken_off(records: Records) -> list[str]:
+    """The stops since the last cycle of which not all that follows was done: whoever began it ended before."""
+    begun = max((entry.seq for entry in records.entries(kind="cycle")), default=-1)
+    done = {str(entry.body["stop"]) for entry in records.entries(kind="recall")} | _ended(records, records.size)
+    made = sorted((entry.seq, str(entry.body["stop"])) for kind in ("stop", "hold") for entry in records.entries(kind=kind) if entry.seq > begun)
+    return [name for _, name in made if name not in done]
 
 
 def take_back_approved(workspace: Workspace, cycle: str, entry: int) -> None:
@@ -128,7 +164,7 @@ def status(records: Records) -> list[dict[str, Any]]:
     names = {each.id for each in stops_at(records, records.size)}
     acted = list(records.entries(kind="acted"))
     asked = {entry.body["stop"]: entry.body["by"] for entry in records.entries(kind="start")}
-    ended = {entry.body["stop"] for entry in records.entries(kind="start") if entry.body["step"] == "yes"}
+    ended = _ended(records, records.size)
     rows = []
     for entry in sorted((entry for kind in MADE for entry in records.entries(kind=kind)), key=lambda entry: entry.seq):
         if entry.body["stop"] in names or (entry.kind == "hold" and entry.body["stop"] not in ended):

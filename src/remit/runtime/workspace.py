@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,13 +11,14 @@ from pathlib import Path
 
 from remit.agents import read_charter, read_people
 from remit.authority import Layer, Stop, Table, load_table, stopped
-from remit.ledger import RUN, TURN, Gate, Place, gate_held
+from remit.ledger import RUN, TURN, Gate, Place, Records, gate_held
 from remit.runtime.errors import BusyError, WorkspaceError
 from remit.runtime.leases import COMMAND_S, Lease, held
 from remit.runtime.settings import Market, Settings, read_settings
 from remit.runtime.stores.postgresql import url_env_of, url_of
 from remit.terms.charters import Charter
 from remit.terms.encoding import digest
+from remit.terms.errors import RemitError
 from remit.terms.facts import FACTS
 from remit.terms.instants import format_instant
 from remit.terms.people import People
@@ -132,6 +134,30 @@ def open_workspace(root: Path) -> Workspace:
         return Workspace(root, url_env_of((root / "remit.toml").read_bytes().decode(), "remit.toml"))
     except (OSError, UnicodeDecodeError) as error:
         raise WorkspaceError("the workspace is not whole", where=str(root), faults=[f"`remit.toml` cannot be read: {error}"]) from None
+
+
+def find_workspace(root: Path) -> Workspace:
+    """As `open_workspace`, also where `remit.toml` cannot be used: stopping does not wait for it to be mended."""
+    try:
+        return open_workspace(root)
+    except WorkspaceError:
+        if not (root / "ledger").is_dir():
+            raise
+        path = root / "remit.toml"
+        text = path.read_bytes().decode(errors="replace") if path.is_file() else ""
+        named = re.search(r"""^\s*url_env\s*=\s*["']([A-Za-z_][A-Za-z0-9_]*)["']""", text, re.MULTILINE)
+        return Workspace(root, named[1] if named else "")
+
+
+def usable_config(workspace: Workspace, records: Records) -> tuple[Config, str]:
+    """What people have written, as the files are now; where they cannot be used, as whoever decided last went by it, and what is at fault."""
+    try:
+        return read_config(config_texts(workspace)), ""
+    except RemitError as error:
+        given = max((entry for kind in ("cycle", "place") for entry in records.entries(kind=kind)), key=lambda entry: entry.seq, default=None)
+        if given is None:
+            raise
+        return read_config(recall(workspace, given.body["inputs"]["config"])), str(error)
 
 
 def config_texts(workspace: Workspace) -> dict[str, str]:

@@ -44,14 +44,23 @@ def take_back(folder: Path, names: Iterable[str]) -> None:
 
 def strike(path: Path, decisions: Collection[str], write: Callable[[Path, bytes], None]) -> set[str]:
     """Takes the rows of `decisions` out of a list that lies where it was put, with `write`, and the whole list away if nothing else is in it. Says which
-    were there: whoever has read it already must be told all the same."""
-    with path.open(newline="", encoding="utf-8") as handle:
+    were there: whoever has read it already must be told all the same. Whoever comes for it meanwhile finds nothing, so that no row is taken twice; broken
+    off, it is finished when it is asked for again."""
+    aside = path.with_name(f".{path.name}.struck")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        if not aside.is_file():
+            return set()
+    with aside.open(newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
     kept = [row for row in rows if row["decision"] not in decisions]
     if not kept:
-        path.unlink(missing_ok=True)
-    elif len(kept) < len(rows):
-        write(path, _csv(kept))
+        aside.unlink()
+    else:
+        if len(kept) < len(rows):
+            write(aside, _csv(kept))
+        aside.rename(path)
     return {row["decision"] for row in rows} & set(decisions)
 
 
