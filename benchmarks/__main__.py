@@ -57,7 +57,10 @@ def _page(before: str, name: str, section: str) -> str:
     """The page with one benchmark's section put in or written anew; the others stay as they were measured."""
     parts = dict(part.split("\n\n", 1) for part in before.split("\n## ")[1:])
     parts[name] = section
-    head = "# Benchmarks\n\n`make bench` measures all of them; `python -m benchmarks NAME --write` one, and writes it here.\n"
+    head = (
+        "# Benchmarks\n\n`make bench` measures all of them and prints them; `python -m benchmarks NAME --write` measures one and writes its section here, so\n"
+        "each says when and on what it was measured. `reach` is what was aimed at; where nothing was, the last column says `reported`.\n"
+    )
     return head + "".join(f"\n## {each}\n\n{parts[each].rstrip()}\n" for each in sorted(parts))
 
 

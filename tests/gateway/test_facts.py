@@ -10,7 +10,7 @@ import pytest
 from remit.agents import PROPOSALS
 from remit.gateway import Known, Single, deliver, gather, lists
 from remit.terms.charters import Charter
-from remit.terms.facts import FACTS
+from remit.terms.facts import FACTS, UNITS, UNKNOWN, Kind
 from remit.terms.instants import DAY, HOUR
 from remit.terms.people import Person
 from remit.terms.proposals import Proposal
@@ -71,6 +71,15 @@ def content(**said: object) -> dict[str, object]:
 
 def test_every_fact_of_the_dictionary_is_gathered() -> None:
     assert set(FACTS) <= set(facts(known()))
+
+
+def test_facts_are_unknown_where_nothing_is_known_as_the_dictionary_says_and_no_others() -> None:
+    found = facts(replace(known(), feed_age_h={}), replace(CHARTER, agent="another"), content_id=None)
+    assert {name for name in FACTS if found[name] is None} == set(UNKNOWN)
+
+
+def test_every_number_of_the_dictionary_has_a_unit() -> None:
+    assert {name for name, fact in FACTS.items() if fact.kind in (Kind.INT, Kind.NUMBER)} == set(UNITS)
 
 
 def test_what_is_not_on_file_is_false_or_unknown_and_never_a_yes() -> None:

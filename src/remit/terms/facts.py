@@ -77,7 +77,7 @@ FACTS: Mapping[str, Fact] = dictionary(
     _fact("territory", _T, _R, _COM, "the territory in which the HCP is covered for this product and channel; null where nobody covers"),
     _fact("match_confidence", _N, _R, _COM, "0 to 1: how sure the HCP's records belong together"),
     _fact("pdrp", _B, _R, _COM, "the HCP keeps prescribing from reps under the AMA's programme"),
-    _fact("aligned", _B, _R, _COM, "a rep or MSL covers this HCP for this product now"),
+    _fact("aligned", _B, _R, _COM, "a rep or MSL of the channel's sales forces covers this HCP for this product now"),
     _fact("consent", _T, _R, _COM, "`opt_in` or `opt_out` for this channel and purpose, as of now"),
     _fact("held_out", _B, _R, _COM, "the HCP is left alone by promotion, so that what it changes can be measured"),
     _fact("channel_held_out", _B, _R, _COM, "this channel leaves the HCP out of its promotion, so that what the channel changes can be measured"),
@@ -97,7 +97,7 @@ FACTS: Mapping[str, Fact] = dictionary(
     _fact("agents_28d", _I, _R, _COM, "how many different agents had a contact in the 28 days before now; what people do by themselves is no agent's"),
     _fact("content_id", _T, _P, _COM, "the content that goes with it"),
     _fact("content_status", _T, _R, _COM, "`approved`, `draft` or `withdrawn`, as of now"),
-    _fact("content_channel", _B, _R, _COM, "the content is approved for this channel and product"),
+    _fact("content_channel", _B, _R, _COM, "the content is on file for this channel and product, whatever its status"),
     _fact("content_expires_h", _I, _R, _COM, "hours until the content expires; null if it has no end"),
     _fact("content_risk", _T, _R, _COM, "how much can go wrong with the content: `low`, `medium` or `high`; null where the content feed does not say"),
     _fact("indication_match", _B, _R, _COM, "the product's label in this market covers all that the content is about; null where either is not said"),
@@ -142,3 +142,49 @@ FEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The facts that a charter may let an agent read, and the tables that each comes from. Not who is held out, or an agent could work around what measures it; not
 the words of a proposal or a charter, which it knows; not how many other agents there are."""
+
+UNITS: Mapping[str, str] = MappingProxyType(
+    {
+        "touch": "1, 2, ...",
+        "value": "currency, or points",
+        "practice_size": "people",
+        "match_confidence": "0 to 1",
+        **{name: "hours" for name in FACTS if name.endswith("_h")},
+        **{name: "contacts" for name in FACTS if "contacts_" in name},
+        "agents_28d": "agents",
+        "open_inquiries": "questions",
+        "supply_cover_weeks": "weeks",
+        "lead_score": "outcome units",
+        "model_confidence": "0 to 1",
+    }
+)
+"""What numbers are counted in."""
+
+_OFF_FILE = "the HCP is not in the master data"
+_NO_CHARTER = "the agent has no charter"
+_NEVER_LOADED = "that feed never loaded whole"
+_CONTENT = "there is no such content on file for this channel and product"
+UNKNOWN: Mapping[str, str] = MappingProxyType(
+    {
+        "content_id": "it carries no content",
+        "market": "the workspace names none",
+        **dict.fromkeys(("charter_live", "charter_channel", "charter_product"), _NO_CHARTER),
+        **dict.fromkeys(("specialty", "zone", "match_confidence", "pdrp"), _OFF_FILE),
+        **dict.fromkeys(("practice_size", "rural"), f"{_OFF_FILE}, or these do not say"),
+        "territory": "nobody covers the HCP for this product in this channel",
+        "consent": "no statement for this channel and purpose is in force",
+        **dict.fromkeys(("consent_feed_age_h", "alignment_feed_age_h", "content_feed_age_h", "touches_feed_age_h", "hcp_feed_age_h"), _NEVER_LOADED),
+        "rx_age_h": "no period is known for this product and HCP",
+        "rx_feed_age_h": "neither `rx` nor `brick_rx` ever loaded whole",
+        "content_status": _CONTENT,
+        "content_expires_h": f"it has no end, or {_CONTENT}",
+        "content_risk": f"the feed does not say, or {_CONTENT}",
+        "indication_match": f"either is not said, or {_CONTENT}",
+        "supply_cover_weeks": "the feed `supply` does not say so for this product and market",
+        "lead_score": "the HCP is not in the master data, or the product is not ours",
+        **dict.fromkeys(("lead_model", "response_model", "model_age_h"), "none is in use"),
+        "model_confidence": "the response model has no estimate of this touch",
+        "model_drift": "one of the models cannot be watched",
+    }
+)
+"""Where each fact is unknown (null); those that are not here are always known."""
