@@ -203,10 +203,53 @@ def test_a_visit_is_a_contact_for_every_decision_after_it_and_is_not_counted_twi
         assert before is not None
         assert after is not None
         had = len([at for at, *_ in clerk.standing.single.contacts(hcp) if at >= clerk.now() - 28 * DAY])
-        assert after["context"]["facts"]["contacts_28d"] == had + 2
+        assert after["context"]["facts"]["contacts_28d"] == had + 3
         assert after["context"]["why"] == "the physician has had all contacts of this cycle"
         known = known_now(workspace, ledger).contacts.filter(hcp_id=hcp, at=clerk.standing.single.known.now, channel="call")
         assert known.height == 3  # the decision it names is none of ours
+
+
+def test_a_visit_that_a_decision_asked_for_is_counted_with_that_and_one_that_names_anothers_is_not(workspace: Workspace) -> None:
+    with desk(workspace) as (clerk, _, _, ledger):
+        (entry,) = ledger.entries(kind="acted", cycle=clerk.standing.cycle)
+        actions = [ledger.entry(seq) for seq in entry.body["actions"]]
+        calls = [each.payload for each in actions if each.payload is not None and each.payload["proposal"]["channel"] == "call"]
+        first, second = calls[0], next(each for each in calls if each["hcp_id"] != calls[0]["hcp_id"])
+        own = f"{clerk.standing.cycle}/{first['number']}"
+        agent = first["proposal"]["agent"]
+        said = {"channel": "call", "product": first["proposal"]["product"]}
+        named = [event(clerk, hcp, "visited", key, **said, decision=own) for hcp, key in ((first["hcp_id"], "a"), (second["hcp_id"], "b"))]
+        taken = tell(clerk, *named, event(clerk, first["hcp_id"], "visited", "c", **said, decision="cycle-0001/999999"), agent=agent)
+        assert [ledger.entry(each.entry).body["counts"] for each in taken if isinstance(each, Taken)] == [False, True, True]
+
+
+def test_what_is_said_with_an_opt_out_is_not_written_in_the_clear(workspace: Workspace) -> None:
+    with desk(workspace) as (clerk, _, _, ledger):
+        hcp, *_ = free(clerk)
+        out = [event(clerk, hcp, "opt_out", "a", product="MRN-778899"), event(clerk, hcp, "opt_out", "b", product="alpha", channel="email")]
+        assert [ledger.entry(each.entry).body["product"] for each in tell(clerk, *out) if isinstance(each, Taken)] == [None, "alpha"]
+
+
+def test_a_broken_character_takes_no_other_event_with_it() -> None:
+    sound = '{"key": "a", "hcp_id": "H1", "kind": "inquiry", "occurred_at": "2026-01-05T06:00:00Z", "product": "alpha", "text": "a rash"}'
+    for broken in (b"\\ud83d", b"\xff\xfe"):
+        odd = sound.replace('"key": "a"', '"key": "b"').encode().replace(b"a rash", b"a rash " + broken)
+        (_, first), (key, second) = read_events(b'{"events": [' + sound.encode() + b", " + odd + b"]}")
+        assert isinstance(first, Event)
+        assert isinstance(second, Event)
+        assert (key, second.text) == ("b", "a rash " + "\ufffd" * (1 if broken.startswith(b"\\") else 2))
+    with pytest.raises(GatewayError, match="no list of events"):
+        read_events(b'{"events": "\\ud83d"}')
+
+
+def test_what_waited_while_its_charter_went_is_decided_by_none(workspace: Workspace) -> None:
+    with desk(workspace) as (clerk, _, _, _):
+        hcp, *_ = free(clerk)
+        came = clerk.standing.charters["email"]
+        clerk.standing = replace(clerk.standing, charters={name: each for name, each in clerk.standing.charters.items() if name != "email"})
+        (answer,) = clerk.answer([(came, asked(clerk, hcp))])
+        assert isinstance(answer, GatewayError)
+        assert "has no charter any more" in str(answer)
 
 
 def test_what_a_feed_brings_later_takes_the_place_of_what_was_reported() -> None:

@@ -1,6 +1,7 @@
 """Decision rights are changed by two people, each bound to exactly one text; what nobody approved decides nothing; who answers is told."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
@@ -248,3 +249,26 @@ def test_the_command_line_says_it(workspace: Workspace, remit: Remit) -> None:
     assert json.loads(remit("authority", "log", "--json", *at).stdout)["in_force"] == draft
     assert "may stop it" in remit("who", "agent", "email", *at).stdout
     assert rights.BESIDE in remit("who", "agent", "msl", *at).stdout
+
+
+def test_who_has_left_is_replaced_by_two_who_have_not(workspace: Workspace) -> None:
+    """The owners of rows and of the table are gone but for one: it decides nothing any more, and can be mended all the same."""
+    gone, people, table = "owner-authority", workspace.root / "people.yaml", workspace.root / "authority.yaml"
+    owners = {each for each in re.findall(r"owner: ([a-z-]+)", table.read_text()) if each.startswith("owner-")} - {"owner-email"}
+    assert gone in owners
+    text = people.read_text()
+    for owner in owners:
+        text = re.sub(rf"^({owner}: {{roles: \[[a-z-]+\])}}", r"\1, until: 2026-01-01T00:00:00Z}", text, flags=re.MULTILINE)
+    people.write_text(text)
+    with pytest.raises(RemitError, match="cannot be used"):
+        run_cycle(workspace, 1, quiet)
+    rules = workspace.root / "invariants.yaml"
+    rules.write_text(re.sub(r"owner: owner-[a-z-]+", "owner: owner-email", rules.read_text()))
+    draft = drafted(workspace, *[(f"owner: {owner}", "owner: owner-email") for owner in owners for _ in range(table.read_text().count(f"owner: {owner}"))])
+    told = propose(workspace)
+    assert told["may_approve"] == ["compliance-lead"]
+    done = rights_commands.approve(workspace.root, draft, "compliance-lead")
+    assert done["missing"] == []
+    for path in (workspace.root / "agents").glob("*.yaml"):
+        path.write_text(re.sub(r"owner: [a-z-]+", "owner: owner-email", path.read_text()))
+    assert table_of(workspace, run_cycle(workspace, 1, quiet).cycle) == draft

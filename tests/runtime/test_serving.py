@@ -218,8 +218,9 @@ def test_nothing_works_without_a_token_that_allows_it(office: tuple[Workspace, s
     client.sign_in("status")
     assert client.call("GET", "/v1/describe")[0] == 403
     form = urlencode({"grant_type": "client_credentials", **credentials, "client_secret": "x" * 43}).encode()
-    assert client.raw("POST", "/v1/token", form)[0] == 401
-    assert client.raw("POST", "/v1/token", urlencode({"grant_type": "password"}).encode())[0] == 400
+    for said, status, code in ((form, 401, "invalid_client"), (urlencode({"grant_type": "password"}).encode(), 400, "unsupported_grant_type")):
+        got, refusal = client.raw("POST", "/v1/token", said)
+        assert (got, refusal["error"], bool(refusal["error_description"])) == (status, code, True)  # as RFC 6749 has it
     narrow = issued(workspace, "msl", "describe")
     other = Client(url, narrow)
     other.sign_in()

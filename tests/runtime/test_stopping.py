@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -158,6 +159,30 @@ def test_two_people_start_again_and_one_does_not(workspace: Workspace) -> None:
     assert not done.result.decisions["rules"].str.contains("stop-").fill_null(False).any()
     with pytest.raises(WorkspaceError, match="no stop"):
         rights_commands.start(workspace.root, name, "compliance-lead", "again")
+
+
+def test_who_asked_for_a_start_and_has_left_is_no_longer_one_of_two(workspace: Workspace) -> None:
+    name = stop(workspace, "agent", "email")
+    assert rights_commands.start(workspace.root, name, "owner-email", "mended")["step"] == "asked"
+    people = workspace.root / "people.yaml"
+    people.write_text(people.read_text().replace("owner-email: {roles: [agent-owner]}", "owner-email: {roles: [agent-owner], until: 2026-01-01T00:00:00Z}"))
+    told = rights_commands.start(workspace.root, name, "compliance-lead", "mended")
+    assert (told["step"], told["others"]) == ("asked", ["owner-authority"])
+    assert rights_commands.start(workspace.root, name, "owner-authority", "mended")["step"] == "yes"
+
+
+def test_of_two_who_ask_for_a_start_at_the_same_moment_one_is_the_first(workspace: Workspace) -> None:
+    name, said = stop(workspace, "agent", "email"), list[dict[str, Any]]()
+    both = [
+        threading.Thread(target=lambda by=by: said.append(rights_commands.start(workspace.root, name, by, "mended")))
+        for by in ("owner-email", "owner-authority")
+    ]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join()
+    assert sorted(each["step"] for each in said) == ["asked", "yes"]
+    assert rights_commands.status(workspace.root)["stops"] == []
 
 
 @pytest.mark.parametrize(

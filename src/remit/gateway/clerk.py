@@ -91,13 +91,16 @@ class Clerk:
         answers. Raises `Renewed`, `LedgerError`."""
         with self._turn() as (turn, tally, now):
             table, entries, answers = self._in_force(tally), list[Entry](), list[Answer | GatewayError]()
-            refs = turn.refs({asked.hcp_id for charter, asked in asks if self.may_see(charter, asked)})
+            current = [(self.standing.charters.get(came.agent), came.agent, asked) for came, asked in asks]  # it may have changed while they waited
+            refs = turn.refs({asked.hcp_id for charter, _, asked in current if charter is not None and self.may_see(charter, asked)})
             here: dict[str, Answer] = {}
             deciding = tracer().start_span("decide", attributes={"proposals": len(asks)})
-            for place, (charter, asked) in enumerate(asks):
-                given = tally.given.get(proposal_id(self.standing.secret, charter.agent, asked.key))
+            for place, (charter, agent, asked) in enumerate(current):
+                given = tally.given.get(proposal_id(self.standing.secret, agent, asked.key))
                 if given is not None:
                     answers.append(self._again(asked, given, here))
+                elif charter is None:
+                    answers.append(GatewayError(f"`{agent}` has no charter any more", where=asked.key, do="Ask its owner."))
                 elif not self.may_see(charter, asked):
                     answers.append(_unseen(charter, asked))
                 elif asked.channel not in self.standing.channels:
@@ -138,6 +141,13 @@ class Clerk:
         if held is None or held[0] is not charter:
             held = self._most[charter.agent] = charter, most_standing(charter, self.standing)
         return held[1]
+
+    def handed_over(self, decision: str, hcp_id: str) -> bool:
+        """Whether a decision, as lists name it, is one about this HCP that was handed over."""
+        label, _, number = decision.rpartition("/")
+        about = self._ledger.entries(kind="action", cycle=label, hcp_id=hcp_id)
+        found = {action.seq for action in about if action.payload is not None and action.payload["number"] == int(number)}
+        return bool(found) and any(found & set(acted.body["actions"]) for acted in self._ledger.entries(kind="acted", cycle=label))
 
     def may_see(self, charter: Charter, asked: Asked) -> bool:
         """Whether the charter lets its agent speak of this HCP: one who is served with one of its products."""

@@ -3,7 +3,7 @@
 INVARIANT (one order): nothing is decided at an instant before one that was recorded. So a limit's window never opens again, and no deadline moves away.
 """
 
-from remit.gateway.errors import GatewayError
+from remit.gateway.errors import ClockError
 from remit.terms.instants import format_instant
 
 SKEW_US = 30_000_000
@@ -11,9 +11,9 @@ SKEW_US = 30_000_000
 
 
 def steady(now: int, latest: int) -> int:
-    """When it is by a clock that says `now`, after something was recorded at `latest`. Raises `GatewayError` where the clock stands further before that than
+    """When it is by a clock that says `now`, after something was recorded at `latest`. Raises `ClockError` where the clock stands further before that than
     two machines' may be apart."""
     if now < latest - SKEW_US:
         what = f"the machine's clock stands at {format_instant(now)}, and {format_instant(latest)} is recorded already"
-        raise GatewayError(what, do="Set the clock right. Until then nothing is decided or handed over; after that it goes on by itself.")
+        raise ClockError(what, do="Set the clock right. Until then nothing is decided or handed over; after that it goes on by itself.")
     return max(now, latest)

@@ -9,6 +9,10 @@ class GatewayError(RemitError):
     """A channel that cannot act, or an action that the ledger does not hold."""
 
 
+class ClockError(GatewayError):
+    """A clock that stands before what is recorded: nothing is decided or taken until it is set right."""
+
+
 class CredentialError(GatewayError):
     """An agent that is not let in. `code` is OAuth's word for it, of `STATUS`; the message is the agent's to see, and `cause` is not: it is for the logs of
     whoever runs the gateway."""

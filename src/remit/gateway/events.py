@@ -1,9 +1,11 @@
 """Events that agents report between cycles: what they say, how they are read from strangers' bytes, and the entry that records one."""
 
 import hmac
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -116,6 +118,9 @@ class Event:
         return _keyed(secret, {"agent": agent, "key": self.digest(secret), "received": 0 if self.occurred_at else received})[:32]
 
 
+_HALVES = re.compile("[\ud800-\udfff]")
+_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
+_Read = TypeVar("_Read")
 _READ = msgspec.json.Decoder(_Envelope)
 _ONE = msgspec.json.Decoder(EventIn)
 _OUT = msgspec.json.Decoder(_OptOut)
@@ -123,28 +128,43 @@ _OUT = msgspec.json.Decoder(_OptOut)
 
 def read_events(data: bytes) -> list[tuple[str | None, Event | GatewayError]]:
     """The events in a request's body with their keys, each read by itself: one that cannot be read is its own `GatewayError`. What cannot be read but names an
-    HCP and says opt-out is one, from every channel or purpose that it does not name. Raises `GatewayError` where there is no list of events at all."""
+    HCP and says opt-out is one, from every channel or purpose that it does not name; a broken character is read as U+FFFD, and takes nothing with it. Raises
+    `GatewayError` where there is no list of events at all."""
     try:
-        parts = _READ.decode(data).events
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+        parts = _decoded(_READ, data).events
+    except _UNREADABLE as error:
         raise GatewayError(f"the request is no list of events: {error}", do="Send JSON as the description of this interface says.") from None
     return [_one(bytes(part)) for part in parts]
 
 
+def _whole(data: bytes) -> bytes:
+    """JSON with whatever is no character in its texts, bytes that are not UTF-8 or half of a pair, read as U+FFFD. Raises `ValueError`."""
+    text = json.dumps(json.loads(data.decode(errors="replace")), ensure_ascii=False)
+    return _HALVES.sub("\ufffd", text).encode()
+
+
 def _one(part: bytes) -> tuple[str | None, Event | GatewayError]:
     try:
-        read = _ONE.decode(part)
+        read = _decoded(_ONE, part)
         occurred_at = parse_instant(read.occurred_at)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError, RemitError) as error:
+    except (*_UNREADABLE, RemitError) as error:
         found = _opt_out(part)
         return (None, GatewayError(f"it is no event: {error}")) if found is None else (found.key or None, found)
     return read.key, Event(occurred_at=occurred_at, **{name: getattr(read, name) for name in EventIn.__struct_fields__ if name != "occurred_at"})
 
 
+def _decoded(decoder: msgspec.json.Decoder[_Read], data: bytes) -> _Read:
+    """What is read; where a character is broken, without it. Raises one of `_UNREADABLE`."""
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return decoder.decode(_whole(data))
+
+
 def _opt_out(part: bytes) -> Event | None:
     try:
-        read = _OUT.decode(part)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
+        read = _decoded(_OUT, part)
+    except _UNREADABLE:
         return None
 
     def word(value: Any, kind: Any) -> str | None:
@@ -179,16 +199,17 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def event_entry(event: Event, name: str, charter: Charter, standing: Standing, received: int, now: int) -> Entry:
+def event_entry(event: Event, name: str, charter: Charter, standing: Standing, received: int, now: int, *, known: bool) -> Entry:
     """The entry that records an event at `now`, received by the machine's clock at `received`. What was not named is, of an opt-out, everything, and else of
-    the reporter's purpose."""
+    the reporter's purpose. `known`: the decision that it names was handed over, so that its contact counts already."""
     out = event.kind == OPT_OUT
+    product = event.product if event.product in charter.products else None  # an opt-out is read whatever it says; what it says is not written in the clear
     channel = event.channel if event.channel in standing.channels else None
     purpose = event.purpose if out or event.purpose else "medical" if event.kind == INQUIRY else charter.purpose
     happened = now if out and not 0 < event.occurred_at <= now else min(event.occurred_at, now)
     said = {"id": name, "agent": charter.agent, "said": event.digest(standing.secret), "kind": event.kind, "occurred_at": happened, "at": now}
-    counts = event.kind in CONTACTS and event.decision is None
-    body = {**said, "channel": channel, "product": event.product, "purpose": purpose, "counts": counts, "clock": {"received": received}}
+    counts = event.kind in CONTACTS and not known
+    body = {**said, "channel": channel, "product": product, "purpose": purpose, "counts": counts, "clock": {"received": received}}
     payload = {"hcp_id": event.hcp_id, "key": event.key, "content_id": event.content_id, "decision": event.decision, "text": event.text}
     return Entry("event", EVENT, body, event.hcp_id, payload)
 

@@ -23,7 +23,8 @@ class Figure:
 
 @dataclass(slots=True)
 class Gauge:
-    """Of a guard, the actions that were reported on and those with a report `against` them, each with when that was first said, in the order of the log."""
+    """Of a guard, the actions that were reported on and those with a report `against` them, each with when that was last said, in the order of the log: what
+    it shows does not depend on when it was looked at."""
 
     guard: Guard
     reported: dict[int, int] = field(default_factory=dict)
@@ -33,9 +34,10 @@ class Gauge:
         """Takes in a report; an action counts once, whatever is said of it how often."""
         if self.guard.covers(str(body["agent"]), str(body["product"]), str(body["channel"])):
             action, at = int(body["action"]), int(body["at"])
-            self.reported.setdefault(action, at)
-            if body["what"] in REPORTED[self.guard.on]:
-                self.against.setdefault(action, at)
+            against = body["what"] in REPORTED[self.guard.on]
+            for said in (self.reported, self.against) if against else (self.reported,):
+                said.pop(action, None)
+                said[action] = at
 
     def shown(self, now: int) -> Figure | None:
         """What it shows at `now`, if that trips the guard."""
@@ -65,7 +67,6 @@ class Watch:
     guards: tuple[Guard, ...] = ()
     gauges: dict[str, Gauge] = field(default_factory=dict)
     tripped: dict[str, str] = field(default_factory=dict)
-    started: dict[str, int] = field(default_factory=dict)
     news: bool = True
 
     def take(self, entries: Iterable[Fresh]) -> None:
@@ -88,7 +89,6 @@ class Watch:
         if guard is not None:
             del self.tripped[str(entry.body["stop"])]
             self.gauges.pop(guard, None)
-            self.started[guard] = entry.seq
 
     def standing(self) -> list[Guard]:
         """The guards that have not tripped."""

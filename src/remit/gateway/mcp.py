@@ -1,5 +1,6 @@
 """The same verbs for agents that speak the Model Context Protocol, over streamable HTTP."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -78,12 +79,17 @@ def _doing(verbs: Verbs, agent: str, tool: str) -> Callable[[Mapping[str, Any]],
     return {
         "describe": lambda _: verbs.describe(agent),
         "hcps": lambda said: verbs.hcps(agent, text(said, "after")),
-        "propose": lambda said: verbs.propose(agent, read_proposals(msgspec.json.encode(said))),
-        "report_events": lambda said: verbs.report(agent, read_events(msgspec.json.encode(said))),
+        "propose": lambda said: verbs.propose(agent, read_proposals(_encoded(said))),
+        "report_events": lambda said: verbs.report(agent, read_events(_encoded(said))),
         "status": lambda said: verbs.status(agent, text(said, "id")),
         "withdraw": lambda said: verbs.withdraw(agent, text(said, "id")),
-        "report_outcome": lambda said: verbs.report_outcome(agent, text(said, "id"), read_outcome(msgspec.json.encode(without_id(said)))),
+        "report_outcome": lambda said: verbs.report_outcome(agent, text(said, "id"), read_outcome(_encoded(without_id(said)))),
     }[tool]
+
+
+def _encoded(said: Mapping[str, Any]) -> bytes:
+    """As it would have come in a request of its own, half characters too: who reads it says what is wrong with them."""
+    return json.dumps(said).encode()
 
 
 class _Guarded:

@@ -116,6 +116,13 @@ class Problem(Struct, frozen=True):
     type: str = "about:blank"
 
 
+class NoToken(Struct, frozen=True):
+    """Why a token is not given (RFC 6749, section 5.2)."""
+
+    error: str
+    error_description: str
+
+
 _READ, _READ_OUTCOME = msgspec.json.Decoder(ProposalsIn), msgspec.json.Decoder(OutcomeIn)
 
 

@@ -63,7 +63,8 @@ def report(clerk: Clerk, told: Sequence[Arrived]) -> list[Taken | GatewayError]:
                 found.append(wrong)
             else:
                 if said is None:
-                    fresh[name] = event_entry(event, name, each.charter, standing, each.received, now), len(fresh)
+                    known = event.decision is not None and clerk.handed_over(event.decision, event.hcp_id)
+                    fresh[name] = event_entry(event, name, each.charter, standing, each.received, now, known=known), len(fresh)
                 found.append((name, each))
         events = [entry for entry, _ in fresh.values()]
         _record(clerk, turn.append, turn.size, tally, [*events, *_refused(events, refs, tally, now)], refs)

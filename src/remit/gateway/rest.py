@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from remit.gateway.credentials import TOKEN_SCOPES
 from remit.gateway.errors import GatewayError
 from remit.gateway.events import EventsIn, EventsOut, read_events
-from remit.gateway.messages import LARGEST, OutcomeIn, OutcomeOut, Problem, ProposalOut, ProposalsIn, ProposalsOut, read_outcome, read_proposals
+from remit.gateway.messages import LARGEST, NoToken, OutcomeIn, OutcomeOut, Problem, ProposalOut, ProposalsIn, ProposalsOut, read_outcome, read_proposals
 from remit.gateway.verbs import Backstage, Refused, Verbs
 from remit.terms.errors import RemitError
 
@@ -32,6 +32,7 @@ _TOKEN = {
     "additionalProperties": {"type": "string"},
     "maxProperties": _FIELDS,
 }
+_CODES = frozenset({"invalid_request", "invalid_client", "invalid_scope", "unsupported_grant_type", "temporarily_unavailable"})
 _AFTER = "Where the page begins: after this id."
 
 _Handler = Callable[[Request], Awaitable[Response]]
@@ -99,8 +100,13 @@ def _for_agents(route: _Route, backstage: Backstage) -> None:
 
     @route("POST", "/v1/token", _Shape("Client credentials for an access token (RFC 6749, section 4.4)", dict[str, Any], form=_TOKEN))
     async def token(request: Request) -> Response:
-        form = _form(await _body(request)) | _basic(request.headers.get("authorization"))
-        return _json(await asyncio.to_thread(backstage.token, form), {"Cache-Control": "no-store"})
+        try:
+            form = _form(await _body(request)) | _basic(request.headers.get("authorization"))
+            return _json(await asyncio.to_thread(backstage.token, form), {"Cache-Control": "no-store"})
+        except Refused as refused:
+            return _no_token(refused)
+        except RemitError as error:
+            return _no_token(Refused(503, "nothing can be decided now", str(error), {"Retry-After": "1"}))
 
     @route("GET", "/v1/describe", _Shape("What this agent may do, in words and as data", dict[str, Any], scope="describe"))
     async def describe(request: Request) -> Response:
@@ -231,9 +237,17 @@ def _problem(refused: Refused) -> Response:
     return Response(_ENCODE(body), refused.status, refused.headers, _PROBLEM)
 
 
+def _no_token(refused: Refused) -> Response:
+    """As clients of OAuth read it (RFC 6749, section 5.2)."""
+    code = refused.title if refused.title in _CODES else "invalid_request" if refused.status < 429 else "temporarily_unavailable"
+    headers = {**refused.headers, "Cache-Control": "no-store", **({"WWW-Authenticate": "Basic"} if refused.status == 401 else {})}
+    return Response(_ENCODE(NoToken(code, refused.detail)), refused.status, headers, _JSON)
+
+
 def _described(shape: _Shape, path: str) -> dict[str, Any]:
     """The part of the OpenAPI description that tells bodies and answers."""
-    problem = {"description": "what is wrong", "content": {_PROBLEM: {"schema": schema_of(Problem)}}}
+    wrong = {_JSON: {"schema": schema_of(NoToken)}} if shape.form else {_PROBLEM: {"schema": schema_of(Problem)}}
+    problem = {"description": "what is wrong", "content": wrong}
     kind = _TEXT if shape.answers is str else _JSON
     answers: dict[str, Any] = {"200": {"description": "the answer", "content": {kind: {"schema": schema_of(shape.answers)}}}}
     answers |= dict.fromkeys(("400", "422", "429", "503"), problem)

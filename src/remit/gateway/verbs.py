@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from remit.gateway.between import Asked
 from remit.gateway.clerk import Answer, Clerk
-from remit.gateway.errors import GatewayError
+from remit.gateway.errors import ClockError, GatewayError
 from remit.gateway.events import Event, EventOut, EventsOut
 from remit.gateway.messages import OutcomeOut, ProposalOut, ProposalsOut, told, told_outcome
 from remit.gateway.reported import Outcome, Reported
@@ -154,6 +154,8 @@ def _answered(clerk: Clerk, agent: str, name: str, outcome: Outcome) -> Reported
     """What is wrong with a report is its answer, and no fault of the office."""
     try:
         return clerk.report(agent, name, outcome)
+    except ClockError:
+        raise
     except GatewayError as error:
         return error
 

@@ -6,15 +6,13 @@ from typing import Any, TypeAlias
 
 from remit.authority import EVER, Table
 from remit.authority.errors import nearest
+from remit.gateway.credentials import COMPLIANCE
 from remit.ledger import Records
-from remit.runtime import explaining, rights
+from remit.runtime import explaining, rights, stopping
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.workspace import Config
 from remit.terms.encoding import MICRO
 from remit.terms.people import People
-
-STOPS = "compliance"
-"""The role that may stop any agent."""
 
 
 def who(kind: str, name: str, records: Records, config: Config, table: Table, now: int) -> dict[str, Any]:
@@ -109,9 +107,10 @@ class _Asked:
         charter = next((charter for charter in self.config.charters if charter.agent == name), None)
         if charter is None:
             raise _none("agent", name, [charter.agent for charter in self.config.charters])
-        may_stop = {charter.owner: "owns it, and may stop it"} | dict.fromkeys(charter.watchers, "watches it, and may stop it")
-        may_stop |= {person: f"may stop any agent, as {STOPS}" for person in _holding(self.config.people, (STOPS,), self.now) if person not in may_stop}
-        return may_stop, f"{name}: {charter.objective}."
+        duties = {charter.owner: "owns it, and may stop it"} | dict.fromkeys(charter.watchers, "watches it, and may stop it")
+        beside = sorted(stopping.may_stop(self.config, self.table.owner, "agent", name, self.now) - duties.keys())
+        whose = {person: "who owns the table" if person == self.table.owner else f"as {COMPLIANCE}" for person in beside}
+        return duties | {person: f"may stop any agent, {why}" for person, why in whose.items()}, f"{name}: {charter.objective}."
 
 
 QUESTIONS: Mapping[str, Callable[[_Asked, str], _Answer]] = {

@@ -89,7 +89,7 @@ def _untold(workspace: Workspace, table: Table) -> list[dict[str, Any]]:
     if not workspace.ledger.made:
         return []
     with closing(read_ledger(workspace.ledger)) as records:
-        cycle = max((entry.cycle for entry in records.entries(kind="cycle")), default="")
+        cycle = next(iter([entry.cycle for entry in records.entries(kind="cycle")][-1:]), "")
         parts = [records.read_segment(segment).frame for segment in records.segments(cycle, STREAM)] if cycle else []
     names = [name for name in table.kinds if parts and name in parts[0].columns]
     gone = [name for name in names if all(part[name].null_count() == part.height for part in parts)]

@@ -73,7 +73,7 @@ def _people(own: list[str]) -> str:
     rows = ["# Everyone whom a table or a charter names, by role."]
     rows += [f"owner-calls-{name}: {{roles: [agent-owner]}}" for name in own] + [f"brand-lead-{name}: {{roles: [brand-lead]}}" for name in own]
     roles = {"owner-authority": "authority-owner", "owner-email": "agent-owner", "owner-msl": "agent-owner", "compliance-lead": "compliance"}
-    roles |= {"mlr-lead": "mlr", "medical-lead": "medical", "data-steward": "data-steward"}
+    roles |= {"mlr-lead": "mlr", "medical-lead": "medical", "safety-lead": "safety", "data-steward": "data-steward"}
     return "\n".join([*rows, *(f"{name}: {{roles: [{role}]}}" for name, role in roles.items()), ""])
 
 

@@ -11,7 +11,7 @@ def last_cycle(records: Records) -> str:
     cycles = [entry.cycle for entry in records.entries(kind="cycle")]
     if not cycles:
         raise WorkspaceError("no cycle has been recorded", do="Run one with `remit run`.")
-    return max(cycles)
+    return cycles[-1]
 
 
 def cycle_body(records: Records, cycle: str) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def hand_over_approved(workspace: Workspace, config: Config, held: Turn, cleared
 def take_back_unrecorded(workspace: Workspace, ledger: Ledger) -> None:
     """Removes lists that were written after one of the last two cycles, by a worker that ended before they were recorded as handed over. The caller holds the
     turn."""
-    cycles = sorted(entry.cycle for entry in ledger.entries(kind="cycle"))
+    cycles = [entry.cycle for entry in ledger.entries(kind="cycle")]
     for label in map(between, cycles[-2:]):  # what was decided before them is due no more
         recorded = {str(min(entry.body["actions"])) for entry in ledger.entries(kind="acted", cycle=label)}
         for folder in (workspace.out / label).glob("*"):
@@ -125,11 +125,12 @@ def _acted(acted: list[Acted], deliveries: tuple[Delivery, ...], now: int) -> En
 
 def _approved_since(ledger: Ledger, cycle_id: str) -> list[Recorded]:
     """What was handed over with a yes since the cycle before handed over its own."""
-    before = max((entry.cycle for entry in ledger.entries(kind="cycle") if entry.cycle < cycle_id), default=None)
-    ended = None if before is None else ledger.appended(batch_of(before))
+    cycles = [entry.cycle for entry in ledger.entries(kind="cycle") if entry.cycle != cycle_id]
+    ended = ledger.appended(batch_of(cycles[-1])) if cycles else None
     if ended is None:
         return []
-    numbers = [int(number) for entry in ledger.entries(kind="acted") if entry.seq >= ended.size and entry.cycle < cycle_id for number in entry.body["actions"]]
+    since = (entry for entry in ledger.entries(kind="acted") if entry.seq >= ended.size and entry.cycle != cycle_id)
+    numbers = [int(number) for entry in since for number in entry.body["actions"]]
     return [ledger.action(number) for number in numbers if not ledger.entry(number).gone]
 
 

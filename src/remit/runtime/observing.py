@@ -29,7 +29,7 @@ class Observed:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        status, start = 0, perf_counter()
+        status, start = 500, perf_counter()  # of what raises before it answers, the server says this
 
         async def sending(message: Message) -> None:
             nonlocal status

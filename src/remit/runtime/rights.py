@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from remit.authority import Limit, Table, broken, load_invariants
+from remit.gateway.credentials import COMPLIANCE
 from remit.ledger import Entry, Ledger, Records
 from remit.runtime import limiting
 from remit.runtime.errors import WorkspaceError
@@ -18,7 +19,7 @@ from remit.terms.facts import FACTS
 from remit.terms.instants import format_instant
 
 SCHEMA, FILE = "remit.rights/1", "authority.yaml"
-BESIDE = "compliance"
+BESIDE = COMPLIANCE
 """The role that may approve where the table's owner proposes what nobody else owns."""
 
 
@@ -76,8 +77,7 @@ def changes(old: Table, new: Table) -> list[Change]:
 def propose(workspace: Workspace, ledger: Ledger, config: Config, text: str, by: str, reason: str, now: int) -> dict[str, Any]:
     """Records that `by` proposes `text`, and says what it changes and who may approve. Raises `AuthorityError` for a text that cannot be used, and
     `WorkspaceError` for one that changes nothing, or a person who may not propose."""
-    old = governed(workspace, ledger, config, now).table(now)
-    new = _read(config, text, now)
+    old, new = whole(workspace, ledger, config, now), _read(config, text, now)
     found, people = changes(old, new), config.people
     if ledger.appended(_batch(new.digest)):
         raise WorkspaceError("this very text was proposed before", where=new.digest[:16], do="Approve it, or raise `version` and propose it anew.")
@@ -104,7 +104,7 @@ def approve(workspace: Workspace, ledger: Ledger, config: Config, asked: str, by
     """
     body = _proposed(ledger, asked)
     text = recall(workspace, {FILE: body["table"]})[FILE]
-    old, new = governed(workspace, ledger, config, now).table(now), _read(config, text, now)
+    old, new = whole(workspace, ledger, config, now), _read(config, text, now)
     found = changes(old, new)
     given = [str(entry.body["by"]) for entry in ledger.entries(kind="rights") if (entry.body["step"], entry.body["table"]) == ("yes", new.digest)]
     able = may_approve(config, found, old, body["by"], now)
@@ -117,7 +117,7 @@ def approve(workspace: Workspace, ledger: Ledger, config: Config, asked: str, by
         raise WorkspaceError("the change cannot be approved", where=new.digest[:16], faults=faults)
     yes = Entry("rights", SCHEMA, {"step": "yes", "table": new.digest, "by": by, "at": now})
     given.append(by)
-    missing = _missing(found, old, body["by"], given)
+    missing = _missing(config, found, old, body["by"], given, now)
     since = max(now, new.since or now)
     final = Entry("rights", SCHEMA, {"step": "approved", "table": new.digest, "version": new.version, "at": now, "from": since})
     name = f"{_batch(new.digest)}:{by}"
@@ -142,9 +142,16 @@ def may_approve(config: Config, found: list[Change], old: Table, proposer: str, 
     return sorted(able)
 
 
-def _missing(found: list[Change], old: Table, proposer: str, given: list[str]) -> list[str]:
-    """Whose yes is missing: nobody's once the table's owner said it, or all who own what changes beside the proposer."""
-    return [] if old.owner in given else sorted({change.owner for change in found} - {proposer, *given})
+def _missing(config: Config, found: list[Change], old: Table, proposer: str, given: list[str], now: int) -> list[str]:
+    """Whose yes is missing: nobody's once the table's owner said it, or all who own what changes beside the proposer and are still on file."""
+    owners = {change.owner for change in found if change.owner in config.people and config.people[change.owner].active(now)}
+    return [] if old.owner in given else sorted(owners - {proposer, *given})
+
+
+def whole(workspace: Workspace, records: Records, config: Config, now: int) -> Table:
+    """The table in force whole, expired or not; those who have left owned what they owned. Raises `AuthorityError`, `WorkspaceError`."""
+    held = governed(workspace, records, config, now)
+    return replace(held, people={name: replace(person, until=None) for name, person in held.people.items()}).read_table(now)
 
 
 def _read(config: Config, text: str, now: int) -> Table:

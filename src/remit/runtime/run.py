@@ -83,7 +83,7 @@ def open_or_create(workspace: Workspace, settings: Settings, entropy: Entropy) -
 
 def unfinished(ledger: Ledger) -> str | None:
     """The last cycle, if it was recorded and its actions were not handed over to the end."""
-    last = max((entry.cycle for entry in ledger.entries(kind="cycle")), default=None)
+    last = next(iter([entry.cycle for entry in ledger.entries(kind="cycle")][-1:]), None)
     return last if last is not None and ledger.appended(batch_of(last)) is None else None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from remit.authority import LEFT_ALONE, SCOPES, AuthorityError, Stop, read_stop
 from remit.gateway import between, heard, refusal, take_back
+from remit.gateway.credentials import COMPLIANCE
 from remit.gateway.guarding import STOP, numbered
 from remit.intake import read
 from remit.ledger import Entry, Ledger, Records, Stored
@@ -20,8 +21,6 @@ HOLD, START, RECALL = "remit.hold/1", "remit.start/1", "remit.recall/1"
 MADE = ("stop", "hold", "downgrade")
 """Entries that a start ends."""
 NAME = re.compile(r"[A-Za-z0-9_.:/\-]{1,128}")
-COMPLIANCE = "compliance"
-"""The role that may stop anything."""
 
 
 def applied(config: Config, records: Records, upto: int) -> Config:
@@ -143,19 +142,25 @@ def take_back_approved(workspace: Workspace, cycle: str, entry: int) -> None:
 
 
 def start(workspace: Workspace, ledger: Ledger, config: Config, name: str, by: str, reason: str, now: int) -> dict[str, Any]:
-    """Asks for what was stopped to start again, or, if another person has asked, says yes to it. Raises `WorkspaceError` with why it cannot be."""
-    entries = [entry for kind in MADE for entry in ledger.entries(kind=kind) if entry.body["stop"] == name]
-    steps = [entry.body for entry in ledger.entries(kind="start") if entry.body["stop"] == name]
-    if not entries or any(step["step"] == "yes" for step in steps):
-        raise WorkspaceError(f"no stop `{name}` is in force", do="See `remit status`.")
-    scope, of = str(entries[0].body.get("scope", "hcp")), str(entries[0].body.get("of", ""))
-    allowed, asked = may_stop(config, owner_in_force(workspace, ledger, config, now), scope, of, now), [str(step["by"]) for step in steps]
-    if by not in allowed:
-        raise NotAllowedError(f"`{by}` may not start this again", where=name, do=f"Two of {', '.join(sorted(allowed))} may, each for themselves.")
-    if by in asked:
-        raise NotAllowedError(f"`{by}` has asked for it already", where=name, do="Another person must say yes.")
-    step = "yes" if asked else "asked"
-    ledger.append(f"{name}:{step}", [Entry("start", START, {"stop": name, "step": step, "by": by, "reason": reason, "at": now})], cycle=f"{name}:{step}")
+    """Asks for what was stopped to start again, or, if another person has asked who still may, says yes to it. Raises `WorkspaceError` with why it cannot
+    be."""
+    owner = owner_in_force(workspace, ledger, config, now)
+    with ledger.turn(ledger.size) as turn:  # of two who say so at the same moment, one is the first
+        entries = [entry for kind in MADE for entry in ledger.entries(kind=kind) if entry.body["stop"] == name]
+        steps = [entry.body for entry in ledger.entries(kind="start") if entry.body["stop"] == name]
+        if not entries or any(step["step"] == "yes" for step in steps):
+            raise WorkspaceError(f"no stop `{name}` is in force", do="See `remit status`.")
+        scope, of = str(entries[0].body.get("scope", "hcp")), str(entries[0].body.get("of", ""))
+        allowed = may_stop(config, owner, scope, of, now)
+        asked = [str(step["by"]) for step in steps if step["by"] in allowed]
+        if by not in allowed:
+            raise NotAllowedError(f"`{by}` may not start this again", where=name, do=f"Two of {', '.join(sorted(allowed))} may, each for themselves.")
+        if by in asked:
+            raise NotAllowedError(f"`{by}` has asked for it already", where=name, do="Another person must say yes.")
+        step = "yes" if asked else "asked"
+        batch = f"{name}:{step}:{by}:{turn.size}"
+        turn.append(batch, [Entry("start", START, {"stop": name, "step": step, "by": by, "reason": reason, "at": now})], cycle=batch)
+    ledger.settle()
     return {"stop": name, "step": step, "by": by, "others": sorted(allowed - {by, *asked})}
 
 
@@ -163,7 +168,7 @@ def status(records: Records) -> list[dict[str, Any]]:
     """Every stop and downgrade in force: what, who, why, who has asked for a start, and the last action that was recorded as handed over before it."""
     names = {each.id for each in stops_at(records, records.size)}
     acted = list(records.entries(kind="acted"))
-    asked = {entry.body["stop"]: entry.body["by"] for entry in records.entries(kind="start")}
+    asked = {entry.body["stop"]: entry.body["by"] for entry in records.entries(kind="start") if entry.body["step"] == "asked"}
     ended = _ended(records, records.size)
     rows = []
     for entry in sorted((entry for kind in MADE for entry in records.entries(kind=kind)), key=lambda entry: entry.seq):
@@ -188,7 +193,7 @@ def status(records: Records) -> list[dict[str, Any]]:
 def owner_in_force(workspace: Workspace, records: Records, config: Config, now: int) -> str:
     """The owner of the table in force: a draft gives nobody rights. Nobody, where that table cannot be read: stopping does not wait for it to be mended."""
     try:
-        return rights.governed(workspace, records, config, now).read_table(now).owner
+        return rights.whole(workspace, records, config, now).owner
     except (AuthorityError, WorkspaceError):
         return ""
 

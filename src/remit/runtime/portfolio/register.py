@@ -60,8 +60,7 @@ def load(workspace: Workspace) -> Portfolio:
         with closing(read_ledger(workspace.ledger)) as records:
             cycles = {entry.cycle: int(entry.body["now"]) for entry in records.entries(kind="cycle")}
         if cycles:
-            cycle = max(cycles)
-            now = cycles[cycle]
+            cycle, now = list(cycles.items())[-1]
     return Portfolio(read_register(_text(workspace), FILE, chartered(config, now)), config, cycle, now)
 
 

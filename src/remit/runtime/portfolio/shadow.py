@@ -215,7 +215,7 @@ def _records(workspace: Workspace) -> Records:
 
 
 def _names(records: Records, cycles: int | None) -> list[str]:
-    names = sorted(entry.cycle for entry in records.entries(kind="cycle"))
+    names = [entry.cycle for entry in records.entries(kind="cycle")]
     if not names:
         raise WorkspaceError("no cycle has been recorded", do="Run one with `remit run`.")
     return names if cycles is None else names[-cycles:]
