@@ -32,7 +32,6 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
 soak: $(STAMP)
-	$(BIN)/python -m pytest tests/runtime/sequences.py
 	$(BIN)/python -m tests.soak
 
 reference: $(STAMP)

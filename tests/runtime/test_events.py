@@ -16,7 +16,8 @@ from remit.gateway import Answer, Arrived, Clerk, Event, GatewayError, Known, Ta
 from remit.gateway.events import read_events
 from remit.gateway.reporting import own_decisions, preferred, report
 from remit.ledger import Ledger, open_ledger, read_ledger
-from remit.runtime import commands, queue_commands, timing
+from remit.runtime import commands, queue_commands, render_reported, reported_commands, timing
+from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import standing_inputs
 from remit.runtime.office import Office, Place
 from remit.runtime.prompting import Prompter
@@ -228,6 +229,18 @@ def test_what_is_said_with_an_opt_out_is_not_written_in_the_clear(workspace: Wor
         hcp, *_ = free(clerk)
         out = [event(clerk, hcp, "opt_out", "a", product="MRN-778899"), event(clerk, hcp, "opt_out", "b", product="alpha", channel="email")]
         assert [ledger.entry(each.entry).body["product"] for each in tell(clerk, *out) if isinstance(each, Taken)] == [None, "alpha"]
+
+
+def test_the_words_with_an_event_are_read_by_safety_and_by_nobody_else(workspace: Workspace) -> None:
+    with desk(workspace) as (clerk, _, _, _):
+        hcp, *_ = free(clerk)
+        tell(clerk, event(clerk, hcp, "inquiry", "a", product="alpha", text="a rash after the second dose"), event(clerk, hcp, "opt_out", "b"))
+    assert reported_commands.reported(workspace.root)["words"] == 1
+    (said,) = reported_commands.words(workspace.root, "safety-lead")["words"]
+    assert (said["hcp_id"], said["what"], said["text"], said["action"]) == (hcp, "inquiry", "a rash after the second dose", None)
+    render_reported.words(reported_commands.words(workspace.root, "safety-lead"))
+    with pytest.raises(WorkspaceError, match="may not read"):
+        reported_commands.words(workspace.root, "owner-email")
 
 
 def test_a_broken_character_takes_no_other_event_with_it() -> None:

@@ -29,6 +29,14 @@ class Refused(Exception):  # noqa: N818 - an answer, no fault
         self.status, self.title, self.detail, self.headers = status, title, detail, dict(headers or {})
 
 
+def bearer(authorization: str | None) -> str:
+    """The access token in the header `Authorization`. Raises `Refused`."""
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Refused(401, "unauthorized", "Send an access token: `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"})
+    return token.strip()
+
+
 class Backstage(Protocol):
     """What the verbs need of a worker."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from remit.gateway import Tokens
 from remit.gateway.errors import CredentialError
-from remit.gateway.verbs import Refused
+from remit.gateway.verbs import Refused, bearer
 from remit.ledger import Ledger, open_ledger
 from remit.runtime import queue_commands, rights, rights_commands, stopping
 from remit.runtime.chartered import AUDIENCE
@@ -44,11 +44,9 @@ class Attending:
 
     def person(self, authorization: str | None, scope: str) -> str:
         """As `Desk`."""
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Refused(401, "unauthorized", "Send an access token: `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"})
+        token = bearer(authorization)
         try:
-            return self._tokens().check_person(token.strip(), time_ns() // 1000, AUDIENCE, scope).person
+            return self._tokens().check_person(token, time_ns() // 1000, AUDIENCE, scope).person
         except CredentialError as error:
             raise Refused(error.status, error.code, str(error), {"WWW-Authenticate": f'Bearer error="{error.code}"'}) from None
 

@@ -20,7 +20,8 @@ def reported(result: dict[str, Any]) -> None:
 def words(result: dict[str, Any]) -> None:
     """What physicians said, with control characters shown as such."""
     for row in result["words"]:
-        about = f"{row['agent']}, {row['channel']}, {row['product']}; action {row['action']}"
+        about = ", ".join(str(row[name]) for name in ("agent", "channel", "product") if row[name])
+        about += "" if row["action"] is None else f"; action {row['action']}"
         heading(f"entry {row['entry']}: {row['hcp_id']}, {row['what']} at {row['occurred_at']} ({about})")
         line("  " + "".join(_shown(letter) for letter in row["text"]))
     line(

@@ -24,7 +24,7 @@ from remit.gateway.people import for_people
 from remit.gateway.rest import app
 from remit.gateway.throttling import Throttle, TooOften
 from remit.gateway.tokens import Tokens
-from remit.gateway.verbs import Refused
+from remit.gateway.verbs import Refused, bearer
 from remit.ledger import Ledger, LedgerError, open_ledger
 from remit.runtime.attending import Attending
 from remit.runtime.chartered import AUDIENCE, tokens
@@ -107,20 +107,18 @@ class Worker:
 
     def caller(self, authorization: str | None, scope: str | None) -> str:
         """As `Backstage`."""
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Refused(401, "unauthorized", "Send an access token: `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"})
+        token = bearer(authorization)
         try:
-            bearer = self._of_tokens().check(token.strip(), _now(), AUDIENCE, scope)
+            bears = self._of_tokens().check(token, _now(), AUDIENCE, scope)
         except CredentialError as error:
             raise Refused(error.status, error.code, str(error), {"WWW-Authenticate": f'Bearer error="{error.code}"'}) from None
         except LedgerError:
             self._office.renew()  # who decides finds the same, and says so to whoever asks whether it can
             raise
-        if bearer.charter != self._digests.get(bearer.agent, bearer.charter):
+        if bears.charter != self._digests.get(bears.agent, bears.charter):
             self._office.renew()
             raise Refused(503, "not yet", "The charter was changed, and is being taken in.", {"Retry-After": "1"})
-        return bearer.agent
+        return bears.agent
 
     def charter(self, agent: str) -> Charter:
         """As `Backstage`."""
