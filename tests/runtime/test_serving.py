@@ -36,8 +36,8 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "agents"
 class Client:
     """An agent over the wire."""
 
-    def __init__(self, url: str, credentials: dict[str, str]) -> None:
-        self.url, self.credentials = url, credentials
+    def __init__(self, url: str, credentials: dict[str, str], timeout: float = 60) -> None:
+        self.url, self.credentials, self.timeout = url, credentials, timeout
         self.token = ""
 
     def sign_in(self, scope: str = "") -> None:
@@ -49,7 +49,7 @@ class Client:
     def raw(self, method: str, path: str, data: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
         request = Request(self.url + path, data=data, headers=headers or {}, method=method)
         try:
-            with urlopen(request, timeout=60) as answer:
+            with urlopen(request, timeout=self.timeout) as answer:
                 body = answer.read()
                 return answer.status, json.loads(body) if "json" in answer.headers["content-type"] else body.decode()
         except HTTPError as error:
@@ -321,6 +321,50 @@ def test_a_charter_that_changes_ends_its_tokens_and_is_taken_in(workspace: Works
         client.sign_in()
         status, allowed = client.call("GET", "/v1/describe")
         assert (status, allowed["objective"][:5]) == (200, "Fewer")
+
+
+def test_a_worker_that_is_halted_keeps_nobody_out_and_is_begun_again(workspace: Workspace) -> None:
+    credentials = issued(workspace, "email")
+    with served(workspace, workers=2) as (url, process):
+        client = Client(url, credentials, timeout=5)
+        client.sign_in()
+        what, hcps = said(client), all_hcps(client)
+        workers = children(process.pid)
+        assert len(workers) == 2
+        os.kill(workers[0], signal.SIGSTOP)
+        asked, until, answered = 0, time.monotonic() + 60, list[int]()
+        while workers[0] in children(process.pid) or len(answered) < 5:
+            assert time.monotonic() < until, "the halted worker is still there"
+            try:  # what the halted one has accepted is not answered: it is asked again with the same key
+                status, answer = client.call("POST", "/v1/proposals", {"proposals": [{**what, "key": f"h{asked}", "hcp_id": hcps[asked % len(hcps)]}]})
+            except (TimeoutError, URLError, ConnectionError, HTTPException):
+                continue
+            if status == 200:
+                answered.append(int(answer["answers"][0]["entry"]))
+                asked += 1
+                time.sleep(0.1)
+        stopped = time.monotonic()
+        rights_commands.stop(workspace.root, "agent", "email", "", "a test")
+        assert time.monotonic() - stopped < 5
+        while len(children(process.pid)) < 2:
+            assert time.monotonic() < until + 30, "no other worker has begun"
+            time.sleep(0.1)
+    assert len(set(answered)) == len(answered)
+    assert commands.verify(workspace.root, [], None, None)["faults"] == []
+
+
+def children(pid: int) -> list[int]:
+    """The workers of a server: its processes that serve, not the one that looks after what they share."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            said = path.read_text().rpartition(")")[2].split()
+            command = (path.parent / "cmdline").read_bytes()
+        except OSError:  # it has ended
+            continue
+        if int(said[1]) == pid and b"spawn_main" in command and said[0] != "Z":
+            found.append(int(path.parent.name))
+    return sorted(found)
 
 
 def test_killed_at_any_moment_nothing_is_lost_or_done_twice(workspace: Workspace) -> None:

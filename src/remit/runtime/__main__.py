@@ -347,7 +347,7 @@ def serve(
     workspace: Folder = Path(),
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port.")] = 8710,
-    workers: Annotated[int, typer.Option(min=1, help="How many processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="How many processes; of two or more, one that hangs is ended and begun again.")] = 2,
     log: Annotated[bool, typer.Option("--log", help="Write process logs to stderr, as JSON lines with a run_id.")] = False,
     traces: Annotated[Path | None, typer.Option(help="Append spans to this file, as JSON lines.")] = None,
 ) -> None:

@@ -200,25 +200,32 @@ class Worker:
 
 
 class _Counted(Collector):
-    """What an office counted."""
+    """What an office counted; each worker tells its own, as `worker`."""
 
     def __init__(self, office: Office) -> None:
-        self._office = office
+        self._office, self._worker = office, str(os.getpid())
 
     def collect(self) -> Iterator[Metric]:
         """As prometheus-client asks."""
-        counted = self._office.measured
-        decided = CounterMetricFamily("remit_decisions", "Proposals decided, by what became of them.", labels=["disposition"])
+        counted, worker = self._office.measured, self._worker
+        decided = CounterMetricFamily("remit_decisions", "Proposals decided, by what became of them.", labels=["worker", "disposition"])
         for disposition, number in sorted(counted.decided.items()):
-            decided.add_metric([disposition], number)
+            decided.add_metric([worker, disposition], number)
         yield decided
-        yield CounterMetricFamily("remit_handed_over", "Actions given to their channels.", value=counted.handed_over)
-        yield CounterMetricFamily("remit_refused_at_the_door", "Actions that might not be done any more.", value=counted.refused)
-        yield CounterMetricFamily("remit_events", "Events of physicians taken in.", value=counted.events)
-        yield CounterMetricFamily("remit_turns", "Turns at the log.", value=counted.turns)
-        yield CounterMetricFamily("remit_turn_seconds", "Seconds spent in them.", value=counted.seconds)
-        yield CounterMetricFamily("remit_faults", "Turns that failed, and failures to begin.", value=counted.faults)
-        yield GaugeMetricFamily("remit_ready", "Whether it can decide.", value=float(not self._office.trouble))
+        for name, says, value in (
+            ("remit_handed_over", "Actions given to their channels.", counted.handed_over),
+            ("remit_refused_at_the_door", "Actions that might not be done any more.", counted.refused),
+            ("remit_events", "Events of physicians taken in.", counted.events),
+            ("remit_turns", "Turns at the log.", counted.turns),
+            ("remit_turn_seconds", "Seconds spent in them.", counted.seconds),
+            ("remit_faults", "Turns that failed, and failures to begin.", counted.faults),
+        ):
+            counter = CounterMetricFamily(name, says, labels=["worker"])
+            counter.add_metric([worker], value)
+            yield counter
+        ready = GaugeMetricFamily("remit_ready", "Whether it can decide.", labels=["worker"])
+        ready.add_metric([worker], float(not self._office.trouble))
+        yield ready
 
 
 def _after(seconds: int) -> dict[str, str]:
