@@ -2,8 +2,9 @@
 
 import json
 import os
+import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,8 @@ from remit.terms.instants import DAY, HOUR
 from remit.terms.proposals import PROPOSAL_COLUMNS, Cleared, Proposal
 from remit.terms.verdicts import Ruling
 from tests.runtime.conftest import amended, quiet
-from tests.soak.leading import load
+
+Remit = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @contextmanager
@@ -366,13 +368,14 @@ def test_a_contact_is_not_counted_against_itself_by_a_worker_that_begins_before_
         assert clerk.act(deliverer(workspace, config)) == (1, 0)
 
 
-def test_an_opt_out_that_is_loaded_between_cycles_holds_for_what_was_decided_and_what_comes(workspace: Workspace) -> None:
+def test_an_opt_out_that_is_loaded_between_cycles_holds_for_what_was_decided_and_what_comes(workspace: Workspace, remit: Remit) -> None:
     with place(workspace) as (clerk, config, _):
         hcp, other, *_ = free(clerk)
         one(clerk, config, asked(clerk, hcp))
         row = f"{hcp},email,promotional,opt_out,2026-01-12T00:00:00Z"
         (workspace.feeds / "consent" / "late.csv").write_text(f"hcp_id,channel,purpose,status,valid_from\n{row}\n")
-        load(workspace)
+        told = remit("load", "-w", workspace.root)
+        assert (told.returncode, "Loaded 1 rows from 1 files" in told.stdout) == (0, True), told
         with pytest.raises(Renewed):
             clerk.answer([(clerk.standing.charters["email"], asked(clerk, other, "k2"))])
     with place(workspace) as (clerk, config, _):

@@ -14,7 +14,7 @@ from typing import Any
 
 from remit.authority import SCOPES
 from remit.ledger import read_ledger
-from remit.runtime import queue_commands, rights_commands
+from remit.runtime import commands, queue_commands, rights_commands
 from remit.runtime.run import run_cycle
 from remit.runtime.workspace import Workspace
 from remit.terms.errors import RemitError
@@ -169,7 +169,7 @@ class Lead:
             self._note("yes", lambda by=people[0]: queue_commands.approve(self._workspace.root, item["digest"], by, None, 1))  # type: ignore[misc]
 
     def _opt_out(self) -> None:
-        """A row of the consent feed arrives, and is loaded with what a person says next."""
+        """A row of the consent feed arrives, and is loaded."""
         hcp = self._chance.choice([hcp for hcp in self._plan.hcps if hcp not in self._out])
         self._out.add(hcp)
         path = self._workspace.feeds / "consent" / f"late-{hcp}.csv"
@@ -178,7 +178,7 @@ class Lead:
         temporary = path.with_suffix(".tmp")
         temporary.write_text(data)
         temporary.replace(path)
-        self._note("out", lambda: load(self._workspace), hcp=hcp)
+        self._note("out", lambda: commands.load(self._workspace.root), hcp=hcp)
 
     def _back(self) -> None:
         """The clock is set back by as much as two machines' clocks may differ, all in all: further, nothing is decided."""
@@ -207,12 +207,3 @@ class Lead:
             self._workers[number].communicate()
             self.figures.killed += 1
             self._begin(number)
-
-
-def load(workspace: Workspace) -> None:
-    """Loads what arrived, as whoever says yes or no does first: it ends with an action that is not there."""
-    try:
-        queue_commands.decline(workspace.root, "0" * 64, "compliance-lead", "timing", "")
-    except RemitError as error:
-        if "waits for a person" not in str(error):
-            raise

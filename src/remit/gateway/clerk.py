@@ -266,6 +266,7 @@ class Clerk:
                     if lease.broken_off and self._mend is not None:
                         self._mend()
                         lease.mended()
+                    left = lease.broken_off
                     self._tally.take(turn.fresh)
                     if self._tally.renewed:
                         raise Renewed
@@ -276,7 +277,8 @@ class Clerk:
                     yield turn, self._tally, now
                     lease.renew()  # before the commit
                     begin("commit")
-                lease.mended()
+                if not left:
+                    lease.mended()
             if self._finish is not None:
                 for name in stops:
                     self._finish(name)

@@ -93,6 +93,12 @@ def run(
 
 
 @app.command()
+def load(workspace: Folder = Path(), as_json: AsJson = False) -> None:
+    """Load what arrived since the last cycle: an opt-out among it counts for every decision from here on."""
+    _say(commands.load(workspace), as_json, render.load)
+
+
+@app.command()
 def show(
     what: Annotated[str, typer.Argument(help=f"One of: {', '.join(commands.SHOWN)}.")],
     workspace: Folder = Path(),

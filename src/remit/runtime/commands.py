@@ -31,7 +31,7 @@ from remit.runtime.init import check_empty, create
 from remit.runtime.living import create_world
 from remit.runtime.outcome_page import outcome_page
 from remit.runtime.page import page as simulation_page
-from remit.runtime.run import run_cycle
+from remit.runtime.run import load_feeds, present, run_cycle, unfinished
 from remit.runtime.settings import WORKSPACE_VERSION
 from remit.runtime.simulate import simulate
 from remit.runtime.workspace import Workspace, config_texts, locked, open_workspace, read_config, write_whole
@@ -62,6 +62,18 @@ def run(workspace: Path, cycles: int, threads: int, stage: Stage) -> Iterator[di
         timer = reporting.Timer(stage)
         done = run_cycle(place, threads, timer)
         yield reporting.of_run(done, timer.seconds())
+
+
+def load(workspace: Path) -> dict[str, Any]:
+    """Loads the files that arrived since the last cycle, for what is decided before the next: an opt-out among them counts at once. Raises `WorkspaceError`
+    before the first cycle, and where the last one was interrupted."""
+    place = open_workspace(workspace)
+    with locked(place), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
+        last_cycle(ledger)
+        if (cycle := unfinished(ledger)) is not None:
+            raise WorkspaceError(f"`{cycle}` was interrupted before its actions were handed over", do="Finish it with `remit run`.")
+        config = read_config(config_texts(place))
+        return reporting.of_load(load_feeds(place, config, ledger, present(ledger, config.settings), os.urandom))
 
 
 def show(what: str, workspace: Path, cycle: str | None, agent: str | None, disposition: str | None, limit: int) -> dict[str, Any]:

@@ -15,15 +15,19 @@ def init(result: dict[str, Any]) -> None:
     line(f"Next: remit run -w {result['workspace']}")
 
 
-def run(result: dict[str, Any]) -> None:
-    """A finished cycle."""
-    loaded = result["loaded"]
-    heading(f"{result['cycle']} at {result['now']}" + (" (interrupted before, now finished)" if result["resumed"] else ""))
+def load(loaded: dict[str, Any]) -> None:
+    """What was taken in."""
     line(
         f"Loaded {loaded['rows']:,} rows from {loaded['files']} files; {loaded['quarantined']} bad lines in quarantine; {loaded['not_due']} files not due yet."
     )
     for warning in loaded["warnings"]:
         line(f"  ! {warning}")
+
+
+def run(result: dict[str, Any]) -> None:
+    """A finished cycle."""
+    heading(f"{result['cycle']} at {result['now']}" + (" (interrupted before, now finished)" if result["resumed"] else ""))
+    load(result["loaded"])
     if result["trained"]:
         line("Trained the models anew.")
     for name, watched in result["models"].items():

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from remit.intake import Outcome
+from remit.intake import LoadReport, Outcome
 from remit.ledger import Records
 from remit.runtime.cycle import TAKEN, PurposePlan
 from remit.runtime.record import STREAM, counts
@@ -35,6 +35,17 @@ class Timer:
         return {name: round(end - start, 3) for (name, start), end in zip(self._marks, ends, strict=True)}
 
 
+def of_load(loaded: LoadReport) -> dict[str, Any]:
+    """What a load took in."""
+    return {
+        "files": len(loaded.having(Outcome.LOADED)),
+        "rows": sum(file.rows for file in loaded.files),
+        "quarantined": loaded.quarantined,
+        "not_due": len(loaded.having(Outcome.NOT_DUE)),
+        "warnings": list(loaded.warnings),
+    }
+
+
 def of_run(done: Done, seconds: dict[str, float]) -> dict[str, Any]:
     """A finished cycle as plain data."""
     loaded = done.loaded
@@ -42,13 +53,7 @@ def of_run(done: Done, seconds: dict[str, float]) -> dict[str, Any]:
         "cycle": done.cycle,
         "now": format_instant(done.now),
         "resumed": done.result is None,
-        "loaded": {
-            "files": len(loaded.having(Outcome.LOADED)),
-            "rows": sum(file.rows for file in loaded.files),
-            "quarantined": loaded.quarantined,
-            "not_due": len(loaded.having(Outcome.NOT_DUE)),
-            "warnings": list(loaded.warnings),
-        },
+        "loaded": of_load(loaded),
         "trained": done.trained,
         "draft": done.draft,
         "charters": list(done.charters),
