@@ -48,14 +48,18 @@ def _row(world: str, physicians: int, runs: list[Mapping[str, list[float]]]) -> 
     learned = np.array([run["segments"][1] - run["decile"][1] for run in runs])
     learned_reach = T_90[len(runs) - 1] * learned.std(ddof=1) / np.sqrt(len(runs))
     measured = f"{told['segments'][0]:.1%} of the variance of true response told, {gap.mean():+.1%} [{gap.mean() - reach:+.1%}, {gap.mean() + reach:+.1%}]"
-    measured += f"; rank correlation of what is learned by segment with the truth {told['segments'][1]:.2f}, {learned.mean():+.2f} "
-    measured += f"[{learned.mean() - learned_reach:+.2f}, {learned.mean() + learned_reach:+.2f}]"
-    beside = f"specialty x decile {told['decile'][0]:.1%}, {told['decile'][1]:.2f}; specialty x as many levels as give as many cells {told['as many'][0]:.1%}, "
-    beside += f"{told['as many'][1]:.2f}"
+    beside = {"specialty x decile": told["decile"], "specialty x as many levels as give as many cells": told["as many"]}
+    ahead = bool(gap.mean() > reach)
+    if np.isfinite(learned).all():
+        measured += f"; rank correlation of what is learned by segment with the truth {told['segments'][1]:.2f}, {learned.mean():+.2f} "
+        measured += f"[{learned.mean() - learned_reach:+.2f}, {learned.mean() + learned_reach:+.2f}]"
+        ahead = ahead and bool(learned.mean() > learned_reach)
+        also = "; ".join(f"{name} {share:.1%}, {rank:.2f}" for name, (share, rank) in beside.items())
+    else:
+        measured += "; prescriptions are known of bricks alone, and nothing is learned by segment"
+        also = "; ".join(f"{name} {share:.1%}" for name, (share, _) in beside.items())
     work = f"segments, world `{world}`, {physicians:,} physicians, {len(runs)} seeds (90% interval of the lead)"
-    return Row(
-        work, "above specialty x decile by interval", measured, beside, None if len(runs) < 3 else bool(gap.mean() > reach and learned.mean() > learned_reach)
-    )
+    return Row(work, "above specialty x decile by interval", measured, also, None if len(runs) < 3 else ahead)
 
 
 def _run(name: str, physicians: int, seed: int) -> dict[str, list[float]]:
@@ -107,7 +111,10 @@ def _told(truth: pl.DataFrame, cells: Ints) -> float:
 
 
 def _learned(truth: pl.DataFrame, cells: Ints, model: PanelResponse, data: Panel, first: pl.DataFrame) -> float:
-    """How the response that is learned of each cell from the panel orders the truth, averaged over products and channels."""
+    """How the response that is learned of each cell from the panel orders the truth, averaged over products and channels; not a number where outcomes are known
+    of bricks alone."""
+    if not np.isfinite(data.outcome).any():
+        return float("nan")
     found = []
     seen, group = ~data.pdrp, _codes(first["specialty"].fill_null(""))
     for entry in model.learned:
