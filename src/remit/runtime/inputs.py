@@ -15,6 +15,7 @@ from remit.models.confidence import confidence
 from remit.models.reasons import reasons
 from remit.runtime.carry import Carried
 from remit.runtime.cycle import Inputs
+from remit.runtime.errors import WorkspaceError
 from remit.runtime.settings import Settings
 from remit.runtime.stood import taking_part
 from remit.runtime.told import MARK, not_come_back, still_open, with_opt_outs
@@ -105,6 +106,7 @@ def assemble(
     segment (`segments.MEMBERS`), `drift` what that of the models asks for (`watching.asked`)."""
     settings, loads, features = config.settings, source.loads(now), seen.features
     products = source.state("products", now).filter("own")
+    _check_currency(products, settings)
     consent, inquiries = source.state("consent", now), source.read("inquiries", now)
     if carried.told is not None:
         consent = with_opt_outs(consent, carried.told.opt_outs, settings.channels)
@@ -150,6 +152,14 @@ def assemble(
         standing=taking_part(carried.standing, config.charters, now),
         own=carried.own,
     )
+
+
+def _check_currency(products: pl.DataFrame, settings: Settings) -> None:
+    strange = products.filter(pl.col("currency") != settings.currency).select("product", "currency").sort("product")
+    if strange.height:
+        faults = [f"`{product}` is worth so much in {currency}" for product, currency in strange.iter_rows()]
+        do = f"Say all values in {settings.currency}, the workspace's currency: nothing is converted."
+        raise WorkspaceError("values in several currencies are not added up", where="feed `products`", faults=faults, do=do)
 
 
 def most_touches(config: Config) -> int:
