@@ -264,13 +264,12 @@ def test_a_workspace_that_is_not_one_says_so(tmp_path: Path) -> None:
 
 
 def test_values_in_two_currencies_are_not_added_up(workspace: Workspace) -> None:
-    before = kinds(workspace)
     row = "product,brand,basket,own,outcome,value_minor,currency,valid_from\nalpha,Alpha,basket-1,true,trx,4000,EUR,2026-01-12T00:00:00Z\n"
     path = workspace.feeds / "products" / "dearer.csv"
     path.write_text(row)
     with pytest.raises(WorkspaceError, match="values in several currencies are not added up") as raised:
         run_cycle(workspace, 1, quiet)
     assert raised.value.faults == ("`alpha` is worth so much in EUR",)
-    assert kinds(workspace) == before
+    assert [cycle for cycle, kind in kinds(workspace) if kind in ("cycle", "acted")][-1] == "cycle-0002"
     (workspace.feeds / "products" / "mended.csv").write_text(row.replace("EUR", "USD").replace("2026-01-12", "2026-01-13"))
     assert run_cycle(workspace, 1, quiet).result is not None
