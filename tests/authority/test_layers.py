@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remit.authority import AuthorityError, Layer, Table, authorize, judge, load_table
+from remit.authority import AuthorityError, Layer, Table, authorize, judge, leaving, load_table
 from remit.terms.facts import FACTS, Kind
 from remit.terms.instants import parse_instant
 from remit.terms.people import Person
@@ -94,6 +94,13 @@ def test_a_row_reads_a_threshold_by_name_and_decides_as_if_its_value_stood_there
     assert table.rules[1].condition == loaded().rules[1].condition
     for value in (100_500_000, 100_500_001):
         assert authorize(facts(value=value), table).ruling == authorize(facts(value=value), loaded()).ruling
+
+
+def test_who_owns_a_threshold_or_an_obligation_and_leaves_is_told() -> None:
+    both = load_table(WITH_THRESHOLD + OBLIGED[len(TABLE) :], PEOPLE_NOW, FACTS, 0)
+    people = {**PEOPLE_NOW, "carer": Person("carer", frozenset({"compliance", "medical"}), until=50)}
+    found = {each.who: each.of for each in leaving(both, [], people, 0, 100)}
+    assert {"obligation `isi`", "threshold `big_step`"} <= set(found["carer"])
 
 
 def test_a_table_knows_when_it_will_read_otherwise_by_itself() -> None:

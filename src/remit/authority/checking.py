@@ -194,17 +194,23 @@ def _gap(search: Search, charter: Charter, channel: str, product: str) -> Gap | 
 
 
 def leaving(table: Table, charters: Iterable[Charter], people: People, now: int, within: int) -> list[Leaving]:
-    """Owners of rows, limits and charters whose standing is over at `now` or ends `within` so many microseconds, and roles that nobody will then hold, whose
-    yes rows ask for; those who leave first come first."""
+    """Owners of the table, of all that it says and of charters whose standing is over at `now` or ends `within` so many microseconds, and roles that nobody
+    will then hold, whose yes rows and guards ask for; those who leave first come first."""
     of: dict[str, list[str]] = {}
     owned = [("the table", table.owner), *((f"row `{rule.id}`", rule.owner) for rule in table.rules)]
     owned += [(f"limit `{limit.id}`", limit.owner) for limit in table.limits]
-    for what, owner in [*owned, *((f"exploration `{row.id}`", row.owner) for row in table.exploration)]:
+    owned += [(f"exploration `{row.id}`", row.owner) for row in table.exploration]
+    owned += [(f"obligation `{duty.id}`", duty.owner) for duty in table.obligations]
+    owned += [(f"guard `{guard.id}`", guard.owner) for guard in table.guards]
+    for what, owner in [*owned, *((f"threshold `{each.name}`", each.owner) for each in table.thresholds)]:
         of.setdefault(owner, []).append(what)
     for charter in charters:
         of.setdefault(charter.owner, []).append(f"charter `{charter.agent}`")
     ends = {person: until for person in of if (until := people[person].until) is not None}
-    asked = {role: [f"row `{rule.id}`" for rule in table.rules if role in rule.roles] for rule in table.rules for role in rule.roles}
+    asked: dict[str, list[str]] = {}
+    for what, roles in [*((f"row `{rule.id}`", rule.roles) for rule in table.rules), *((f"guard `{guard.id}`", guard.roles) for guard in table.guards)]:
+        for role in roles:
+            asked.setdefault(role, []).append(what)
     for role, rows in asked.items():
         holders = [person for person in people.values() if role in person.roles]
         if holders and all(person.until is not None for person in holders):
