@@ -16,6 +16,7 @@ from remit.runtime.standing import deliverer, take_place
 from remit.runtime.workspace import Config, Workspace, config_texts, read_config
 from remit.terms.encoding import MICRO
 from remit.terms.instants import HOUR, format_instant
+from remit.terms.proposals import Proposal
 from tests.runtime.conftest import amended, quiet
 from tests.runtime.test_between import free, rules
 from tests.runtime.test_rederiving import LABEL, ask
@@ -47,6 +48,10 @@ def by_the_machine(workspace: Workspace) -> Workspace:
 def place(workspace: Workspace, hand: Hand) -> Iterator[tuple[Clerk, Config]]:
     with closing(open_ledger(workspace.ledger, entropy=os.urandom)) as ledger:
         yield take_place(workspace, ledger, hand, 1)
+
+
+def proposal(hcp: str) -> Proposal:
+    return Proposal(hcp, "email", "email", "alpha", None, "promotional", "promotional", 1, MICRO, None, mandatory=False)
 
 
 def cycled(workspace: Workspace) -> int:
@@ -130,25 +135,42 @@ def test_a_consent_that_ends_holds_no_longer_than_it_says(ticking: Workspace) ->
     (ticking.feeds / "consent" / "ends.csv").write_text("hcp_id,channel,purpose,status,valid_from,valid_to,received_at\n" + "\n".join(lines) + "\n")
     with closing(open_ledger(ticking.ledger, entropy=os.urandom)) as ledger:
         load_feeds(ticking, config, ledger, hand.at, os.urandom)
-    with place(ticking, hand) as (clerk, _):
-        assert clerk.standing.until == ends
+    with place(ticking, hand) as (clerk, config):
         (before,) = ask(clerk, [first])
         assert before.disposition == "chosen"
-        hand.at = ends - 1_000_000
-        with place(ticking, hand) as (later, _):
-            assert later.standing.until == ends
+        hand.at = ends - 1
+        assert clerk.standing.single.facts(proposal(first), hand.at)["consent"] == "opt_in"
         hand.at = ends
-        with pytest.raises(Renewed):
-            ask(clerk, [second])
-        with pytest.raises(Renewed):
-            clerk.act(deliverer(ticking, config))
-    with place(ticking, hand) as (clerk, config):  # within a minute of the place before, and yet another
-        assert clerk.standing.until is None or clerk.standing.until > ends
+        assert clerk.act(deliverer(ticking, config)) == (0, 1)
         (after,) = ask(clerk, [second])
         assert after.payload is not None
-        assert (after.disposition, after.payload["context"]["facts"]["consent"]) == ("forbidden", None)
-        assert clerk.act(deliverer(ticking, config)) == (0, 1)
+        assert (after.disposition, after.payload["context"]["facts"]["consent"]) == ("forbidden", None), held
     assert [each["differs"] for each in commands.replay(ticking.root, LABEL, 1, quiet)["between"]] == [[]]
+
+
+def test_a_place_is_over_once_what_the_warehouse_says_begins_or_ends_but_is_good_for_a_minute(ticking: Workspace) -> None:
+    hand = Hand(cycled(ticking) + 2 * HOUR)
+    with place(ticking, hand) as (clerk, config):
+        state = clerk.standing.single.known.hcp
+    ends = [hand.at + after for after in (HOUR, 30_000_000)]
+    lines = [f"R1,T1,{hcp},field,alpha,true,{format_instant(hand.at - HOUR)},{format_instant(end)}" for hcp, end in zip(state["hcp_id"][:2], ends, strict=True)]
+    header = "rep_id,territory,hcp_id,sales_force,product,exclusive,valid_from,valid_to"
+    for number, expected in ((1, ends[0]), (2, hand.at + 60_000_000)):
+        (ticking.feeds / "alignments" / f"{number}.csv").write_text("\n".join([header, *lines[:number]]) + "\n")
+        with closing(open_ledger(ticking.ledger, entropy=os.urandom)) as ledger:
+            load_feeds(ticking, config, ledger, hand.at, os.urandom)
+        with place(ticking, hand) as (clerk, _):
+            assert clerk.standing.until == expected
+    hcp, *_ = free(clerk)
+    with place(ticking, hand) as (clerk, _):
+        assert not clerk.over()
+        hand.at += 60_000_000
+        assert clerk.over()
+        with pytest.raises(Renewed):
+            ask(clerk, [hcp])
+    with place(ticking, hand) as (clerk, _):  # within a minute of the place before, and yet another
+        assert clerk.standing.until is not None
+        assert clerk.standing.until == ends[0]
 
 
 def test_a_table_comes_into_force_when_it_says_for_a_worker_that_has_its_place(ticking: Workspace) -> None:

@@ -222,6 +222,26 @@ def test_a_visit_that_a_decision_asked_for_is_counted_with_that_and_one_that_nam
         named = [event(clerk, hcp, "visited", key, **said, decision=own) for hcp, key in ((first["hcp_id"], "a"), (second["hcp_id"], "b"))]
         taken = tell(clerk, *named, event(clerk, first["hcp_id"], "visited", "c", **said, decision="cycle-0001/999999"), agent=agent)
         assert [ledger.entry(each.entry).body["counts"] for each in taken if isinstance(each, Taken)] == [False, True, True]
+        again = tell(clerk, event(clerk, first["hcp_id"], "visited", "d", **said, decision=own), agent=agent)
+        assert [ledger.entry(each.entry).body["counts"] for each in again if isinstance(each, Taken)] == [True], "one contact was asked for, and two were made"
+
+
+def test_a_visit_that_a_decision_between_cycles_asked_for_is_counted_with_that(workspace: Workspace) -> None:
+    with desk(workspace) as (clerk, _, config, ledger):
+        hcp, other, *_ = free(clerk)
+        done, waits = one(clerk, config, asked(clerk, hcp, "a")), one(clerk, config, asked(clerk, other, "b"))
+        named = {of.entry: f"{clerk.standing.label}/{of.body['number']}" for of in (done, waits)}
+        said = {"channel": "email", "product": "alpha"}
+        before = tell(clerk, event(clerk, hcp, "attended", "a", **said, decision=named[done.entry]))
+        assert clerk.act(deliverer(workspace, config)) == (2, 0)
+        after = tell(
+            clerk,
+            event(clerk, hcp, "attended", "b", **said, decision=named[done.entry]),
+            event(clerk, hcp, "attended", "c", **said, decision=named[done.entry]),
+            event(clerk, other, "attended", "d", channel="call", product="alpha", decision=named[waits.entry]),
+        )
+        counts = [ledger.entry(each.entry).body["counts"] for each in [*before, *after] if isinstance(each, Taken)]
+        assert counts == [True, False, True, True]  # not handed over yet; it; a second; through another channel
 
 
 def test_what_is_said_with_an_opt_out_is_not_written_in_the_clear(workspace: Workspace) -> None:

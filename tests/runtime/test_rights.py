@@ -272,3 +272,20 @@ def test_who_has_left_is_replaced_by_two_who_have_not(workspace: Workspace) -> N
     for path in (workspace.root / "agents").glob("*.yaml"):
         path.write_text(re.sub(r"owner: [a-z-]+", "owner: owner-email", path.read_text()))
     assert table_of(workspace, run_cycle(workspace, 1, quiet).cycle) == draft
+
+
+def test_what_somebody_owned_who_has_left_is_the_table_owners_to_answer_for_and_then_compliances(workspace: Workspace) -> None:
+    """Two people who own something else do not take away what a third had forbidden."""
+    people, table = workspace.root / "people.yaml", workspace.root / "authority.yaml"
+    written = people.read_text()
+    people.write_text(written.replace("mlr-lead: {roles: [mlr]}", "mlr-lead: {roles: [mlr], until: 2026-01-01T00:00:00Z}\nmlr-two: {roles: [mlr]}"))
+    count, rows = table.read_text().count("owner: mlr-lead"), table.read_text()
+    trifle = "  - {id: trifle, when: channel = 'fax', verdict: forbidden, owner: owner-msl, reason: A test.}\n"
+    draft = drafted(workspace, *[("owner: mlr-lead", "owner: owner-email")] * count, ("\nrows:\n", f"\nrows:\n{trifle}"))
+    rules = workspace.root / "invariants.yaml"
+    rules.write_text(rules.read_text().replace("owner: mlr-lead", "owner: owner-email"))
+    told = propose(workspace)
+    assert count > 0, rows
+    assert told["may_approve"] == ["owner-authority", "owner-msl"]
+    assert rights_commands.approve(workspace.root, draft, "owner-msl")["missing"] == ["owner-authority"]
+    assert rights_commands.approve(workspace.root, draft, "owner-authority")["missing"] == []

@@ -409,3 +409,60 @@ def test_lists_that_a_turn_wrote_and_did_not_record_are_taken_back_by_the_next_t
         assert lists
         other.withdraw([("email", answer.id)])
         assert not any(path.exists() for path in lists)
+
+
+def test_a_list_that_somebody_has_changed_keeps_nobody_from_deciding(workspace: Workspace) -> None:
+    done = run_cycle(workspace, 1, quiet)
+    broken = next(path for path in sorted((workspace.out / done.cycle).glob("call-*.csv")))
+    whole = broken.read_bytes()
+    broken.write_bytes(whole.replace(b",", b";") + "\u00e9".encode("latin-1"))
+    told = rights_commands.stop(workspace.root, "channel", "call", "compliance-lead", "a test")
+    rows = pl.read_csv(workspace.out / done.cycle / f"recall-{told['stop']}.csv", infer_schema=False)
+    assert told["recalled"] == rows.height > told["taken_back"] == rows.filter(taken_back="yes").height
+    assert broken.is_file()
+    with place(workspace) as (_, _, ledger):
+        assert len(list(ledger.entries(kind="recall"))) == 1
+    assert run_cycle(workspace, 1, quiet).result is not None
+
+
+def test_what_follows_a_stop_and_cannot_be_done_is_tried_again_and_keeps_nobody_from_deciding(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: Any) -> None:
+        raise WorkspaceError("the disk is full")
+
+    with place(workspace) as (_, _, ledger):
+        name = stopping.begin(ledger, "channel", "email", "compliance-lead", "a test", 1)
+    with monkeypatch.context() as broken:
+        broken.setattr(stopping, "recall", full)
+        with place(workspace) as (_, _, ledger):
+            assert stopping.broken_off(ledger) == [name]
+    with place(workspace) as (_, _, ledger):
+        assert stopping.broken_off(ledger) == []
+
+
+def test_of_two_stops_at_once_neither_brings_back_what_the_other_struck(workspace: Workspace) -> None:
+    done = run_cycle(workspace, 1, quiet)
+    assert done.result is not None
+    lists = {path.name: pl.read_csv(path, infer_schema=False) for path in (workspace.out / done.cycle).glob("call-*.csv")}
+    both = [
+        threading.Thread(target=lambda product=product: rights_commands.stop(workspace.root, "product", product, "compliance-lead", "a test"))
+        for product in ("alpha", "beta")
+    ]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join()
+    assert any(set(rows["product"]) >= {"alpha", "beta"} for rows in lists.values())
+    left = [pl.read_csv(path, infer_schema=False) for path in (workspace.out / done.cycle).glob("call-*.csv")]
+    assert not any(rows.filter(pl.col("product").is_in(["alpha", "beta"])).height for rows in left)
+    assert list((workspace.out / done.cycle).glob(".*.struck")) == []
+
+
+def test_a_stop_is_in_force_where_it_cannot_be_read_who_is_on_file(workspace: Workspace) -> None:
+    for path in (workspace.warehouse / "hcp").glob("*.parquet"):
+        path.write_bytes(b"no parquet")
+    told = rights_commands.stop(workspace.root, "hcp", "H0000002", "compliance-lead", "a test")
+    assert (told["on_file"], told["stop"]) == (None, "stop-0001")
+
+
+def test_content_of_any_name_that_a_feed_may_give_it_is_stopped(workspace: Workspace) -> None:
+    assert rights_commands.stop(workspace.root, "content", "Alpha leaflet (v2), \u00fcber uns", "compliance-lead", "a test")["stop"] == "stop-0001"

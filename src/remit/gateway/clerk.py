@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 from remit.authority import Table
@@ -63,7 +64,8 @@ class Clerk:
 
     `fresh` is the tally of what was known when `standing` was taken. `gate` is held during every turn, and ends by itself: whoever plans a cycle holds it
     against the clerks. `clock` tells UTC microseconds of the workspace, `wall` those of the machine, where they are not the same; while the clock stands before
-    what is recorded, nothing is decided. `mend` takes back files that nobody recorded, `finish` does what follows a stop that a guard has made.
+    what is recorded, nothing is decided. `mend` takes back files that nobody recorded, `finish` does what follows a stop that a guard has made. `over` says
+    whether what is known was derived from files that have changed since.
     """
 
     def __init__(
@@ -76,8 +78,9 @@ class Clerk:
         wall: Callable[[], int] | None = None,
         mend: Callable[[], None] | None = None,
         finish: Callable[[str], None] | None = None,
+        over: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.standing = standing
+        self.standing, self._written = standing, over
         self._ledger, self._gate, self._clock, self._mend, self._finish = ledger, gate, clock, mend, finish
         self.wall = wall or clock
         self._fresh, self._tally, self._behind = fresh, fresh(), True
@@ -142,12 +145,25 @@ class Clerk:
             held = self._most[charter.agent] = charter, most_standing(charter, self.standing)
         return held[1]
 
-    def handed_over(self, decision: str, hcp_id: str) -> bool:
-        """Whether a decision, as lists name it, is one about this HCP that was handed over."""
+    def handed_over(self, decision: str, hcp_id: str, ref: bytes, channel: str, product: str) -> int | None:
+        """The entry of a decision, as lists name it, if it is one of the last cycle or since, about this HCP, channel and product, and was handed over."""
         label, _, number = decision.rpartition("/")
-        about = self._ledger.entries(kind="action", cycle=label, hcp_id=hcp_id)
-        found = {action.seq for action in about if action.payload is not None and action.payload["number"] == int(number)}
-        return bool(found) and any(found & set(acted.body["actions"]) for acted in self._ledger.entries(kind="acted", cycle=label))
+        if label == self.standing.label:
+            about = (self._tally.given[name] for name in self._tally.about.get(ref, ()))
+            said = ((given.entry, given.number, given.disposition == "acted", given.channel, given.product) for given in about)
+        elif label == self.standing.cycle:
+            done = self._handed
+            actions = ((each.seq, each.payload) for each in self._ledger.entries(kind="action", cycle=label, hcp_id=hcp_id) if each.payload is not None)
+            said = ((seq, of["number"], seq in done, of["proposal"]["channel"], of["proposal"]["product"]) for seq, of in actions)
+        else:
+            return None
+        return next((entry for entry, *rest in said if rest == [int(number), True, channel, product]), None)
+
+    @cached_property
+    def _handed(self) -> frozenset[int]:
+        """What of the last cycle was handed over when this clerk first asked."""
+        acted = self._ledger.entries(kind="acted", cycle=self.standing.cycle)
+        return frozenset(int(seq) for entry in acted for seq in entry.body["actions"])
 
     def may_see(self, charter: Charter, asked: Asked) -> bool:
         """Whether the charter lets its agent speak of this HCP: one who is served with one of its products."""
@@ -249,6 +265,11 @@ class Clerk:
             tally.take([Fresh(number, entry.kind, None, json.loads(canonical(entry.body))) for number, entry in zip(numbers, entries, strict=True)])
             return len(cleared), len(refused)
 
+    def over(self, now: int | None = None) -> bool:
+        """Whether what is known must be taken anew: at `now` (None: by the clock) its time is over, or files that it was derived from have changed."""
+        until = self.standing.until
+        return self._written() or (until is not None and (self._clock() if now is None else now) >= until)
+
     def waits(self) -> bool:
         """Whether others have recorded something that is not counted yet."""
         return self._ledger.size > self._tally.seq
@@ -271,7 +292,7 @@ class Clerk:
                     if self._tally.renewed:
                         raise Renewed
                     now = steady(self._clock(), self._tally.latest)
-                    if self.standing.until is not None and now >= self.standing.until:
+                    if self.over(now):
                         raise Renewed
                     stops = self._guarded(turn, self._tally, now)
                     yield turn, self._tally, now

@@ -27,17 +27,20 @@ class Noted:
 @dataclass(slots=True)
 class Engaged:
     """Events by id, with the ids of the decisions that came of each (`decided`); and by the HCP's reference, of those that are not in what is known,
-    the (channel, purpose) that HCPs have opted out of, None for any, and the products that they have asked about."""
+    the (channel, purpose) that HCPs have opted out of, None for any, and the products that they have asked about; `visited` are the entries of decisions
+    whose contact was reported."""
 
     noted: dict[str, Noted] = field(default_factory=dict)
     decided: dict[str, list[str]] = field(default_factory=dict)
     opted_out: dict[bytes, set[tuple[str | None, str | None]]] = field(default_factory=dict)
     inquiries: dict[bytes, list[tuple[str, int]]] = field(default_factory=dict)
+    visited: set[int] = field(default_factory=set)
 
     def take(self, entry: Fresh, *, new: bool) -> None:
         """Takes in an event's entry; `new`: it is not in what is known."""
         body = entry.body
         self.noted[body["id"]] = Noted(body["id"], body["agent"], body["said"], entry.seq, int(body["at"]))
+        self.visited |= {int(body["of"])} if "of" in body else set()
         if entry.hcp is None or not new:
             return
         if body["kind"] == OPT_OUT:

@@ -199,17 +199,18 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def event_entry(event: Event, name: str, charter: Charter, standing: Standing, received: int, now: int, *, known: bool) -> Entry:
+def event_entry(event: Event, name: str, charter: Charter, standing: Standing, received: int, now: int, asked_for: int | None = None) -> Entry:
     """The entry that records an event at `now`, received by the machine's clock at `received`. What was not named is, of an opt-out, everything, and else of
-    the reporter's purpose. `known`: the decision that it names was handed over, so that its contact counts already."""
+    the reporter's purpose. `asked_for` is the entry of the decision that asked for it, whose contact counts already."""
     out = event.kind == OPT_OUT
     product = event.product if event.product in charter.products else None  # an opt-out is read whatever it says; what it says is not written in the clear
     channel = event.channel if event.channel in standing.channels else None
     purpose = event.purpose if out or event.purpose else "medical" if event.kind == INQUIRY else charter.purpose
     happened = now if out and not 0 < event.occurred_at <= now else min(event.occurred_at, now)
     said = {"id": name, "agent": charter.agent, "said": event.digest(standing.secret), "kind": event.kind, "occurred_at": happened, "at": now}
-    counts = event.kind in CONTACTS and not known
+    counts = event.kind in CONTACTS and asked_for is None
     body = {**said, "channel": channel, "product": product, "purpose": purpose, "counts": counts, "clock": {"received": received}}
+    body |= {} if asked_for is None else {"of": asked_for}
     payload = {"hcp_id": event.hcp_id, "key": event.key, "content_id": event.content_id, "decision": event.decision, "text": event.text}
     return Entry("event", EVENT, body, event.hcp_id, payload)
 

@@ -15,7 +15,7 @@ from remit.gateway.errors import GatewayError
 from remit.gateway.rest import _body, _json, _Shape, routing
 from remit.gateway.verbs import Refused
 
-_Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:/\-]{1,128}$")]
+_Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
 _Words = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _Text = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]*$")]
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")

@@ -8,7 +8,7 @@ from typing import Any
 from remit.authority import authorize
 from remit.gateway.between import Asked, rent_of
 from remit.gateway.clerk import Answer, Clerk
-from remit.gateway.engaged import OPT_OUT, Noted, opted_out
+from remit.gateway.engaged import CONTACTS, OPT_OUT, Noted, opted_out
 from remit.gateway.errors import GatewayError
 from remit.gateway.events import Event, event_entry, fault
 from remit.gateway.queue import refusal
@@ -47,14 +47,16 @@ def report(clerk: Clerk, told: Sequence[Arrived]) -> list[Taken | GatewayError]:
     reach, or does not make sense, is that event's `GatewayError` alone. Raises `Renewed`, `LedgerError`."""
     with clerk.turn() as (turn, tally, now):
         standing = clerk.standing
-        seen = {each.event.hcp_id for each in told if standing.single.serves(each.event.hcp_id, each.charter.products)}
+        seen = {each.event.hcp_id for each in told if standing.single.serves(each.event.hcp_id, _charter(clerk, each).products)}
         refs = turn.refs(seen)
         fresh: dict[str, tuple[Entry, int]] = {}
         found: list[tuple[str, Arrived] | GatewayError] = []
+        named = set(tally.engaged.visited)
         for each in told:
             event, name = each.event, each.event.name(standing.secret, each.charter.agent, each.received)
+            charter = _charter(clerk, each)
             said = tally.engaged.noted[name].said if name in tally.engaged.noted else fresh[name][0].body["said"] if name in fresh else None
-            wrong = fault(event, each.charter, standing, now)
+            wrong = fault(event, charter, standing, now)
             if event.hcp_id not in seen:
                 found.append(_unseen(each))
             elif said is not None and said != event.digest(standing.secret):
@@ -63,13 +65,27 @@ def report(clerk: Clerk, told: Sequence[Arrived]) -> list[Taken | GatewayError]:
                 found.append(wrong)
             else:
                 if said is None:
-                    known = event.decision is not None and clerk.handed_over(event.decision, event.hcp_id)
-                    fresh[name] = event_entry(event, name, each.charter, standing, each.received, now, known=known), len(fresh)
+                    of = _asked_for(clerk, event, refs[event.hcp_id]) if event.kind in CONTACTS else None
+                    entry = event_entry(event, name, charter, standing, each.received, now, None if of in named else of)
+                    fresh[name] = entry, len(fresh)
+                    named |= set() if of is None else {of}
                 found.append((name, each))
         events = [entry for entry, _ in fresh.values()]
         _record(clerk, turn.append, turn.size, tally, [*events, *_refused(events, refs, tally, now)], refs)
         noted = tally.engaged.noted
         return [each if isinstance(each, GatewayError) else _taken(noted[each[0]], each[1], refs) for each in found]
+
+
+def _charter(clerk: Clerk, arrived: Arrived) -> Charter:
+    """The charter as it is: it may have changed while the event waited. Of an agent that has none any more, the one it came with: an opt-out is taken."""
+    return clerk.standing.charters.get(arrived.charter.agent, arrived.charter)
+
+
+def _asked_for(clerk: Clerk, event: Event, ref: bytes) -> int | None:
+    """The entry of the decision that asked for a contact, if it was handed over."""
+    if event.decision is None or event.channel is None or event.product is None:
+        return None
+    return clerk.handed_over(event.decision, event.hcp_id, ref, event.channel, event.product)
 
 
 def preferred(clerk: Clerk, offers: Iterable[tuple[Proposal, Taken]]) -> tuple[list[tuple[Charter, Asked]], list[Mapping[str, Any]]]:

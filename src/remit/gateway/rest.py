@@ -4,7 +4,7 @@ import asyncio
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from re import findall
+from re import findall, sub
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -241,7 +241,8 @@ def _no_token(refused: Refused) -> Response:
     """As clients of OAuth read it (RFC 6749, section 5.2)."""
     code = refused.title if refused.title in _CODES else "invalid_request" if refused.status < 429 else "temporarily_unavailable"
     headers = {**refused.headers, "Cache-Control": "no-store", **({"WWW-Authenticate": "Basic"} if refused.status == 401 else {})}
-    return Response(_ENCODE(NoToken(code, refused.detail)), refused.status, headers, _JSON)
+    words = sub(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]+", " ", refused.detail)  # the characters that the section allows
+    return Response(_ENCODE(NoToken(code, words)), refused.status, headers, _JSON)
 
 
 def _described(shape: _Shape, path: str) -> dict[str, Any]:

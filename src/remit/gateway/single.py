@@ -4,6 +4,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import polars as pl
+
 from remit.gateway.facts import FEED_AGES, OF_HCP, Contact, Known, content_of, open_inquiries
 from remit.terms.charters import Charter
 from remit.terms.instants import DAY, FOREVER, HOUR
@@ -26,7 +28,9 @@ class Single:
         self._held = frozenset(known.held)
         self._channel_held = frozenset(known.channel_held.select("hcp_id", "channel").iter_rows())
         self._cover = _keyed(known.cover.select("hcp_id", "product", "channel", "rep_id", "territory").iter_rows())
-        self._consent = {row[:3]: row[3] for row in known.consent.select("hcp_id", "channel", "purpose", "status").iter_rows()}
+        ends = known.consent["valid_to"] if "valid_to" in known.consent.columns else pl.lit(FOREVER, pl.Int64)
+        said = known.consent.select("hcp_id", "channel", "purpose", "status", valid_to=ends).with_columns(pl.col("valid_to").fill_null(FOREVER))
+        self._consent = _keyed(said.iter_rows())
         self._content = _keyed(content_of(known).select("content_id", "product", "channel", "valid_to", *_OF_CONTENT).iter_rows())
         self._inquiries = {row[:2]: row[2] for row in open_inquiries(known.inquiries, known.now).iter_rows()}
         self._scores = {row[:2]: row[2:] for row in known.scores.select("hcp_id", "product", "lead_score", "rx_at", "rx_loaded_at").iter_rows()}
@@ -42,6 +46,11 @@ class Single:
         """Who covers the HCP for a product in a channel, and in which territory."""
         rep, territory = self._cover.get((hcp_id, product, channel), (None, None))
         return rep, territory
+
+    def _consents(self, hcp: str, channel: str, purpose: str, now: int) -> str | None:
+        """The status in force; of one that has ended since what is known was taken, nothing: there may be thousands that do, each at an instant of its own."""
+        status, ends = self._consent.get((hcp, channel, purpose), (None, FOREVER))
+        return status if now < ends or status == "opt_out" else None
 
     def contacts(self, hcp_id: str) -> Sequence[Contact]:
         """Every contact with the HCP, by when it was."""
@@ -82,7 +91,7 @@ class Single:
             "hcp_stopped": stopped or hcp in self._stopped,
             "aligned": (hcp, proposal.product, proposal.channel) in self._cover,
             "territory": self.covered(hcp, proposal.product, proposal.channel)[1],
-            "consent": self._consent.get((hcp, proposal.channel, proposal.purpose)),
+            "consent": self._consents(hcp, proposal.channel, proposal.purpose, now),
             "content_channel": content is not None,
             "content_expires_h": (content[0] - now) // HOUR if content is not None and content[0] < FOREVER else None,
             **dict(zip(_OF_CONTENT, (None, None, None) if content is None else content[1:], strict=True)),

@@ -27,7 +27,7 @@ _NOTHING: Mapping[str, int] = MappingProxyType({})
 @dataclass(slots=True)
 class Given:
     """What an agent was answered: its proposal's id, what became of it, and the digest of what it asked. `stood`: it stood, and a cycle chose it, which
-    counts in what is known."""
+    counts in what is known; `number`: by which lists name it among those between cycles."""
 
     id: str
     agent: str
@@ -42,6 +42,7 @@ class Given:
     product: str = ""
     purpose: str = ""
     stood: bool = False
+    number: int = -1
 
     @property
     def made(self) -> Made:
@@ -222,7 +223,7 @@ def _given(entry: Fresh, disposition: str) -> Given:
     body = entry.body
     agent, channel, product, purpose = (intern(str(body.get(name, ""))) for name in ("agent", "channel", "product", "purpose"))  # few, and held once
     said = (body["id"], agent, disposition, body["asked"], entry.seq, int(body["at"]), channel)
-    return Given(*said, body.get("deadline"), body.get("uses", _NOTHING), entry.hcp, product, purpose)
+    return Given(*said, body.get("deadline"), body.get("uses", _NOTHING), entry.hcp, product, purpose, number=int(body.get("number", -1)))
 
 
 def _acted(tally: Tally, entry: Fresh) -> None:

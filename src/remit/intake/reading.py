@@ -73,11 +73,11 @@ def in_force(rows: pl.DataFrame, table: str, as_of: int) -> pl.DataFrame:
     return latest.select(list(_schema(table))).sort(kind.entity, maintain_order=True)
 
 
-def turns(warehouse: Path, tables: Collection[str], as_of: int, *, only: Collection[str] | None = None) -> int | None:
-    """The first instant after `as_of` at which the state of a dimension among `tables` changes by itself: a row begins or ends, or is held to be received by
-    then. Raises `IntakeError`."""
-    at = ("valid_from", "valid_to", "received_at")
-    scans = [pl.scan_parquet(rows_path(warehouse, segment)).select(at) for table in tables for segment in segments_of(warehouse, table, only)]
+def turns(warehouse: Path, table: str, as_of: int, *, only: Collection[str] | None = None, ends: bool = True) -> int | None:
+    """The first instant after `as_of` at which the state of a dimension changes by itself: a row begins, ends (where `ends` are asked for), or is held to be
+    received by then. Raises `IntakeError`."""
+    at = ("valid_from", "received_at", "valid_to")[: 3 if ends else 2]
+    scans = [pl.scan_parquet(rows_path(warehouse, segment)).select(at) for segment in segments_of(warehouse, table, only)]
     if not scans:
         return None
     after = (pl.col(name).filter(pl.col(name) > as_of).min() for name in at)

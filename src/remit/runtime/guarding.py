@@ -47,7 +47,7 @@ def trip(workspace: Workspace, ledger: Ledger, config: Config, table: Table, now
         ledger.settle()
         names.append(name)
     for name in stopping.broken_off(ledger):
-        stopping.finish(workspace, ledger, config, name, now)
+        stopping.follow(workspace, ledger, config, name, now)
     return names
 
 

@@ -106,7 +106,6 @@ def assemble(
     segment (`segments.MEMBERS`), `drift` what that of the models asks for (`watching.asked`)."""
     settings, loads, features = config.settings, source.loads(now), seen.features
     products = source.state("products", now).filter("own")
-    _check_currency(products, settings)
     consent, inquiries = source.state("consent", now), source.read("inquiries", now)
     if carried.told is not None:
         consent = with_opt_outs(consent, carried.told.opt_outs, settings.channels)
@@ -154,8 +153,9 @@ def assemble(
     )
 
 
-def _check_currency(products: pl.DataFrame, settings: Settings) -> None:
-    strange = products.filter(pl.col("currency") != settings.currency).select("product", "currency").sort("product")
+def check_currency(source: Source, settings: Settings, now: int) -> None:
+    """Raises `WorkspaceError` where values are said in another currency than the workspace's."""
+    strange = source.state("products", now).filter("own").filter(pl.col("currency") != settings.currency).select("product", "currency").sort("product")
     if strange.height:
         faults = [f"`{product}` is worth so much in {currency}" for product, currency in strange.iter_rows()]
         do = f"Say all values in {settings.currency}, the workspace's currency: nothing is converted."

@@ -181,6 +181,7 @@ class Office:
                 begun = asks  # what is known is taken anew, and they are asked again
             if monotonic() - settled > _SETTLE_S or ended:
                 self._settle()
+                self._look()
                 settled = monotonic()
             if ended and begun is None and not self._due():
                 return
@@ -287,6 +288,11 @@ class Office:
         for _, future in asks:
             if not future.done():
                 future.set_exception(WorkspaceError(f"nothing can be decided now: {self.trouble}", do="Ask again later, with the same key."))
+
+    def _look(self) -> None:
+        """Whether what is known is over, though nobody asks for a decision: others read it."""
+        if self._place is not None and self._place.clerk.over():
+            self._stale = True
 
     def _settle(self) -> None:
         if self._place is None:

@@ -47,7 +47,7 @@ def who(result: dict[str, Any]) -> None:
 def stop(result: dict[str, Any]) -> None:
     """What was stopped, and what became of what was under way."""
     line(f"{result['stop']}: {_scope(result)} is stopped. {result['refused']} that waited for a person are refused.")
-    if not result["on_file"]:
+    if result["on_file"] is False:
         line("  ! Nobody of this id is on file: check it. The stop holds should somebody come to be.")
     _at_fault(result)
     if result["recalled"]:

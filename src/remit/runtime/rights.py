@@ -134,18 +134,36 @@ def history(records: Records) -> list[dict[str, Any]]:
 
 
 def may_approve(config: Config, found: list[Change], old: Table, proposer: str, now: int) -> list[str]:
-    """Those who may say yes: the table's owner, the owners of what changes, and where all of it is the proposer's, those in the role beside."""
-    owners = {old.owner, *(change.owner for change in found)} - {proposer}
-    able = {owner for owner in owners if owner in config.people and config.people[owner].active(now)}
-    if not able:
-        able = {name for name, person in config.people.items() if BESIDE in person.roles and person.active(now) and name != proposer}
+    """Those who may say yes: the table's owner, the owners of what changes, and where all of it is the proposer's, or an owner has left and the table's owner
+    cannot stand in, those in the role beside."""
+    able = {owner for owner in (old.owner, *(change.owner for change in found)) if _active(config, owner, now)} - {proposer}
+    if not able or (any(not _active(config, change.owner, now) for change in found) and not _stands_in(config, old, proposer, now)):
+        able |= {name for name, person in config.people.items() if BESIDE in person.roles and person.active(now) and name != proposer}
     return sorted(able)
 
 
+def _active(config: Config, person: str, now: int) -> bool:
+    return person in config.people and config.people[person].active(now)
+
+
+def _stands_in(config: Config, old: Table, proposer: str, now: int) -> bool:
+    """Whether the table's owner answers for what those owned who have left."""
+    return _active(config, old.owner, now) and old.owner != proposer
+
+
 def _missing(config: Config, found: list[Change], old: Table, proposer: str, given: list[str], now: int) -> list[str]:
-    """Whose yes is missing: nobody's once the table's owner said it, or all who own what changes beside the proposer and are still on file."""
-    owners = {change.owner for change in found if change.owner in config.people and config.people[change.owner].active(now)}
-    return [] if old.owner in given else sorted(owners - {proposer, *given})
+    """Whose yes is missing: nobody's once the table's owner said it, or all who own what changes beside the proposer. For whoever has left the table's owner
+    answers; where that one has left too, or proposes, somebody in the role beside."""
+    if old.owner in given:
+        return []
+    owners = {change.owner for change in found} - {proposer}
+    missing = {owner for owner in owners if _active(config, owner, now)} - set(given)
+    if any(not _active(config, owner, now) for owner in owners):
+        if _stands_in(config, old, proposer, now):
+            missing.add(old.owner)
+        elif not any(BESIDE in config.people[name].roles for name in given):
+            missing.add(BESIDE)
+    return sorted(missing)
 
 
 def whole(workspace: Workspace, records: Records, config: Config, now: int) -> Table:

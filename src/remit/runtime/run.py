@@ -22,7 +22,7 @@ from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import check_unit, draw, enrolled, stream
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import batch_of, hand_over, inputs_at
-from remit.runtime.inputs import Observed, Warehouse, observe, tables
+from remit.runtime.inputs import Observed, Warehouse, check_currency, observe, tables
 from remit.runtime.living import check_clock
 from remit.runtime.record import SCHEMA, STREAM, action_entries, cycle_entry
 from remit.runtime.settings import Settings
@@ -119,6 +119,7 @@ def _new(workspace: Workspace, config: Config, ledger: Ledger, now: int, threads
     _check(workspace, config, table, ledger, now)
     stage("read the warehouse")
     source = Warehouse(workspace)
+    check_currency(source, settings, now)
     seen, held = observe(source, settings, now), grouping.recorded(ledger, ledger.size)
     trained = training.due(workspace, settings, now, registry.drifted(ledger))
     if trained:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from remit.authority import LEFT_ALONE
-from remit.gateway import CLOCKED, RENEWS, Clerk, Counts, Pending, Renewed, Room, Single, Standing, Tally, between, deliver, histories, lists, steady, take_back
+from remit.gateway import CLOCKED, RENEWS, Clerk, Counts, Pending, Room, Single, Standing, Tally, between, deliver, histories, lists, steady, take_back
 from remit.gateway.credentials import SKEW_S
 from remit.intake import segments, turns
 from remit.ledger import Entry, Ledger, Records
@@ -17,7 +17,7 @@ from remit.runtime.cycle import Inputs
 from remit.runtime.cycles import last_cycle
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import notices, rows_of, standing_inputs, take_back_unrecorded
-from remit.runtime.inputs import STATES
+from remit.runtime.inputs import STATES, Warehouse, check_currency
 from remit.runtime.leases import CLERK_S, WAIT_S, Lease, held
 from remit.runtime.prompting import Prompter
 from remit.runtime.run import present, unfinished
@@ -30,6 +30,8 @@ from remit.terms.proposals import Cleared
 PLACE = "remit.place/1"
 _SAME_US = 60_000_000
 """How old a place may be that is taken again, in microseconds."""
+_LEAST_US = 60_000_000
+"""For how long a place is good at least, however many rows begin and end meanwhile: taking one may itself take minutes."""
 
 
 def take_place(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], threads: int) -> tuple[Clerk, Config]:
@@ -54,13 +56,17 @@ def take_desk(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], th
     now = present(ledger, config.settings, clock)
     config = chartering.held_over(workspace, ledger, rights.governed(workspace, ledger, config, now))
     only = [segment.commitment for segment in segments(workspace.warehouse)]
+    check_currency(Warehouse(workspace, only), config.settings, now)
     if left := stopping.broken_off(ledger):
         with turn(workspace, gate=ledger.gate):
             for name in left:
-                stopping.finish(workspace, ledger, config, name, now)
+                stopping.follow(workspace, ledger, config, name, now)
         upto = ledger.size
     now, upto = _taken_before(workspace, config, ledger, between(cycle), only, now) or (now, upto)
-    placed, until = place_at(workspace, config, ledger, upto, now, only, threads), _until(workspace, config, ledger, only, now)
+    placed, until = place_at(workspace, config, ledger, upto, now, only, threads), None
+    if not config.settings.stepped:
+        loose = _loose(workspace, only, now)
+        until = _first(_exact(config, ledger, now), None if loose is None else max(loose, clock() + _LEAST_US))
     with turn(workspace, gate=ledger.gate):  # a cycle that is being planned counts on a log that stands still
         standing = replace(placed.standing, place=_recorded(workspace, config, ledger, placed, upto, now, only), until=until)
 
@@ -70,9 +76,13 @@ def take_desk(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], th
             among_machines(workspace, ledger.gate, lasts_s=CLERK_S + WAIT_S),
             held(turn_file(workspace), lasts_s=CLERK_S, beats=False, waits_s=WAIT_S) as lease,
         ):
-            if _stamps(workspace) != stamps:
-                raise Renewed  # an opt-out may be among what came, or somebody has left
             yield lease
+
+    def over() -> bool:  # an opt-out may be among what came, or somebody has left
+        try:
+            return _stamps(workspace) != stamps
+        except OSError:  # one is just being replaced
+            return True
 
     def mend() -> None:
         take_back_unrecorded(workspace, ledger)
@@ -80,9 +90,9 @@ def take_desk(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], th
     def finish(name: str) -> None:
         if name.startswith("stop-"):
             with turn(workspace, gate=ledger.gate):
-                stopping.finish(workspace, ledger, config, name, present(ledger, config.settings, clock))
+                stopping.follow(workspace, ledger, config, name, present(ledger, config.settings, clock))
 
-    clerk = Clerk(ledger, standing, placed.fresh, gate, lambda: clock() if not config.settings.stepped else now + 1, clock, mend, finish)
+    clerk = Clerk(ledger, standing, placed.fresh, gate, lambda: clock() if not config.settings.stepped else now + 1, clock, mend, finish, over)
     return clerk, Prompter(placed.inputs), config
 
 
@@ -141,18 +151,24 @@ def _taken_before(workspace: Workspace, config: Config, ledger: Ledger, label: s
         return None
     inputs = last.body["inputs"]
     same = inputs["config"] == keep(workspace, config.texts) and inputs["warehouse"] == list(only)
-    over = _until(workspace, config, ledger, only, int(last.body["now"]))
-    same = same and (over is None or now < over)
+    if not config.settings.stepped:
+        over = _first(_exact(config, ledger, int(last.body["now"])), _loose(workspace, only, int(last.body["now"])))
+        same = same and (over is None or now < over)
     return (int(last.body["now"]), int(inputs["log"])) if same and not ledger.since(int(inputs["log"]), sorted(RENEWS)) else None
 
 
-def _until(workspace: Workspace, config: Config, records: Records, only: Collection[str], now: int) -> int | None:
-    """When what is known at `now` changes by itself, where the clock is the machine's: a row of the warehouse begins or ends, a table comes into force or
-    expires, a person leaves."""
-    if config.settings.stepped:
-        return None
-    found = (rights.coming(records, now), config.read_table(now).turns, turns(workspace.warehouse, STATES, now, only=only))
-    return min((at for at in found if at is not None), default=None)
+def _exact(config: Config, records: Records, now: int) -> int | None:
+    """When people's rights as known at `now` change by themselves: a table comes into force or expires, a row of a pack does, a person leaves."""
+    return _first(rights.coming(records, now), config.read_table(now).turns)
+
+
+def _loose(workspace: Workspace, only: Collection[str], now: int) -> int | None:
+    """When rows of the warehouse, as known at `now`, begin or end by themselves; the end of a consent is looked at with each decision."""
+    return _first(*(turns(workspace.warehouse, table, now, only=only, ends=table != "consent") for table in STATES))
+
+
+def _first(*instants: int | None) -> int | None:
+    return min((at for at in instants if at is not None), default=None)
 
 
 def _recorded(workspace: Workspace, config: Config, ledger: Ledger, placed: Placed, upto: int, now: int, only: Sequence[str]) -> int:

@@ -1,5 +1,6 @@
 """Stops in a workspace: recorded in the ledger, in force from that entry on, and ended by two people."""
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,11 +17,13 @@ from remit.runtime.carry import unsettled
 from remit.runtime.errors import NotAllowedError, WorkspaceError
 from remit.runtime.recalling import recall
 from remit.runtime.workspace import Config, Workspace
+from remit.terms.errors import RemitError
 
 HOLD, START, RECALL = "remit.hold/1", "remit.start/1", "remit.recall/1"
 MADE = ("stop", "hold", "downgrade")
 """Entries that a start ends."""
-NAME = re.compile(r"[A-Za-z0-9_.:/\-]{1,128}")
+NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+_LOG = logging.getLogger("remit.stops")
 
 
 def applied(config: Config, records: Records, upto: int) -> Config:
@@ -55,13 +58,18 @@ def stop(workspace: Workspace, ledger: Ledger, config: Config, scope: str, of: s
     """Stops `of` in `scope`, and does what follows: as `check`, `begin` and `finish`."""
     check(ledger, config, owner_in_force(workspace, ledger, config, now), scope, of, by, now)
     name = begin(ledger, scope, of, by, reason, now)
-    told = {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason, "on_file": on_file(workspace, scope, of, now)}
-    return {**told, **finish(workspace, ledger, config, name, now)}
+    told = {"stop": name, "scope": scope, "of": of, "by": by, "reason": reason}
+    done = finish(workspace, ledger, config, name, now)
+    return {**told, **done, "on_file": on_file(workspace, scope, of, now)}
 
 
-def on_file(workspace: Workspace, scope: str, of: str, now: int) -> bool:
-    """Whether an HCP who is stopped is known; of other scopes what there is was checked."""
-    return scope != "hcp" or read(workspace.warehouse, "hcp", now, columns=["hcp_id"], hcps=[of]).height > 0
+def on_file(workspace: Workspace, scope: str, of: str, now: int) -> bool | None:
+    """Whether an HCP who is stopped is known (None: that cannot be read, and the stop is in force all the same); of other scopes what there is was checked."""
+    try:
+        return scope != "hcp" or read(workspace.warehouse, "hcp", now, columns=["hcp_id"], hcps=[of]).height > 0
+    except Exception as error:  # whatever it is
+        _LOG.warning("whether an HCP who is stopped is on file cannot be read: %s", type(error).__name__)
+        return None
 
 
 def check(records: Records, config: Config, owner: str, scope: str, of: str, by: str, now: int) -> None:
@@ -77,7 +85,7 @@ def check(records: Records, config: Config, owner: str, scope: str, of: str, by:
         what = f"{scope}: what of it is missing" if not of else f"`everything` takes no name: it stops `{of}` too" if scope == "everything" else ""
         raise WorkspaceError(what or f"there is no {scope} `{of}` to stop", do=there)
     if not NAME.fullmatch(of or "all"):
-        raise WorkspaceError(f"{of!r} is no name of a {scope}", do="Names are up to 128 letters, digits and the signs _ . : / -")
+        raise WorkspaceError(f"{of!r} is no name of a {scope}", do="Names have up to 200 characters, and no line ends.")
     allowed = may_stop(config, owner, scope, of, now)
     if by and by not in allowed:
         raise NotAllowedError(
@@ -108,7 +116,8 @@ def finish(workspace: Workspace, ledger: Ledger, config: Config, name: str, now:
         return {"refused": 0, "recalled": int(done["listed"]), "taken_back": int(done["taken_back"])}
     entry = next(entry for kind in ("stop", "hold") for entry in ledger.entries(kind=kind) if entry.body["stop"] == name)
     scope, of = str(entry.body.get("scope", "hcp")), str((entry.payload or {}).get("hcp_id", entry.body.get("of", "")))
-    waiting = [(action, payload) for action, payload in unsettled(ledger) if within(action, payload, scope, of, config, ledger)]
+    before = (each for each in unsettled(ledger) if each[0].seq < entry.seq)  # what came after it was started again is none of its business
+    waiting = [(action, payload) for action, payload in before if within(action, payload, scope, of, config, ledger)]
     refusals = [_refused(action, payload, f"{name}: stopped while it waited", now, ledger) for action, payload in waiting]
     with ledger.turn(ledger.size) as held:  # what waited is refused once: somebody may have said yes or no to it meanwhile, or stopped it too
         settled = heard(ledger).settled
@@ -119,7 +128,7 @@ def finish(workspace: Workspace, ledger: Ledger, config: Config, name: str, now:
         if refusals:
             held.append(f"{name}:refused:{held.size}", refusals, cycle=name)
     ledger.settle()
-    listed, taken = recall(workspace, ledger, name, lambda action, payload: within(action, payload, scope, of, config, ledger))
+    listed, taken = recall(workspace, ledger, name, entry.seq, lambda action, payload: within(action, payload, scope, of, config, ledger))
     with ledger.turn(ledger.size) as held:  # another may have come to do it too
         if not any(done.body["stop"] == name for done in ledger.entries(kind="recall")):
             held.append(f"{name}:recall", [Entry("recall", RECALL, {"stop": name, "listed": listed, "taken_back": taken, "at": now})], cycle=name)
@@ -127,10 +136,19 @@ def finish(workspace: Workspace, ledger: Ledger, config: Config, name: str, now:
     return {"refused": len(refusals), "recalled": listed, "taken_back": taken}
 
 
+def follow(workspace: Workspace, ledger: Ledger, config: Config, name: str, now: int) -> None:
+    """As `finish`, by whoever comes to decide: what cannot be done is told in the log of the process and tried again by the next, and keeps nobody from
+    deciding. The stop is in force all the same."""
+    try:
+        finish(workspace, ledger, config, name, now)
+    except (RemitError, OSError, ValueError, KeyError) as error:
+        _LOG.warning("%s is in force, and what follows it was broken off: %s", name, error if isinstance(error, RemitError | OSError) else type(error).__name__)
+
+
 def broken_off(records: Records) -> list[str]:
     """The stops since the last cycle of which not all that follows was done: whoever began it ended before."""
     begun = max((entry.seq for entry in records.entries(kind="cycle")), default=-1)
-    done = {str(entry.body["stop"]) for entry in records.entries(kind="recall")} | _ended(records, records.size)
+    done = {str(entry.body["stop"]) for entry in records.entries(kind="recall")}
     made = sorted((entry.seq, str(entry.body["stop"])) for kind in ("stop", "hold") for entry in records.entries(kind=kind) if entry.seq > begun)
     return [name for _, name in made if name not in done]
 

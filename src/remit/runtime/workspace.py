@@ -145,7 +145,7 @@ def find_workspace(root: Path) -> Workspace:
             raise
         path = root / "remit.toml"
         text = path.read_bytes().decode(errors="replace") if path.is_file() else ""
-        named = re.search(r"""^\s*url_env\s*=\s*["']([A-Za-z_][A-Za-z0-9_]*)["']""", text, re.MULTILINE)
+        named = re.search(r"""(?m)(?:^|[\s{.])url_env\s*=\s*["']([A-Za-z_][A-Za-z0-9_]*)["']""", text)
         return Workspace(root, named[1] if named else "")
 
 

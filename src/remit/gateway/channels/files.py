@@ -52,8 +52,13 @@ def strike(path: Path, decisions: Collection[str], write: Callable[[Path, bytes]
     except FileNotFoundError:
         if not aside.is_file():
             return set()
-    with aside.open(newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
+    try:
+        with aside.open(newline="", encoding="utf-8") as handle:
+            rows = list(csv.DictReader(handle))
+        there = {row["decision"] for row in rows} & set(decisions)
+    except (ValueError, KeyError, csv.Error):
+        aside.rename(path)  # it is no list of ours any more
+        raise
     kept = [row for row in rows if row["decision"] not in decisions]
     if not kept:
         aside.unlink()
@@ -61,7 +66,7 @@ def strike(path: Path, decisions: Collection[str], write: Callable[[Path, bytes]
         if len(kept) < len(rows):
             write(aside, _csv(kept))
         aside.rename(path)
-    return {row["decision"] for row in rows} & set(decisions)
+    return there
 
 
 def _csv(rows: Sequence[Mapping[str, str]]) -> bytes:
