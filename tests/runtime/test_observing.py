@@ -23,7 +23,8 @@ def test_a_server_tells_its_requests_and_spans_and_names_nobody(workspace: Works
         spare.bind(("127.0.0.1", 0))
         port = spare.getsockname()[1]
     traces = tmp_path / "spans.jsonl"
-    command = [sys.executable, "-m", "remit.runtime", "serve", "-w", str(workspace.root), "--port", str(port), "--log", "--traces", str(traces)]
+    command = [sys.executable, "-m", "remit.runtime", "serve", "-w", str(workspace.root), "--port", str(port), "--workers", "1"]
+    command += ["--log", "--traces", str(traces)]
     with (tmp_path / "log").open("wb") as errors:
         process = subprocess.Popen(command, start_new_session=True, stderr=errors)
         try:

@@ -18,7 +18,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from remit.gateway import Answer, Asked, Clerk, Renewed, asked_now, heard
 from remit.gateway.door import Stopped
 from remit.ledger import Ledger, open_ledger, read_ledger
-from remit.runtime import queue_commands, rights, rights_commands, stopping
+from remit.runtime import commands, queue_commands, rights, rights_commands, stopping
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import standing_inputs
 from remit.runtime.run import run_cycle
@@ -29,7 +29,6 @@ from remit.terms.verdicts import Ruling
 from tests.runtime.conftest import quiet
 from tests.soak.attempts import Plan, plan_for
 from tests.soak.checking import check
-from tests.soak.leading import load
 from tests.soak.world import prepare
 
 HOUR = 3_600_000_000
@@ -149,7 +148,7 @@ class Sequences(RuleBasedStateMachine):
     def opt_out(self, hcp: int) -> None:
         path, row = self._workspace.feeds / "consent" / f"late-{hcp}.csv", f"{self.hcps[hcp]},email,promotional,opt_out,2026-01-12T00:00:00Z"
         path.write_text(f"hcp_id,channel,purpose,status,valid_from\n{row}\n")
-        load(self._workspace)
+        commands.load(self._workspace.root)
         self._note("events.jsonl", what="out", hcp=self.hcps[hcp], acknowledged=time_ns())
 
     @rule(yes=st.booleans())
