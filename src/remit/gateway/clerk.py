@@ -78,9 +78,9 @@ class Clerk:
         wall: Callable[[], int] | None = None,
         mend: Callable[[], None] | None = None,
         finish: Callable[[str], None] | None = None,
-        over: Callable[[], bool] = lambda: False,
+        over: Callable[[], bool] | None = None,
     ) -> None:
-        self.standing, self._written = standing, over
+        self.standing, self._written = standing, over or (lambda: False)
         self._ledger, self._gate, self._clock, self._mend, self._finish = ledger, gate, clock, mend, finish
         self.wall = wall or clock
         self._fresh, self._tally, self._behind = fresh, fresh(), True
