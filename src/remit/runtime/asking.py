@@ -109,7 +109,7 @@ class _Asked:
             raise _none("agent", name, [charter.agent for charter in self.config.charters])
         duties = {charter.owner: "owns it, and may stop it"} | dict.fromkeys(charter.watchers, "watches it, and may stop it")
         beside = sorted(stopping.may_stop(self.config, self.table.owner, "agent", name, self.now) - duties.keys())
-        whose = {person: "who owns the table" if person == self.table.owner else f"as {COMPLIANCE}" for person in beside}
+        whose = {person: "as owner of the table" if person == self.table.owner else f"as {COMPLIANCE}" for person in beside}
         return duties | {person: f"may stop any agent, {why}" for person, why in whose.items()}, f"{name}: {charter.objective}."
 
 
