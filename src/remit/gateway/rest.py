@@ -241,7 +241,7 @@ def _no_token(refused: Refused) -> Response:
     """As clients of OAuth read it (RFC 6749, section 5.2)."""
     code = refused.title if refused.title in _CODES else "invalid_request" if refused.status < 429 else "temporarily_unavailable"
     headers = {**refused.headers, "Cache-Control": "no-store", **({"WWW-Authenticate": "Basic"} if refused.status == 401 else {})}
-    words = sub(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]+", " ", refused.detail)  # the characters that the section allows
+    words = sub(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]+", " ", " ".join(refused.detail.split()))  # the characters that the section allows
     return Response(_ENCODE(NoToken(code, words)), refused.status, headers, _JSON)
 
 
