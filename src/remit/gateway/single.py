@@ -47,6 +47,10 @@ class Single:
         rep, territory = self._cover.get((hcp_id, product, channel), (None, None))
         return rep, territory
 
+    def on_file(self, hcp_id: str) -> bool:
+        """Whether the HCP is on file."""
+        return hcp_id in self._hcp
+
     def _consents(self, hcp: str, channel: str, purpose: str, now: int) -> str | None:
         """The status in force; of one that has ended since what is known was taken, nothing: there may be thousands that do, each at an instant of its own."""
         status, ends = self._consent.get((hcp, channel, purpose), (None, FOREVER))

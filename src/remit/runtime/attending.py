@@ -25,10 +25,10 @@ _LOG = logging.getLogger("remit.desk")
 
 
 class Attending:
-    """As `Desk`, for one workspace; `tokens` gives the door to it."""
+    """As `Desk`, for one workspace; `tokens` gives the door to it, `on_file` says whether an HCP is known (None: that is not known now)."""
 
-    def __init__(self, workspace: Workspace, tokens: Callable[[], Tokens]) -> None:
-        self._workspace, self._tokens = workspace, tokens
+    def __init__(self, workspace: Workspace, tokens: Callable[[], Tokens], on_file: Callable[[str], bool | None]) -> None:
+        self._workspace, self._tokens, self._on_file = workspace, tokens, on_file
         self.at_once: Executor = ThreadPoolExecutor(2, "stop")
         self.in_time: Executor = ThreadPoolExecutor(4, "people")
         self._read: tuple[str | None, Config, str] | None = None
@@ -65,7 +65,7 @@ class Attending:
                 name = stopping.begin(ledger, scope, of, by, reason, now)
         self.in_time.submit(self._finish, name)
         told = {"stop": name, "scope": scope, "of": of if scope != "hcp" else "", "by": by, "reason": reason}
-        return {**told, "on_file": stopping.on_file(place, scope, of, now)}
+        return {**told, "on_file": scope != "hcp" or self._on_file(of)}
 
     def start(self, by: str, name: str, reason: str) -> Mapping[str, Any]:
         """As `Desk`."""

@@ -88,7 +88,7 @@ class Worker:
         self._digests: Mapping[str, str] = {}
         self._office = Office(self._take)
         self._throttle = Throttle()
-        self.desk = Attending(workspace, self._of_tokens)
+        self.desk = Attending(workspace, self._of_tokens, self._on_file)
         self._registry = CollectorRegistry()
         self._registry.register(_Counted(self._office))
 
@@ -192,6 +192,10 @@ class Worker:
         names = sorted(name for name in config.texts if name.startswith("agents/"))
         self._digests = {charter.agent: digest(config.texts[name].encode()) for name, charter in zip(names, config.charters, strict=True)}
         return Place(clerk, prompt, deliverer(self._workspace, config), ledger.settle)
+
+    def _on_file(self, hcp_id: str) -> bool | None:
+        clerk = self._office.clerk
+        return None if clerk is None else clerk.standing.single.on_file(hcp_id)
 
     def _of_tokens(self) -> "Tokens":
         if self._tokens is None:
