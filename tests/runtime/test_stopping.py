@@ -359,7 +359,9 @@ def test_an_hcp_who_is_not_on_file_is_stopped_and_whoever_stops_is_told(workspac
     done = remit("stop", "hcp", "NOBODY-9", "--reason", "a test", "-w", workspace.root)
     assert (done.returncode, "Nobody of this id is on file" in done.stdout) == (0, True), done
     odd = remit("stop", "content", "two\nlines", "--reason", "a test", "-w", workspace.root)
-    assert (odd.returncode, "is no name of a content" in odd.stderr) == (2, True), odd
+    assert (odd.returncode, "is no name of content" in odd.stderr) == (2, True), odd
+    nobody = remit("stop", "hcp", "Dr Who", "--reason", "a test", "-w", workspace.root)
+    assert (nobody.returncode, "is no name of hcp" in nobody.stderr) == (2, True), nobody
     none = remit("stop", "market", "DE", "--reason", "a test", "-w", workspace.root)
     assert (none.returncode, "there is no market `DE` to stop" in none.stderr) == (2, True), none
 

@@ -55,7 +55,7 @@ class Standing:
     """Where a cycle has left things, for decisions until the next: when it was (`begun`, UTC microseconds), its `table` (stops since are the tally's to tell),
     `charters`, prices by purpose and resource (micro-units of value per unit), capacity `free` (micro-units), contacts per cycle and window, what is known of
     every HCP, the `secret` of keyed digests, how far `ahead` of its clock others' clocks may be (microseconds), and the `licences` of feeds. `place` is the
-    entry of the log that says what all this was derived from. At `until` (None: never) it is over: a consent ends, a table begins, a person leaves."""
+    entry of the log that says what all this was derived from. At `until` (None: never) it is over: a table begins, a person leaves, rows begin or end."""
 
     cycle: str
     begun: int

@@ -30,8 +30,7 @@ class Stopped:
 def clear(records: Records, cycle: str, known: Known, table: Table, charters: Iterable[Charter], people: People) -> tuple[list[Cleared], list[Stopped]]:
     """Judges every autonomous action that the ledger holds for `cycle` once more, by what is known now, and clears those that are still autonomous.
 
-    INVARIANT (one door): actions come from the ledger itself, never from the caller, and nothing
-    else makes `Cleared`.
+    INVARIANT (one door): actions come from the ledger itself, never from the caller, and nothing else makes `Cleared`.
     """
     recorded = [action for action in records.recorded(cycle) if action.chosen.judged.verdict.ruling is Ruling.AUTONOMOUS]
     if not recorded:

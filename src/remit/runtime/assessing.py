@@ -10,6 +10,7 @@ from remit.authority import Idle, Proof, Table, authorize, gaps, leaving, load_i
 from remit.authority.conditions import facts_of
 from remit.ledger import read_ledger
 from remit.runtime import limiting
+from remit.runtime.cycles import newest
 from remit.runtime.errors import WorkspaceError
 from remit.runtime.record import STREAM
 from remit.runtime.run import next_instant
@@ -89,8 +90,8 @@ def _untold(workspace: Workspace, table: Table) -> list[dict[str, Any]]:
     if not workspace.ledger.made:
         return []
     with closing(read_ledger(workspace.ledger)) as records:
-        cycle = next(iter([entry.cycle for entry in records.entries(kind="cycle")][-1:]), "")
-        parts = [records.read_segment(segment).frame for segment in records.segments(cycle, STREAM)] if cycle else []
+        cycle = newest(records)
+        parts = [] if cycle is None else [records.read_segment(segment).frame for segment in records.segments(cycle.cycle, STREAM)]
     names = [name for name in table.kinds if parts and name in parts[0].columns]
     gone = [name for name in names if all(part[name].null_count() == part.height for part in parts)]
     asked = [(row.id, set(facts_of(row.condition))) for rows in (table.rules, table.obligations, table.exploration) for row in rows]

@@ -31,7 +31,7 @@ from remit.runtime.init import check_empty, create
 from remit.runtime.living import create_world
 from remit.runtime.outcome_page import outcome_page
 from remit.runtime.page import page as simulation_page
-from remit.runtime.run import load_feeds, present, run_cycle, unfinished
+from remit.runtime.run import check_finished, load_feeds, present, run_cycle
 from remit.runtime.settings import WORKSPACE_VERSION
 from remit.runtime.simulate import simulate
 from remit.runtime.workspace import Workspace, config_texts, locked, open_workspace, read_config, write_whole
@@ -70,8 +70,7 @@ def load(workspace: Path) -> dict[str, Any]:
     place = open_workspace(workspace)
     with locked(place), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
         last_cycle(ledger)
-        if (cycle := unfinished(ledger)) is not None:
-            raise WorkspaceError(f"`{cycle}` was interrupted before its actions were handed over", do="Finish it with `remit run`.")
+        check_finished(ledger)
         config = read_config(config_texts(place))
         return reporting.of_load(load_feeds(place, config, ledger, present(ledger, config.settings), os.urandom))
 

@@ -2,16 +2,21 @@
 
 from typing import Any
 
-from remit.ledger import Records
+from remit.ledger import Records, Stored
 from remit.runtime.errors import WorkspaceError
+
+
+def newest(records: Records) -> Stored | None:
+    """The entry of the newest cycle in the ledger; None if there is none."""
+    return max(records.entries(kind="cycle"), key=lambda entry: entry.seq, default=None)
 
 
 def last_cycle(records: Records) -> str:
     """The newest cycle in the ledger. Raises `WorkspaceError` if there is none."""
-    cycles = [entry.cycle for entry in records.entries(kind="cycle")]
-    if not cycles:
+    found = newest(records)
+    if found is None:
         raise WorkspaceError("no cycle has been recorded", do="Run one with `remit run`.")
-    return cycles[-1]
+    return found.cycle
 
 
 def cycle_body(records: Records, cycle: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from remit.gateway.guarding import KINDS, Figure, Watch, numbered, passed, tripp
 from remit.ledger import Ledger, Records
 from remit.runtime import holdouts, stopping
 from remit.runtime.carry import opened
+from remit.runtime.cycles import newest
 from remit.runtime.enrolment import enrolled
 from remit.runtime.workspace import Config, Workspace
 from remit.terms.encoding import MICRO
@@ -84,7 +85,7 @@ def _at_the_door(body: Mapping[str, Any]) -> bool:
 def _drift(workspace: Workspace, records: Records, config: Config, guard: Guard, now: int) -> Figure | None:
     """What the last cycle's watch asked for."""
     del workspace, config, now
-    last = max(records.entries(kind="cycle"), key=lambda entry: entry.seq, default=None)
+    last = newest(records)
     if last is None or last.seq < _started(records, guard):
         return None
     asked = {name: str(each["asks"]) for name, each in last.body.get("watch", {}).items() if guard.model in ("", name)}
@@ -96,7 +97,7 @@ def _drift(workspace: Workspace, records: Records, config: Config, guard: Guard,
 def _outcome(workspace: Workspace, records: Records, config: Config, guard: Guard, now: int) -> Figure | None:
     """What acting changed, where the whole interval of the last look lies below the floor; after a start, once as many periods more have settled."""
     del now
-    last = max(records.entries(kind="cycle"), key=lambda entry: entry.seq, default=None)
+    last = newest(records)
     if config.settings.holdout is None or last is None or enrolled(records, config.settings, records.size).is_empty():
         return None
     seen = [

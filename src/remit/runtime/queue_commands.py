@@ -8,8 +8,7 @@ from typing import Any
 
 from remit.ledger import Ledger, open_ledger, read_ledger
 from remit.runtime import chartering, confirming, rights
-from remit.runtime.errors import WorkspaceError
-from remit.runtime.run import load_feeds, present, unfinished
+from remit.runtime.run import check_finished, load_feeds, present
 from remit.runtime.workspace import Config, Workspace, config_texts, locked, open_workspace, read_config
 from remit.terms.instants import format_instant
 
@@ -44,8 +43,7 @@ def _saying(workspace: Path, say: Callable[[Workspace, Ledger, Config, int], dic
     """What a person says, with the files that arrived in the meantime loaded: an opt-out among them counts."""
     place = open_workspace(workspace)
     with locked(place), closing(open_ledger(place.ledger, entropy=os.urandom)) as ledger:
-        if (cycle := unfinished(ledger)) is not None:
-            raise WorkspaceError(f"`{cycle}` was interrupted before its actions were handed over", do="Finish it with `remit run`, then say it again.")
+        check_finished(ledger)
         config = read_config(config_texts(place))
         now = present(ledger, config.settings)
         config = chartering.held_over(place, ledger, rights.governed(place, ledger, config, now))

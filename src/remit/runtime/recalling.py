@@ -13,6 +13,7 @@ from remit.gateway import lists
 from remit.gateway.channels.files import strike
 from remit.ledger import Records, Stored
 from remit.runtime.carry import opened
+from remit.runtime.cycles import newest
 from remit.runtime.workspace import Workspace, write_whole
 
 _LOG = logging.getLogger("remit.stops")
@@ -24,7 +25,7 @@ def recall(workspace: Workspace, records: Records, name: str, stopped: int, with
     """Writes `recall-NAME.csv` beside the lists of the last cycle: every action within that was handed over since and before the entry `stopped`, by the cycle
     itself, between cycles, or with a yes. A list cannot be unread, but it need not be worked through; from one that lies where it was put the rows are gone,
     unless it cannot be read any more. Returns how many were listed, and of how many the list was still there."""
-    last = max(records.entries(kind="cycle"), key=lambda entry: entry.seq, default=None)
+    last = newest(records)
     if last is None:
         return 0, 0
     rows = list[dict[str, str]]()

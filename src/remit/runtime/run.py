@@ -18,6 +18,7 @@ from remit.models.bases import dump_shared, load_shared
 from remit.models.segments import Segments
 from remit.runtime import chartering, confirming, grouping, guarding, limiting, registry, rights, stood, stopping, taken_up, training, watching
 from remit.runtime.cycle import Result, cycle
+from remit.runtime.cycles import newest
 from remit.runtime.enrolment import SCHEMA as HOLDOUT_SCHEMA
 from remit.runtime.enrolment import check_unit, draw, enrolled, stream
 from remit.runtime.errors import WorkspaceError
@@ -83,8 +84,14 @@ def open_or_create(workspace: Workspace, settings: Settings, entropy: Entropy) -
 
 def unfinished(ledger: Ledger) -> str | None:
     """The last cycle, if it was recorded and its actions were not handed over to the end."""
-    last = next(iter([entry.cycle for entry in ledger.entries(kind="cycle")][-1:]), None)
-    return last if last is not None and ledger.appended(batch_of(last)) is None else None
+    last = newest(ledger)
+    return last.cycle if last is not None and ledger.appended(batch_of(last.cycle)) is None else None
+
+
+def check_finished(ledger: Ledger) -> None:
+    """Raises `WorkspaceError` where the last cycle is `unfinished`."""
+    if (cycle := unfinished(ledger)) is not None:
+        raise WorkspaceError(f"`{cycle}` was interrupted before its actions were handed over", do="Finish it with `remit run`, and then ask for this again.")
 
 
 def next_instant(records: Records, settings: Settings, clock: Callable[[], int] | None) -> int:

@@ -15,12 +15,11 @@ from remit.runtime import chartering, guarding, rights, stopping
 from remit.runtime.carry import unsettled
 from remit.runtime.cycle import Inputs
 from remit.runtime.cycles import last_cycle
-from remit.runtime.errors import WorkspaceError
 from remit.runtime.handing import notices, rows_of, standing_inputs, take_back_unrecorded
 from remit.runtime.inputs import STATES, Warehouse, check_currency
 from remit.runtime.leases import CLERK_S, WAIT_S, Lease, held
 from remit.runtime.prompting import Prompter
-from remit.runtime.run import present, unfinished
+from remit.runtime.run import check_finished, present
 from remit.runtime.stopping import held_at, stops_at
 from remit.runtime.workspace import Config, Workspace, among_machines, config_texts, keep, read_config, turn, turn_file, write_all
 from remit.terms.encoding import canonical, digest
@@ -45,8 +44,7 @@ def take_desk(workspace: Workspace, ledger: Ledger, clock: Callable[[], int], th
     cycle, and where the last one was interrupted; `GatewayError` where the clock stands before what is recorded."""
     stamps = _stamps(workspace)
     config = read_config(config_texts(workspace))
-    if (broken_off := unfinished(ledger)) is not None:
-        raise WorkspaceError(f"`{broken_off}` was interrupted before its actions were handed over", do="Finish it with `remit run`.")
+    check_finished(ledger)
     upto, cycle = ledger.size, last_cycle(ledger)
     with turn(workspace, gate=ledger.gate) as lease:
         take_back_unrecorded(workspace, ledger)
@@ -186,8 +184,8 @@ def _stamps(workspace: Workspace) -> tuple[tuple[str, int], ...]:
     root = workspace.root
     folders = [folder for folder in (root / "agents", root / "packs", workspace.warehouse) if folder.is_dir()]
     held = [each for folder in folders for each in os.scandir(folder) if each.is_dir() or each.name.endswith(".yaml")]
-    written = [(path.name, path.stat().st_mtime_ns) for path in (workspace.settings_file, root / "people.yaml") if path.exists()]
-    return tuple(sorted([*written, *((each.path, each.stat().st_mtime_ns) for each in held)]))
+    written = [(path.name, path.stat().st_ctime_ns) for path in (workspace.settings_file, root / "people.yaml") if path.exists()]
+    return tuple(sorted([*written, *((each.path, each.stat().st_ctime_ns) for each in held)]))
 
 
 def _pending(ledger: Records, upto: int) -> dict[int, Pending]:

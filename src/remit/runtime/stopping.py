@@ -23,6 +23,7 @@ HOLD, START, RECALL = "remit.hold/1", "remit.start/1", "remit.recall/1"
 MADE = ("stop", "hold", "downgrade")
 """Entries that a start ends."""
 NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+HCP_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _LOG = logging.getLogger("remit.stops")
 
 
@@ -84,8 +85,8 @@ def check(records: Records, config: Config, owner: str, scope: str, of: str, by:
     if (scope == "everything") is not (of == "") or (known is not None and of not in known):
         what = f"{scope}: what of it is missing" if not of else f"`everything` takes no name: it stops `{of}` too" if scope == "everything" else ""
         raise WorkspaceError(what or f"there is no {scope} `{of}` to stop", do=there)
-    if not NAME.fullmatch(of or "all"):
-        raise WorkspaceError(f"{of!r} is no name of a {scope}", do="Names have up to 200 characters, and no line ends.")
+    if not (HCP_ID if scope == "hcp" else NAME).fullmatch(of or "all"):
+        raise WorkspaceError(f"{of!r} is no name of {scope}", do="See `remit show decisions` for what there is.")
     allowed = may_stop(config, owner, scope, of, now)
     if by and by not in allowed:
         raise NotAllowedError(
