@@ -22,7 +22,8 @@ REACH_US = 200
 
 
 def measure(quick: bool) -> list[Row]:
-    """Checks of one token, whose charter lies in a file, while the log stands still and after every append to it; and tokens given."""
+    """Checks of one token, whose charter lies in a file, while the log stands still and after every append to it; and tokens given, by a door
+    that has not let the client in before and by one that has."""
     times = 500 if quick else 20_000
     with tempfile.TemporaryDirectory() as folder:
         create(Path(folder) / "w", "two-brands", None, 30)
@@ -38,6 +39,8 @@ def measure(quick: bool) -> list[Row]:
             def append() -> None:
                 ledger.append(f"f:{time.time_ns()}", [Entry("failure", "remit.failure/1", {"agent": "a", "error": "e", "at": 0})], cycle="f")
 
+            doors = [tokens(place, ledger) for _ in range(20)]
+            firsts = _quantiles_us(lambda: doors.pop().grant(issued["client"], issued["secret"], [], _clock()), len(doors))
             token = given()
             grants = _quantiles_us(given, 20)
             checks = _quantiles_us(lambda: door.check(token, _clock(), AUDIENCE, "propose"), times)
@@ -49,7 +52,8 @@ def measure(quick: bool) -> list[Row]:
     return [
         Row("check a token, nothing changed", f"<= {REACH_US} us", _said(checks), beside, None if quick else checks[0] <= REACH_US),
         Row("check a token after the log has grown", "reported", _said(grown), beside, None),
-        Row("give a token, one argon2id hash of 19 MiB", "reported", f"{grants[0] / 1000:.0f} ms", "", None),
+        Row("give a client its first token, with an argon2id hash of 19 MiB", "reported", f"{firsts[0] / 1000:.0f} ms", "", None),
+        Row("give it another", "reported", f"{grants[0]:.0f} us", "", None),
     ]
 
 

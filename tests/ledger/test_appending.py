@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from remit.ledger import Entry, Ledger, LedgerError, Place, action_entry, create_ledger, open_ledger, read_ledger, verifier_keys, verify
-from remit.ledger.entries import leaf_data
+from remit.ledger.databases import reading
+from remit.ledger.entries import SCHEMAS, leaf_data
+from remit.ledger.log import STORED
 from remit.ledger.merkle import extends
 from remit.ledger.notes import open_checkpoint
+from remit.ledger.records import _of_kind
 from remit.ledger.sealing import Sealed
 from remit.terms.encoding import canonical, digest
 from tests.ledger.small import actions, chosen, cycle_entry, on_sqlite, rows, run_cycle, stream
@@ -37,6 +40,27 @@ def test_recorded_actions_are_the_chosen_ones_by_number(ledger: Ledger) -> None:
     assert ledger.actions(seqs) == [ledger.action(seq) for seq in seqs]
     with pytest.raises(LedgerError, match="there is no entry 99"):
         ledger.actions([seqs[0], 99])
+
+
+def test_entries_of_a_cycle_are_told_in_the_clear_also_of_who_was_erased(ledger: Ledger) -> None:
+    """A cycle's action says nothing in the clear unless it waits; `some` is by number, whatever the order that is asked for."""
+    assert list(ledger.said("action", "cycle-1")) == []
+    body = {"stop": "stop-0001", "by": "owner", "reason": "asked", "at": 5}
+    ledger.append("stop-0001", [Entry("hold", "remit.hold/1", body, "hcp-0002", {"hcp_id": "hcp-0002"})], cycle="stop-0001")
+    ledger.erase("hcp-0002", now=6, reason="asked")
+    (said,) = ledger.said("hold", "stop-0001")
+    assert (said.seq, said.body) == (8, body)
+    assert [each.seq for each in ledger.some([8, 2, 5])] == [2, 5, 8]
+
+
+@on_sqlite
+@pytest.mark.parametrize("kind", sorted({schema.kind for schema in SCHEMAS.values()}))
+def test_entries_of_a_kind_are_found_by_an_index(ledger: Ledger, kind: str) -> None:
+    """All but those that were declined, which are too many for one and are asked for within a cycle."""
+    query = _of_kind(STORED, kind).compile(compile_kwargs={"literal_binds": True})
+    with reading(ledger.log) as connection:
+        plan = " ".join(row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}"))
+    assert ("USING INDEX entries_" in plan) is (kind != "declined")
 
 
 def test_entries_about_people_are_not_in_the_order_they_were_given(place: Place) -> None:

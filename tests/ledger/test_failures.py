@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from remit.ledger import Ledger, LedgerError, Place, migrate_ledger, open_ledger, read_ledger, verify
-from remit.ledger.databases import REVISIONS
+from remit.ledger.databases import REVISIONS, connect_log, disposing, writing
 from remit.ledger.notes import generate_key
 from tests.ledger.small import on_sqlite, run_cycle, stream
 
@@ -188,6 +188,22 @@ def test_a_ledger_of_a_newer_schema_is_refused(ledger: Ledger, name: str) -> Non
     with pytest.raises(LedgerError, match="newer Remit"):
         migrate_ledger(ledger.place)
     assert "newer Remit" in verify(ledger.place).faults[0].what
+
+
+def test_a_ledger_of_the_first_schema_is_told_and_then_migrated(ledger: Ledger) -> None:
+    before = list(ledger.entries())
+    ledger.close()
+    with disposing(connect_log(ledger.place, writing=True)) as engine, writing(engine) as connection:
+        connection.exec_driver_sql("DROP INDEX entries_about_hcps")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'ledger_0001'")
+    with pytest.raises(LedgerError, match=r"its schema is old \(`ledger_0001`\).*") as told:
+        read_ledger(ledger.place)
+    assert told.value.do == "Run `remit migrate`."
+    migrate_ledger(ledger.place)
+    assert verify(ledger.place).faults == ()
+    with open_ledger(ledger.place, entropy=stream(9)) as migrated:
+        assert list(migrated.entries()) == before
+        assert list(migrated.entries(kind="action")) == [entry for entry in before if entry.kind == "action"]
 
 
 def test_migrating_a_ledger_that_is_new_enough_changes_nothing(ledger: Ledger) -> None:

@@ -98,13 +98,13 @@ def test_what_waits_is_never_written_holds_its_capacity_and_is_refused_past_its_
         settings = read_settings(workspace.settings_file.read_text(), "remit.toml")
         next_week = third.now + 7 * 86_400_000_000
         carried = carry(records, records.size, next_week, settings, {"samples/beta": next_week, "calls/T001": next_week})
-        waits = [entry for entry in records.entries(kind="action", bodied=True) if entry.payload]
+        waits = [entry for entry in records.entries(kind="action") if entry.payload and entry.body]
     open_then = [entry.payload["context"]["uses"] for entry in waits if entry.payload and entry.body["deadline"] > next_week]
     assert sorted(map(str, open_then)) == sorted(str(item.uses) for item in carried.waiting)
     assert carried.taken["samples/beta"] == sum(uses.get("samples/beta", 0) for uses in open_then) > 0
     refusals = [run_cycle(workspace, 1, quiet).refused for _ in range(2)]
     with closing(read_ledger(workspace.ledger)) as records:
-        actions = {entry.seq for entry in records.entries(kind="action", cycle=third.cycle, bodied=True)}
+        actions = {entry.seq for entry in records.said("action", third.cycle)}
         refused = [entry for entry in records.entries(kind="refused") if entry.body["action"] in actions]
     assert len(actions) == len(refused) == waiting.height
     assert sum(refusals) >= waiting.height

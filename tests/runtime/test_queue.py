@@ -214,7 +214,7 @@ def test_nobody_decides_after_the_deadline(waiting: Workspace) -> None:
     digest = items(waiting)[0]["digest"]
     with closing(open_ledger(waiting.ledger, entropy=bytes)) as ledger:
         config = read_config(config_texts(waiting))
-        late = 1 + max(int(entry.body["deadline"]) for entry in ledger.entries(kind="action", cycle="cycle-0003", bodied=True))
+        late = 1 + max(int(entry.body["deadline"]) for entry in ledger.said("action", "cycle-0003"))
         with pytest.raises(WorkspaceError, match="its deadline passed"):
             confirming.approve(waiting, ledger, config, digest, "mlr-lead", None, 1, late)
         with pytest.raises(WorkspaceError, match="its deadline passed"):

@@ -20,7 +20,7 @@ from remit.ledger.postgresql import Postgresql, postgresql_engine
 from remit.ledger.sqlite import Sqlite, sqlite_engine
 from remit.ledger.stores import Store, upgrade
 
-REVISIONS = {"ledger": ("ledger_0001",), "vault": ("vault_0001",)}
+REVISIONS = {"ledger": ("ledger_0001", "ledger_0002"), "vault": ("vault_0001",)}
 """The revisions of each database that this version knows, the newest last."""
 
 _STORES: dict[str, Store] = {"sqlite": Sqlite(), "postgresql": Postgresql()}

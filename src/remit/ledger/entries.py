@@ -129,6 +129,8 @@ def _faults(entry: Entry) -> list[str]:
     faults = [f"kind `{entry.kind}` has another schema than `{entry.schema}`"] if entry.kind != schema.kind else []
     if (entry.payload is None) != (entry.hcp_id is None):
         faults.append("`hcp_id` and `payload` come together or not at all")
+    if entry.hcp_id is not None and not schema.payload:
+        faults.append(f"kind `{entry.kind}` is about no HCP")
     if entry.hcp_id is not None and not _HCP_ID.match(entry.hcp_id):
         faults.append("the hcp_id is not 1 to 64 of A-Z a-z 0-9 _ . : -")
     faults += [f"`{field}` is missing from the body" for field in schema.body if field not in entry.body]

@@ -42,6 +42,7 @@ FRESH = (
     .order_by(ENTRIES.c.seq)
 )
 """What whoever takes a turn reads of the log."""
+_SAID = sa.select(ENTRIES.c.seq, ENTRIES.c.kind, ENTRIES.c.hcp, ENTRIES.c.body).where(ENTRIES.c.body != b"{}")
 _PLAIN = {schema.kind for schema in SCHEMAS.values() if not schema.payload}
 
 
@@ -131,17 +132,29 @@ class Records:
             raise LedgerError(f"there is no entry {seq}", where=str(self.folder), do=f"Entries are numbered from 0 to {self.size - 1}.")
         return self._open([row])[0]
 
-    def entries(self, *, kind: str | None = None, cycle: str | None = None, hcp_id: str | None = None, bodied: bool = False) -> Iterator[Stored]:
-        """Entries in the order of the log, those about `hcp_id` only if it is given (none if it was erased), and with `bodied` those alone that say
-        something in the clear."""
-        query = STORED.order_by(ENTRIES.c.seq).limit(_AT_ONCE)
-        if kind is not None:
-            query = query.where(ENTRIES.c.kind == kind)
-            query = query.where(ENTRIES.c.hcp.is_(None)) if kind in _PLAIN else query  # which has an index of its own
+    def entries(self, *, kind: str | None = None, cycle: str | None = None, hcp_id: str | None = None) -> Iterator[Stored]:
+        """Entries in the order of the log, those about `hcp_id` only if it is given (none if it was erased)."""
+        query = _of_kind(STORED, kind)
         if hcp_id is not None:
             query = query.where(ENTRIES.c.hcp == self._ref(hcp_id))
-        if bodied:
-            query = query.where(ENTRIES.c.body != b"{}")
+        for rows in self._pages(query, cycle):
+            yield from self._open(rows)
+
+    def some(self, seqs: Iterable[int]) -> Iterator[Stored]:
+        """The entries of these numbers, in the order of the log."""
+        ordered = sorted(seqs)
+        for first in range(0, len(ordered), _AT_ONCE):
+            with reading(self.log) as connection:
+                rows = connection.execute(STORED.where(ENTRIES.c.seq.in_(ordered[first : first + _AT_ONCE])).order_by(ENTRIES.c.seq)).all()
+            yield from self._open(rows)
+
+    def said(self, kind: str, cycle: str) -> Iterator[Fresh]:
+        """What a cycle's entries of a kind say in the clear, those of erased HCPs too, and without those that say nothing: quicker than `entries`."""
+        for rows in self._pages(_of_kind(_SAID, kind), cycle):
+            yield from (Fresh(seq, kind, hcp, orjson.loads(body)) for seq, kind, hcp, body in rows)
+
+    def _pages(self, query: "sa.Select[Any]", cycle: str | None) -> Iterator[Sequence[Any]]:
+        query = query.order_by(ENTRIES.c.seq).limit(_AT_ONCE)
         for first, size in self._spans(cycle):
             yield from self._within(query, first, size)
 
@@ -156,11 +169,11 @@ class Records:
                 spans.append((first, batch.size))
             return spans
 
-    def _within(self, query: "sa.Select[Any]", first: int, size: int) -> Iterator[Stored]:
+    def _within(self, query: "sa.Select[Any]", first: int, size: int) -> Iterator[Sequence[Any]]:
         while first < size:
             with reading(self.log) as connection:
                 rows = connection.execute(query.where(ENTRIES.c.seq >= first, ENTRIES.c.seq < size)).all()
-            yield from self._open(rows)
+            yield rows
             first = rows[-1].seq + 1 if len(rows) == _AT_ONCE else size
 
     def since(self, seq: int, kinds: Sequence[str]) -> list[Fresh]:
@@ -235,10 +248,8 @@ class Records:
         return recorded(self.entry(seq))
 
     def actions(self, seqs: Sequence[int]) -> list[Recorded]:
-        """As `action`, of several numbers in their order, with one question."""
-        with reading(self.log) as connection:
-            rows = connection.execute(STORED.where(ENTRIES.c.seq.in_(seqs))).all()
-        found = {stored.seq: stored for stored in self._open(rows)}
+        """As `action`, of several numbers in their order."""
+        found = {stored.seq: stored for stored in self.some(seqs)}
         return [recorded(found[seq]) if seq in found else self.action(seq) for seq in seqs]
 
     def segments(self, cycle: str, stream: str | None = None) -> list[Segment]:
@@ -336,6 +347,17 @@ class Records:
         rows = list(rows)
         keys = self.vault.of_refs(row.hcp for row in rows if row.hcp is not None)
         return [_stored(row, keys.get(row.hcp)) for row in rows]
+
+
+def _of_kind(query: "sa.Select[Any]", kind: str | None) -> "sa.Select[Any]":
+    """`query` for a kind of entries, in the words that tell the database which of its two indexes by kind holds them. Those that were declined are in neither:
+    there are more of them than of all others, and they are asked for within a cycle, by number."""
+    if kind is None:
+        return query
+    query = query.where(ENTRIES.c.kind == kind)
+    if kind in _PLAIN:
+        return query.where(ENTRIES.c.hcp.is_(None))
+    return query if kind == "declined" else query.where(ENTRIES.c.hcp.is_not(None), ENTRIES.c.kind != sa.literal_column("'declined'"))
 
 
 def _stored(row: Any, key: HcpKey | None) -> Stored:

@@ -117,13 +117,13 @@ def unsettled(records: Records, said: Heard | None = None) -> Iterator[tuple[Sto
     settled = (said or heard(records)).settled
     for cycle in list(records.entries(kind="cycle")):
         for label in [cycle.cycle] * bool(cycle.body["waiting_until"]) + [between(cycle.cycle)]:
-            found = opened(records, label, waiting=True)
-            yield from ((action, payload) for action, payload in found if "deadline" in action.body and action.seq not in settled)
+            waiting = [action.seq for action in records.said("action", label) if "deadline" in action.body and action.seq not in settled]
+            yield from ((action, action.payload) for action in records.some(waiting) if action.payload is not None)
 
 
-def opened(records: Records, cycle: str, *, waiting: bool = False) -> Iterator[tuple[Stored, dict[str, Any]]]:
-    """The cycle's actions with their payloads, or only those that wait for a person; those of erased HCPs are gone and leave nothing behind."""
-    return ((action, action.payload) for action in records.entries(kind="action", cycle=cycle, bodied=waiting) if action.payload is not None)
+def opened(records: Records, cycle: str) -> Iterator[tuple[Stored, dict[str, Any]]]:
+    """The cycle's actions with their payloads; those of erased HCPs are gone and leave nothing behind."""
+    return ((action, action.payload) for action in records.entries(kind="action", cycle=cycle) if action.payload is not None)
 
 
 def _add(taken: dict[str, int], amounts: Iterable[tuple[int, Mapping[str, int], int]], counts: Callable[[str, int], bool]) -> None:

@@ -67,12 +67,8 @@ def _refusals(workspace: Workspace, records: Records, config: Config, guard: Gua
     recorded = [entry for kind in ("refused", "acted") for entry in records.entries(kind=kind) if entry.seq > after and int(entry.body["at"]) > since]
     refused = {int(entry.body["action"]) for entry in recorded if entry.kind == "refused" and _at_the_door(entry.body)}
     came = refused | {int(seq) for entry in recorded if entry.kind == "acted" for seq in entry.body["actions"]}
-    inside = {
-        action.seq
-        for label in dict.fromkeys(entry.cycle for entry in recorded)
-        for action, payload in opened(records, label)
-        if action.seq in came and stopping.within(action, payload, guard.scope, guard.of, config, records)
-    }
+    guarded = stopping.within(guard.scope, guard.of, config, records)
+    inside = {action.seq for action in records.some(came) if action.payload is not None and guarded(action, action.payload)}
     return passed(guard, len(refused & inside), len(inside), "refused at the door")
 
 

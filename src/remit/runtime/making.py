@@ -61,7 +61,7 @@ def _contact_gone(records: Records, action: Stored, payload: Mapping[str, Any], 
 
 
 def _between(records: Records, cycle: str, upto: int, refused: set[int]) -> Iterator[Made]:
-    for action in records.entries(kind="action", cycle=between(cycle)):
+    for action in records.said("action", between(cycle)):
         if action.seq < upto and action.seq not in refused:
             body = action.body
             yield Made(int(body["at"]), body["agent"], body["channel"], body["product"], body["purpose"], 1, 1, body["uses"])

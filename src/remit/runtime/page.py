@@ -12,6 +12,7 @@ h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.2rem;margin-top:2.2rem}sv
 h3{font-size:1rem;margin:1.4rem 0 .2rem}.wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.92rem}th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #ddd}
 th:first-child,td:first-child{text-align:left}.quiet{color:#555}
+@media(min-width:561px){td:first-child{white-space:nowrap}}
 @media(max-width:560px){svg.looks{font-size:22px}th,td{padding:.3rem .35rem}}
 @media(prefers-color-scheme:dark){body{background:#16181c;color:#e8e8e8}th,td{border-color:#444}svg text:not([fill]){fill:#e8e8e8}.quiet{color:#aaa}}
 """

@@ -12,7 +12,6 @@ from typing import Any
 from remit.gateway import lists
 from remit.gateway.channels.files import strike
 from remit.ledger import Records, Stored
-from remit.runtime.carry import opened
 from remit.runtime.cycles import newest
 from remit.runtime.workspace import Workspace, write_whole
 
@@ -33,7 +32,8 @@ def recall(workspace: Workspace, records: Records, name: str, stopped: int, with
         taken = _before(workspace.out / last.cycle / f"recall-{name}.csv")
         for label, acted in _since(records, last.seq, stopped).items():
             handed = {int(seq) for entry in acted for seq in entry.body["actions"]}
-            found = [(action, payload) for action, payload in opened(records, label) if action.seq in handed and within(action, payload)]
+            known = ((action, action.payload) for action in records.some(handed) if action.cycle == label and action.payload is not None)
+            found = [(action, payload) for action, payload in known if within(action, payload)]
             decisions = {f"{label}/{payload['number']}" for _, payload in found}
             for path in _lists(workspace.out / label, acted) if decisions else ():
                 try:

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from remit.authority import LEFT_ALONE, SCOPES, AuthorityError, Stop, read_stop
@@ -15,7 +16,7 @@ from remit.ledger import Entry, Ledger, Records, Stored
 from remit.runtime import rights
 from remit.runtime.carry import unsettled
 from remit.runtime.errors import NotAllowedError, WorkspaceError
-from remit.runtime.recalling import recall
+from remit.runtime.recalling import Within, recall
 from remit.runtime.workspace import Config, Workspace
 from remit.terms.errors import RemitError
 
@@ -118,7 +119,8 @@ def finish(workspace: Workspace, ledger: Ledger, config: Config, name: str, now:
     entry = next(entry for kind in ("stop", "hold") for entry in ledger.entries(kind=kind) if entry.body["stop"] == name)
     scope, of = str(entry.body.get("scope", "hcp")), str((entry.payload or {}).get("hcp_id", entry.body.get("of", "")))
     before = (each for each in unsettled(ledger) if each[0].seq < entry.seq)  # what came after it was started again is none of its business
-    waiting = [(action, payload) for action, payload in before if within(action, payload, scope, of, config, ledger)]
+    inside = within(scope, of, config, ledger)
+    waiting = [(action, payload) for action, payload in before if inside(action, payload)]
     refusals = [_refused(action, payload, f"{name}: stopped while it waited", now, ledger) for action, payload in waiting]
     with ledger.turn(ledger.size) as held:  # what waited is refused once: somebody may have said yes or no to it meanwhile, or stopped it too
         settled = heard(ledger).settled
@@ -129,7 +131,7 @@ def finish(workspace: Workspace, ledger: Ledger, config: Config, name: str, now:
         if refusals:
             held.append(f"{name}:refused:{held.size}", refusals, cycle=name)
     ledger.settle()
-    listed, taken = recall(workspace, ledger, name, entry.seq, lambda action, payload: within(action, payload, scope, of, config, ledger))
+    listed, taken = recall(workspace, ledger, name, entry.seq, inside)
     with ledger.turn(ledger.size) as held:  # another may have come to do it too
         if not any(done.body["stop"] == name for done in ledger.entries(kind="recall")):
             held.append(f"{name}:recall", [Entry("recall", RECALL, {"stop": name, "listed": listed, "taken_back": taken, "at": now})], cycle=name)
@@ -247,24 +249,25 @@ def _known(scope: str, config: Config, records: Records) -> set[str] | None:
     return None
 
 
-def within(action: Stored, payload: Mapping[str, Any], scope: str, of: str, config: Config, records: Records) -> bool:
-    """Whether a recorded action is in a stop's scope."""
-    proposal = payload["proposal"]
+def within(scope: str, of: str, config: Config, records: Records) -> Within:
+    """A function that tells whether a recorded action, with its payload, is in a stop's scope."""
+    if scope == "everything" or (scope == "market" and config.settings.market is not None and of == config.settings.market.name):
+        return lambda action, payload: True
     if scope == "model":
-        return of in _cycle(records, action)["models"].values()
-    market = config.settings.market.name if config.settings.market else ""
-    names = {"agent": "agent", "product": "product", "channel": "channel", "content": "content_id", "hcp": "hcp_id"}
-    return scope == "everything" or (scope == "market" and of == market) or (scope in names and proposal[names[scope]] == of)
+        acted_by = cache(lambda cycle: of in _cycle(records, cycle)["models"].values())
+        return lambda action, payload: acted_by(action.cycle)
+    name = {"agent": "agent", "product": "product", "channel": "channel", "content": "content_id", "hcp": "hcp_id"}.get(scope)
+    return lambda action, payload: name is not None and payload["proposal"][name] == of
 
 
 def _refused(action: Stored, payload: Mapping[str, Any], reason: str, now: int, records: Records) -> Entry:
-    since = int(action.body["at"] if "at" in action.body else _cycle(records, action)["now"])
+    since = int(action.body["at"] if "at" in action.body else _cycle(records, action.cycle)["now"])
     return refusal(action.seq, reason, now, since, payload["context"]["uses"])
 
 
-def _cycle(records: Records, action: Stored) -> Mapping[str, Any]:
-    """What the entry of the action's cycle says; of one between cycles, of the cycle before."""
-    return next(records.entries(kind="cycle", cycle=action.cycle.removesuffix(between("")))).body
+def _cycle(records: Records, name: str) -> Mapping[str, Any]:
+    """What the entry of a cycle says; of what was decided between cycles, that of the cycle before."""
+    return next(records.entries(kind="cycle", cycle=name.removesuffix(between("")))).body
 
 
 def highest(records: Records) -> int:
