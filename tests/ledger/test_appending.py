@@ -106,10 +106,11 @@ def test_all_faults_of_a_batch_are_told_and_nothing_is_written(ledger: Ledger) -
         Entry("acted", "remit.failure/1", dict(FAILURE.body)),
         Entry("action", "remit.action/1", {}),
         Entry("action", "remit.action/1", {}, "no spaces", {}),
+        Entry("failure", "remit.failure/1", dict(FAILURE.body), "hcp-0001", {"hcp_id": "hcp-0001"}),
     ]
     with pytest.raises(LedgerError) as caught:
         ledger.append("a batch", bad, cycle="cycle-2")
-    assert len(caught.value.faults) == 1 + 2 + 1 + 1 + 6 + 7
+    assert len(caught.value.faults) == 1 + 2 + 1 + 1 + 6 + 7 + 1
     assert ledger.size == 8
 
 

@@ -8,7 +8,6 @@ from remit.gateway.door import ELSEWHERE
 from remit.gateway.guarding import KINDS, Figure, Watch, numbered, passed, tripped
 from remit.ledger import Ledger, Records
 from remit.runtime import holdouts, stopping
-from remit.runtime.carry import opened
 from remit.runtime.cycles import newest
 from remit.runtime.enrolment import enrolled
 from remit.runtime.workspace import Config, Workspace

@@ -251,13 +251,17 @@ def _known(scope: str, config: Config, records: Records) -> set[str] | None:
 
 def within(scope: str, of: str, config: Config, records: Records) -> Within:
     """A function that tells whether a recorded action, with its payload, is in a stop's scope."""
-    if scope == "everything" or (scope == "market" and config.settings.market is not None and of == config.settings.market.name):
-        return lambda action, payload: True
-    if scope == "model":
-        acted_by = cache(lambda cycle: of in _cycle(records, cycle)["models"].values())
-        return lambda action, payload: acted_by(action.cycle)
+    market = config.settings.market.name if config.settings.market else ""
+    whole = scope == "everything" or (scope == "market" and of == market)
     name = {"agent": "agent", "product": "product", "channel": "channel", "content": "content_id", "hcp": "hcp_id"}.get(scope)
-    return lambda action, payload: name is not None and payload["proposal"][name] == of
+    went_by = cache(lambda cycle: of in _cycle(records, cycle)["models"].values())
+
+    def inside(action: Stored, payload: Mapping[str, Any]) -> bool:
+        if scope == "model":
+            return went_by(action.cycle)
+        return whole or (name is not None and payload["proposal"][name] == of)
+
+    return inside
 
 
 def _refused(action: Stored, payload: Mapping[str, Any], reason: str, now: int, records: Records) -> Entry:
