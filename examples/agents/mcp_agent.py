@@ -6,6 +6,7 @@ REMIT_URL, REMIT_CLIENT and REMIT_SECRET say where the gateway is and who this i
 
 import asyncio
 import os
+import sys
 
 from mcp import Client
 from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
@@ -44,6 +45,8 @@ async def ask(client: Client, tool: str, arguments: dict | None = None) -> dict:
 
 async def main() -> None:
     """Proposes one e-mail to each of ten physicians."""
+    if not {"REMIT_CLIENT", "REMIT_SECRET"} <= os.environ.keys():
+        sys.exit("Set REMIT_CLIENT and REMIT_SECRET: `remit agent issue AGENT --by OWNER` gives both.")
     name, secret = os.environ["REMIT_CLIENT"], os.environ["REMIT_SECRET"]
     provider = ClientCredentialsOAuthProvider(f"{URL}/mcp", Memory(), name, secret, issuer=URL)
     async with create_mcp_http_client(auth=provider) as http, Client(streamable_http_client(f"{URL}/mcp", http_client=http)) as client:

@@ -41,6 +41,8 @@ def why(answer: dict) -> str:
 
 def main() -> None:
     """Proposes up to twenty e-mails about the first product it may speak of."""
+    if not {"REMIT_CLIENT", "REMIT_SECRET"} <= os.environ.keys():
+        sys.exit("Set REMIT_CLIENT and REMIT_SECRET: `remit agent issue AGENT --by OWNER` gives both.")
     credentials = {"grant_type": "client_credentials", "client_id": os.environ["REMIT_CLIENT"], "client_secret": os.environ["REMIT_SECRET"]}
     token = call("POST", "/v1/token", form=credentials)["access_token"]
     allowed = call("GET", "/v1/describe", token)
